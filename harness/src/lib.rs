@@ -1,0 +1,1 @@
+//! Placeholder: the first lines of this crate.

@@ -1,0 +1,2 @@
+//! kvd: the server program.
+fn main() {}
