@@ -1,1 +1,59 @@
-//! Placeholder: the first lines of this crate.
+//! The store of kvd: keys and values in memory, every change in a log, recovery after any crash.
+//!
+//! Usable on its own, without sockets or an async runtime:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use engine::clock::SystemClock;
+//! use engine::disk::sim::SimDisk;
+//! use engine::{Background, Options, Store, Value};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let disk = Arc::new(SimDisk::new(1)); // engine::disk::OsDisk::open(path)? for a real one
+//! let store = Store::open(disk, Arc::new(SystemClock::new()), Options::default())?;
+//! let background = Background::start(&store)?;
+//!
+//! let key = store.key(b"greeting");
+//! let mut transaction = store.begin(0, &[key], store.now_ms());
+//! transaction.set(&key, Value::Copy(b"hello"), None);
+//! let position = transaction.commit();
+//! store.log().write_out();
+//! assert!(store.log().written() >= position, "kill -9 cannot take it now");
+//!
+//! let mut transaction = store.begin(0, &[key], store.now_ms());
+//! assert_eq!(transaction.get(&key).map(|item| item.value().to_vec()), Some(b"hello".to_vec()));
+//! drop(transaction);
+//! background.stop();
+//! store.close();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Layers, each using only those before it: `error format` → `disk` → `keyspace` → `log` → `txn store` →
+//! `recover compact sweep` → `background`.
+
+mod background;
+mod blobs;
+pub mod clock;
+mod compact;
+pub mod disk;
+mod error;
+pub mod failpoint;
+pub mod format;
+mod keyspace;
+pub mod log;
+pub mod random;
+mod recover;
+mod store;
+mod sweep;
+mod txn;
+
+pub use background::{Background, Maintenance};
+pub use error::{Error, Refusal};
+pub use format::blob::Reference;
+pub use keyspace::shard::{DATABASES, Key};
+pub use log::flusher::{Flusher, Next};
+pub use log::{FsyncMode, Log, Lsn, Need};
+pub use recover::Recovery;
+pub use store::{MAX_VALUE, Options, Store, owned};
+pub use txn::{Item, Transaction, Value};

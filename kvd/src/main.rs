@@ -1,2 +1,207 @@
-//! kvd: the server program.
-fn main() {}
+//! The program `kvd`: settings, store, workers, listeners, and a clean end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use engine::clock::{Clock, SystemClock};
+use engine::disk::OsDisk;
+use engine::{Background, Error, Options, Store};
+use kvd::config::{self, Loaded, Start};
+use kvd::observe::log;
+use kvd::observe::stats::Stats;
+use kvd::server::listen::Listeners;
+use kvd::server::worker::{self, Message};
+use kvd::server::{Hot, Server, fsync_mode};
+use parking_lot::{Mutex, RwLock};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Descriptors kept for the store's files, listeners and event loops.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+fn main() -> ExitCode {
+    let read = |path: &std::path::Path| match path.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()).map(String::into_bytes),
+        _ => std::fs::read(path),
+    };
+    match config::load(std::env::args_os().skip(1), std::env::vars_os(), read) {
+        Ok(Start::Version) => {
+            println!("kvd {} (Redis 7.4.0 compatible)", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Start::Help(text)) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Start::Run(loaded)) => match run(*loaded) {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("kvd: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let Loaded { settings, warnings, file } = loaded;
+    log::start(settings.loglevel, settings.logfile.as_deref())?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let descriptor_limit = raise_descriptor_limit(u64::from(settings.maxclients));
+    // Bound before the store is opened: a port that is taken is said at once.
+    let listeners = Listeners::bind(&settings)?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let disk = OsDisk::open(&settings.dir)
+        .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
+    let options = Options {
+        name: settings.dbfilename.clone(),
+        mode: fsync_mode(&settings),
+        segment_bytes: settings.segment_size,
+        ..Options::default()
+    };
+    let store = Store::open(Arc::new(disk), clock.clone(), options)
+        .map_err(|error| format!("cannot open the store in {}: {}", settings.dir.display(), explain(&error)))?;
+    let background = Background::start(&store)?;
+
+    let workers = match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    };
+    let run_id: String =
+        engine::random::secret()?.iter().chain(&engine::random::secret()?).take(20).map(|byte| format!("{byte:02x}")).collect();
+    let hot = Hot::default();
+    hot.set(&settings);
+    let server = Arc::new(Server {
+        store: store.clone(),
+        started_ms: clock.monotonic_ms(),
+        last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
+        clock,
+        settings: RwLock::new(Arc::new(settings)),
+        hot,
+        registry: Default::default(),
+        stats: Stats::new(workers),
+        config_file: file,
+        run_id,
+        stopping: AtomicBool::new(false),
+        stop: Default::default(),
+        workers: Mutex::default(),
+        progress: Default::default(),
+        failed: AtomicBool::new(false),
+        descriptor_limit,
+    });
+    let watched = server.clone();
+    store.log().on_progress(Box::new(move || watched.on_log_progress()));
+    for index in 0..workers {
+        let (mailbox, _) = worker::start(server.clone(), index)?;
+        server.workers.lock().push(mailbox);
+    }
+    banner(&server, &listeners, workers);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(&server, listeners))?;
+    drop(runtime);
+    background.stop();
+    store.close();
+    if let Some(path) = &server.settings().unixsocket {
+        #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
+        let _ = std::fs::remove_file(path);
+    }
+    if store.log().is_read_only() {
+        tracing::error!("the log failed: what was not acknowledged may be missing after a restart");
+        return Ok(ExitCode::FAILURE);
+    }
+    tracing::info!("everything is durable, bye bye");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Accepts and serves until someone asks for the end, then drains.
+async fn serve(server: &Arc<Server>, listeners: Listeners) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    listeners.serve(server)?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
+        () = server.stop.pulled() => tracing::info!("shutting down"),
+    }
+    server.stopping.store(true, Ordering::Release);
+    let (done, mut drained) = tokio::sync::mpsc::channel(1);
+    for mailbox in server.workers.lock().iter() {
+        mailbox.send(Message::Drain(done.clone()));
+    }
+    drop(done);
+    let limit = Duration::from_secs(server.settings().shutdown_timeout.max(1));
+    // Nothing is sent: the channel closes when the last worker has dropped its end.
+    if tokio::time::timeout(limit, drained.recv()).await.is_err() {
+        tracing::warn!("some replies could not be sent in time");
+    }
+    Ok(())
+}
+
+fn banner(server: &Server, listeners: &Listeners, workers: usize) {
+    let settings = server.settings();
+    let recovery = server.store.recovery();
+    let found = if recovery.created {
+        "a new store".to_owned()
+    } else {
+        format!(
+            "{} records from {} segments ({} bytes) in {} ms, {} bytes of a torn tail dropped",
+            recovery.records,
+            recovery.segments,
+            recovery.log_bytes,
+            recovery.took_us / 1000,
+            recovery.dropped_bytes,
+        )
+    };
+    let mut addresses = listeners.addresses();
+    addresses.extend(settings.unixsocket.as_ref().map(|path| path.display().to_string()));
+    tracing::info!("kvd {} (Redis 7.4.0 compatible), process {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    tracing::info!("listening on {}, {workers} worker threads", addresses.join(", "));
+    let path = settings.dir.join(&settings.dbfilename);
+    tracing::info!("store {}, appendfsync {}", path.display(), settings.appendfsync.name());
+    tracing::info!("recovered {found}");
+    tracing::info!("ready to accept connections");
+}
+
+/// An error of opening, with what to do about it.
+fn explain(error: &Error) -> String {
+    match error {
+        Error::Locked(_) => format!("{error}: only one server may use a store at a time"),
+        Error::NewerFormat { .. } => format!("{error}: use the newer kvd that wrote it"),
+        Error::Foreign(_) => format!("{error}: name another file with --dbfilename, nothing was changed"),
+        Error::ManifestMissing(_) => format!("{error}: nothing was changed"),
+        Error::Corrupt { .. } => format!("{error}: nothing was changed"),
+        Error::Io(_) => error.to_string(),
+    }
+}
+
+/// Asks for as many file descriptors as the clients need; how many clients fit.
+fn raise_descriptor_limit(clients: u64) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let wanted = clients + RESERVED_DESCRIPTORS;
+    let have = getrlimit(Resource::Nofile);
+    let current = have.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return clients as usize;
+    }
+    let allowed = have.maximum.unwrap_or(u64::MAX).min(wanted);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum: have.maximum });
+    let limit = if raised.is_ok() { allowed } else { current };
+    let fitting = limit.saturating_sub(RESERVED_DESCRIPTORS).max(1);
+    if fitting < clients {
+        tracing::warn!("the limit of {limit} open files allows {fitting} clients, not {clients}");
+    }
+    fitting as usize
+}
+

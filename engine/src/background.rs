@@ -1,0 +1,91 @@
+//! Threads that loop over the machines: one syncs, one prepares segments, compacts and expires.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::compact::Compactor;
+use crate::log::Preparer;
+use crate::log::flusher::{Flusher, Next};
+use crate::store::Store;
+use crate::sweep::Sweeper;
+
+/// All background work but syncing, as one machine.
+#[derive(Default)]
+pub struct Maintenance {
+    preparer: Preparer,
+    compactor: Compactor,
+    sweeper: Sweeper,
+}
+
+impl Maintenance {
+    /// Does a little of everything. Whether there is more to do at once.
+    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+        let prepared = self.preparer.step(store.log(), now_us);
+        let compacted = self.compactor.step(store, now_us);
+        let swept = self.sweeper.step(store, now_us);
+        let blobs = store.blobs().sweep(store.log().durable()) > 0;
+        prepared | compacted | swept | blobs
+    }
+}
+
+/// The running threads of a store. Stopped when dropped; the store itself is closed by [`Store::close`].
+pub struct Background {
+    stop: Arc<AtomicBool>,
+    store: Arc<Store>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How long the maintenance thread rests when there is nothing to do.
+const REST: Duration = Duration::from_millis(5);
+
+impl Background {
+    /// Starts the threads.
+    pub fn start(store: &Arc<Store>) -> io::Result<Background> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut background = Background { stop: stop.clone(), store: store.clone(), threads: Vec::new() };
+        let (flushed, until) = (store.clone(), stop.clone());
+        background.threads.push(std::thread::Builder::new().name("flusher".into()).spawn(move || {
+            let mut flusher = Flusher::new(flushed.log().clone());
+            while !until.load(Ordering::Acquire) {
+                match flusher.step(flushed.clock().monotonic_us()) {
+                    Next::Now => {}
+                    next => flushed.log().wait_for_work(next),
+                }
+            }
+        })?);
+        let (kept, until) = (store.clone(), stop);
+        background.threads.push(std::thread::Builder::new().name("maintenance".into()).spawn(move || {
+            let mut maintenance = Maintenance::default();
+            while !until.load(Ordering::Acquire) {
+                if !maintenance.step(&kept, kept.clock().monotonic_us()) {
+                    std::thread::park_timeout(REST);
+                }
+            }
+        })?);
+        Ok(background)
+    }
+
+    /// Stops the threads and waits for them.
+    pub fn stop(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.store.log().wake_flusher();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.join();
+    }
+}

@@ -1,0 +1,203 @@
+//! Compaction: first in, first out, copy forward.
+//!
+//! The oldest segment is read frame by frame; what is still the base of a live key is appended again at the end of the
+//! log, under the shard's lock, as any other write. When the copies are durable the manifest drops the segment, and
+//! then the file goes. The log's order stays the order of versions, so a full replay from the first segment is always
+//! right, and a tomb in the oldest segment has nothing left to bury and is simply not copied.
+//!
+//! Deltas are never copied: their base is older, so it was copied before them, as the whole value.
+
+use crate::disk;
+use crate::error::Error;
+use crate::failpoint;
+use crate::format::frame::Kind;
+use crate::format::segment;
+use crate::log::scan::Loaded;
+use crate::log::{Lsn, Need};
+use crate::store::Store;
+
+/// Logs shorter than this are left alone.
+const MIN_LOG: u64 = 8 << 20;
+/// The log may be this many times as long as what lives in it.
+const MAX_RATIO: u64 = 2;
+/// More segments than this are too many, however short: every start leaves one.
+const MAX_SEGMENTS: usize = 64;
+/// Log read by one step.
+const STEP_BYTES: u64 = 256 << 10;
+
+/// What a compactor is doing.
+enum State {
+    Idle,
+    /// Copying from the oldest segment.
+    Copying { segment: Box<Loaded>, at: Lsn, end: Lsn },
+    /// The copies must be durable up to here before the segment may go.
+    Waiting { until: Lsn },
+    /// The manifest or the directory could not be written; tried again later.
+    Dropping,
+}
+
+/// Gives back the space of overwritten values: a machine that a thread, or a simulation, steps.
+pub struct Compactor {
+    state: State,
+    retry_at_us: u64,
+}
+
+/// How soon a failed step is tried again.
+const RETRY_US: u64 = 1_000_000;
+
+impl Default for Compactor {
+    fn default() -> Self {
+        Compactor { state: State::Idle, retry_at_us: 0 }
+    }
+}
+
+impl Compactor {
+    /// Does a little work if there is some. Whether it did.
+    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+        if now_us < self.retry_at_us || store.log().is_read_only() {
+            return false;
+        }
+        match self.advance(store) {
+            Ok(busy) => busy,
+            Err(_) => {
+                self.retry_at_us = now_us + RETRY_US;
+                false
+            }
+        }
+    }
+
+    fn advance(&mut self, store: &Store) -> Result<bool, Error> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => {
+                store.note_segments();
+                if !store.wants_compaction() {
+                    return Ok(false);
+                }
+                self.state = begin(store)?;
+                Ok(true)
+            }
+            State::Copying { segment, at, end } => {
+                if store.admit(Need::Shrink, STEP_BYTES).is_err() {
+                    self.state = State::Copying { segment, at, end };
+                    return Ok(false);
+                }
+                let at = copy(store, &segment, at, end)?;
+                store.log().write_out();
+                self.state = if at < end {
+                    State::Copying { segment, at, end }
+                } else {
+                    let until = store.log().appended();
+                    store.log().want_sync(until);
+                    State::Waiting { until }
+                };
+                Ok(true)
+            }
+            State::Waiting { until } if store.log().durable() < until => {
+                self.state = State::Waiting { until };
+                Ok(false)
+            }
+            State::Waiting { .. } | State::Dropping => {
+                self.state = State::Dropping;
+                store.drop_oldest_segment()?;
+                self.state = State::Idle;
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn begin(store: &Store) -> Result<State, Error> {
+    let (number, base, end) = {
+        let segments = store.segments().lock();
+        let mut numbers = segments.iter();
+        let (Some((&number, &base)), Some((_, &next_base))) = (numbers.next(), numbers.next()) else {
+            return Ok(State::Idle);
+        };
+        (number, base, next_base)
+    };
+    if end > store.log().durable() {
+        return Ok(State::Idle);
+    }
+    let manifest = store.manifest().lock();
+    let (id, name) = (manifest.id, store.options().name.clone());
+    drop(manifest);
+    let corrupt = |offset, what| Error::Corrupt { file: segment::file_name(&name, number), offset, what };
+    let Some((header, segment)) = Loaded::load(store.disk(), &name, id, number)? else {
+        return Err(corrupt(0, "the segment's header is damaged"));
+    };
+    if header.base != base {
+        return Err(corrupt(0, "the segment is not where it was"));
+    }
+    Ok(State::Copying { segment: Box::new(segment), at: base, end })
+}
+
+/// Copies live frames from `at` for one step; where it stopped.
+fn copy(store: &Store, segment: &Loaded, from: Lsn, end: Lsn) -> Result<Lsn, Error> {
+    let stop = end.min(from + STEP_BYTES);
+    let mut at = from;
+    while at < stop {
+        let Some(frame) = segment.frame(at) else {
+            // A damaged live frame keeps its segment: its value may be in memory, but the proof of it is gone.
+            return Err(Error::Corrupt {
+                file: segment::file_name(&store.options().name, segment.number),
+                offset: segment::HEADER + at - segment.base,
+                what: "a frame that was durable is not valid",
+            });
+        };
+        match frame.kind {
+            Kind::Image | Kind::Blob => {
+                let key = store.key(frame.key);
+                let mut transaction = store.begin(0, &[key], store.now_ms());
+                if transaction.copy_forward(&key, frame.database, frame.lsn) {
+                    failpoint::hit("compact.copy")?;
+                }
+                transaction.commit();
+            }
+            // The map of databases must stand somewhere in what is left.
+            Kind::Swap => store.log_map(),
+            Kind::Delta | Kind::Tomb | Kind::Flush | Kind::Mark => {}
+        }
+        at += frame.padded as u64;
+    }
+    Ok(at)
+}
+
+impl Store {
+    fn wants_compaction(&self) -> bool {
+        let segments = self.segments().lock().len();
+        let log = self.log_bytes();
+        segments > 1 && (segments > MAX_SEGMENTS || (log > MIN_LOG && log > MAX_RATIO * self.live_log_bytes()))
+    }
+
+    /// Notes the segments that the log has begun since the last look.
+    pub(crate) fn note_segments(&self) {
+        let begun = self.log().take_begun();
+        if !begun.is_empty() {
+            self.segments().lock().extend(begun);
+        }
+    }
+
+    fn drop_oldest_segment(&self) -> Result<(), Error> {
+        let (number, next, next_base) = {
+            let segments = self.segments().lock();
+            let mut numbers = segments.iter();
+            let (Some((&number, _)), Some((&next, &base))) = (numbers.next(), numbers.next()) else { return Ok(()) };
+            (number, next, base)
+        };
+        failpoint::hit("compact.manifest.before")?;
+        let mut manifest = self.manifest().lock();
+        let mut shorter = manifest.clone();
+        shorter.first = next;
+        shorter.base = next_base;
+        shorter.cuts.retain(|cut| cut.segment >= next);
+        disk::replace(self.disk(), &self.options().name, &shorter.encode())?;
+        *manifest = shorter;
+        drop(manifest);
+        failpoint::hit("compact.manifest.after")?;
+        self.segments().lock().remove(&number);
+        failpoint::hit("compact.unlink")?;
+        // No manifest names it any more: if this fails, the next start removes it.
+        let _ = self.disk().remove(&segment::file_name(&self.options().name, number));
+        Ok(())
+    }
+}

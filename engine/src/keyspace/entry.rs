@@ -1,0 +1,655 @@
+//! A key and its value in one allocation.
+//!
+//! ```text
+//!   0      1       3       10
+//!   ┌──────┬───────┬───────┬─────────┬────────────┬────────┬─────┬───────┐
+//!   │flags │access │LSN/16 │lengths  │ deadline   │base/16 │ key │ value │
+//!   │ 1    │ 2     │ 7     │2,6,9,12 │ 8 if set   │7 if set│     │       │
+//!   └──────┴───────┴───────┴─────────┴────────────┴────────┴─────┴───────┘
+//!
+//!   flags    bits 0-3 type of the value, 4 deadline, 5 large, 6 base, 7 wide
+//!   lengths  key u8,  value u8                     nothing longer than 255 bytes
+//!            key u32, value u16                    wide
+//!            key u8 (u32 when wide), pointer u64   large
+//! ```
+//!
+//! All numbers are little-endian and none is aligned. Where the key starts follows from the flags alone. A value of
+//! [`OUT_OF_LINE`] bytes or more is *large*: it lies in [`Bytes`] of its own, which replies share.
+//!
+//! The block has the size class of what it holds ([`class`]), always: a change that stays in the class is made in
+//! place, any other moves the entry to a new block, and freeing needs no stored size.
+//!
+//! The upper 16 bits of an address are unused by all supported systems. An [`Entry`] lends them to the table that
+//! holds it ([`Entry::mark`]).
+//!
+//! Not here: what a value means, or when an entry is due.
+
+#![expect(unsafe_code, reason = "one allocation of varying layout behind a thin pointer; run under Miri")]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::mem;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+use bytes::{Bytes, BytesMut};
+
+use super::class::class;
+use super::prefetch::prefetch;
+
+/// Values of this many bytes or more are kept apart from their entry and shared with replies.
+pub const OUT_OF_LINE: usize = 16 * 1024;
+
+const DEADLINE: u8 = 1 << 4;
+const LARGE: u8 = 1 << 5;
+const BASE: u8 = 1 << 6;
+const WIDE: u8 = 1 << 7;
+const TYPE: u8 = 0x0F;
+
+const ACCESS_AT: usize = 1;
+const LSN_AT: usize = 3;
+const LENGTHS_AT: usize = 10;
+/// Positions in the log are multiples of this; only the quotient is stored.
+const LSN_UNIT: u64 = 16;
+const U56: usize = 7;
+
+const MARK_SHIFT: u32 = 48;
+const ADDRESS: usize = (1 << MARK_SHIFT) - 1;
+const _: () = assert!(usize::BITS == 64, "marks need the upper bits of a 64-bit address");
+
+/// Where the key starts, by the upper four bits of the flags.
+const KEY_AT: [u8; 16] = {
+    let mut at = [0; 16];
+    let mut index = 0;
+    while index < 16 {
+        let flags = (index as u8) << 4;
+        at[index] = (LENGTHS_AT + lengths(flags) + if flags & DEADLINE != 0 { 8 } else { 0 }) as u8;
+        at[index] += if flags & BASE != 0 { U56 as u8 } else { 0 };
+        index += 1;
+    }
+    at
+};
+
+#[inline]
+fn key_at(flags: u8) -> usize {
+    usize::from(KEY_AT[usize::from(flags >> 4)])
+}
+
+/// Of an entry that has a deadline.
+#[inline]
+fn deadline_at(flags: u8) -> usize {
+    key_at(flags) - 8 - if flags & BASE != 0 { U56 } else { 0 }
+}
+
+/// Of an entry that has a base.
+#[inline]
+fn base_at(flags: u8) -> usize {
+    key_at(flags) - U56
+}
+
+const fn lengths(flags: u8) -> usize {
+    match (flags & LARGE != 0, flags & WIDE != 0) {
+        (false, false) => 1 + 1,
+        (false, true) => 4 + 2,
+        (true, false) => 1 + 8,
+        (true, true) => 4 + 8,
+    }
+}
+
+/// A value on its way into an entry. Its length decides how it is kept, not the variant.
+#[derive(Clone, Debug)]
+pub enum Stored<'a> {
+    /// To be copied.
+    Copy(&'a [u8]),
+    /// To be shared when it is long enough, else copied. The whole buffer that these bytes are a part of stays
+    /// allocated, so a short slice of a long buffer is better copied.
+    Own(Bytes),
+}
+
+impl<'a> Stored<'a> {
+    /// A value to be copied.
+    #[inline]
+    pub fn copy(bytes: &'a [u8]) -> Stored<'a> {
+        Stored::Copy(bytes)
+    }
+
+    /// A value to be shared with whoever else holds it.
+    #[inline]
+    pub fn own(bytes: Bytes) -> Stored<'a> {
+        Stored::Own(bytes)
+    }
+
+    fn is_large(&self) -> bool {
+        self.as_ref().len() >= OUT_OF_LINE
+    }
+
+    fn into_large(self) -> Large {
+        match self {
+            Stored::Copy(bytes) => Large::new(Bytes::copy_from_slice(bytes)),
+            Stored::Own(bytes) => Large::new(bytes),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Stored<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Stored::Copy(bytes) => bytes,
+            Stored::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// A key with its value: an owned pointer of eight bytes.
+#[repr(transparent)]
+pub struct Entry(NonNull<u8>);
+
+// SAFETY: an entry owns its block alone, and what it holds (plain bytes and `Bytes`) may go to and be read from any
+// thread.
+unsafe impl Send for Entry {}
+// SAFETY: as above; nothing is changed through a shared reference.
+unsafe impl Sync for Entry {}
+
+impl Entry {
+    /// A key with a value. `lsn`, a multiple of 16, is where the log holds it; 0 when it does not yet.
+    ///
+    /// # Panics
+    /// When the key is longer than 4 GiB.
+    pub fn new(key: &[u8], value: Stored<'_>, deadline: Option<u64>, lsn: u64) -> Entry {
+        assert!(u32::try_from(key.len()).is_ok(), "a key of 4 GiB");
+        let packed = pack(lsn);
+        let shape = Shape::new(0, key.len(), &value, deadline.is_some(), false);
+        let mut entry = Entry(allocate(shape.bytes()));
+        entry.put_header(shape);
+        entry.put(ACCESS_AT, [0; 2]);
+        entry.put(LSN_AT, packed);
+        entry.put_deadline(deadline);
+        entry.put_slice(shape.key_at(), key);
+        entry.put_value(shape, value);
+        entry
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        let flags = self.flags();
+        let length = match flags & WIDE {
+            0 => usize::from(u8::from_le_bytes(self.get(LENGTHS_AT))),
+            _ => u32::from_le_bytes(self.get(LENGTHS_AT)) as usize,
+        };
+        self.slice(key_at(flags), length)
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        let shape = self.shape();
+        if shape.flags & LARGE != 0 {
+            return &self.large().bytes;
+        }
+        self.slice(shape.key_at() + shape.key, shape.value)
+    }
+
+    /// The value without a copy, when it is kept apart from the entry.
+    #[inline]
+    pub fn shared_value(&self) -> Option<&Bytes> {
+        (self.flags() & LARGE != 0).then(|| &self.large().bytes)
+    }
+
+    /// The type of the value; 0, a string, so far.
+    #[inline]
+    pub fn value_type(&self) -> u8 {
+        self.flags() & TYPE
+    }
+
+    /// When the entry is due to go, in milliseconds of wall time.
+    #[inline]
+    pub fn deadline(&self) -> Option<u64> {
+        let flags = self.flags();
+        (flags & DEADLINE != 0).then(|| u64::from_le_bytes(self.get(deadline_at(flags))))
+    }
+
+    /// Where the log holds the last change.
+    #[inline]
+    pub fn lsn(&self) -> u64 {
+        unpack(self.get(LSN_AT))
+    }
+
+    /// Where the log holds the image that later changes build upon, when that is not the last change itself.
+    #[inline]
+    pub fn base(&self) -> Option<u64> {
+        let flags = self.flags();
+        (flags & BASE != 0).then(|| unpack(self.get(base_at(flags))))
+    }
+
+    /// How recently or how often the entry was used, in the eviction policy's own code.
+    #[inline]
+    pub fn access(&self) -> u16 {
+        u16::from_le_bytes(self.get(ACCESS_AT))
+    }
+
+    /// Sixteen bits that belong to whoever holds the entry. They stay when the entry changes.
+    #[inline]
+    pub fn mark(&self) -> u16 {
+        (self.0.as_ptr().addr() >> MARK_SHIFT) as u16
+    }
+
+    /// Sets the holder's sixteen bits.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u16) {
+        self.0 = marked(self.start(), mark);
+    }
+
+    /// Sets where the log holds the last change: a multiple of 16.
+    #[inline]
+    pub fn set_lsn(&mut self, lsn: u64) {
+        self.put(LSN_AT, pack(lsn));
+    }
+
+    /// Notes a use.
+    #[inline]
+    pub fn set_access(&mut self, access: u16) {
+        self.put(ACCESS_AT, access.to_le_bytes());
+    }
+
+    /// Sets or takes away the deadline.
+    pub fn set_deadline(&mut self, deadline: Option<u64>) {
+        self.reshape(self.shape().with(DEADLINE, deadline.is_some()), usize::MAX);
+        self.put_deadline(deadline);
+    }
+
+    /// Sets or takes away the position of the base image.
+    pub fn set_base(&mut self, base: Option<u64>) {
+        let packed = base.map(pack);
+        self.reshape(self.shape().with(BASE, base.is_some()), usize::MAX);
+        self.put_base(packed);
+    }
+
+    /// Stores another value under the key, in place when the size class stays the same. The access bytes stay.
+    pub fn replace(&mut self, value: Stored<'_>, deadline: Option<u64>, base: Option<u64>, lsn: u64) {
+        let (lsn, base) = (pack(lsn), base.map(pack));
+        let old = self.shape();
+        let shape = Shape::new(old.flags & TYPE, old.key, &value, deadline.is_some(), base.is_some());
+        // From here to `put_value` nothing may panic: the pointer to a large value is stale or not yet written.
+        let old_value = self.take_large();
+        self.reshape(shape, 0);
+        self.put_deadline(deadline);
+        self.put_base(base);
+        self.put(LSN_AT, lsn);
+        self.put_value(shape, value);
+        drop(old_value);
+    }
+
+    /// Puts bytes behind the value. Many short appends to a long value cost what they add, not what is there.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.set_range(self.value().len(), bytes);
+    }
+
+    /// Overwrites the value from `offset`, which may lie behind its end: the gap becomes zeros. No bytes: no change.
+    pub fn set_range(&mut self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let shape = self.shape();
+        // Checked: everything below writes where this says.
+        let end = offset.checked_add(bytes.len()).expect("a value within the address space");
+        let (old, end) = (shape.value, shape.value.max(end));
+        if shape.flags & LARGE != 0 {
+            self.large_mut().set_range(offset, bytes);
+        } else if end < OUT_OF_LINE {
+            let shape = Shape { value: end, ..shape }.with_width();
+            self.reshape(shape, old);
+            let value_at = shape.key_at() + shape.key;
+            self.put_zeros(value_at + old, offset.saturating_sub(old));
+            self.put_slice(value_at + offset, bytes);
+        } else {
+            let mut large = Large { bytes: Large::with_room(self.value(), end).freeze(), capacity: end };
+            large.set_range(offset, bytes);
+            let shape = Shape { value: 0, ..shape }.with(LARGE, true).with_width();
+            self.reshape(shape, 0);
+            self.put_large(shape, large);
+        }
+    }
+
+    /// Bytes of memory this entry takes, with what lies out of line.
+    #[inline]
+    pub fn footprint(&self) -> usize {
+        let own = class(self.shape().bytes());
+        if self.flags() & LARGE != 0 { own + self.large().footprint() } else { own }
+    }
+
+    /// Fetches the entry into the cache, as far as a short entry reaches.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(self.start());
+        prefetch(self.start().wrapping_add(64));
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let bytes = self.shape().bytes();
+        drop(self.take_large());
+        release(self.start(), bytes);
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &self.key().escape_ascii().to_string())
+            .field("value_bytes", &self.value().len())
+            .field("deadline", &self.deadline())
+            .field("lsn", &self.lsn())
+            .finish()
+    }
+}
+
+/// What decides the layout of an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    flags: u8,
+    /// Bytes of the key.
+    key: usize,
+    /// Bytes of the value within the entry: 0 when it is large.
+    value: usize,
+}
+
+impl Shape {
+    #[inline]
+    fn new(value_type: u8, key: usize, value: &Stored<'_>, has_deadline: bool, has_base: bool) -> Shape {
+        let large = value.is_large();
+        Shape { flags: value_type, key, value: if large { 0 } else { value.as_ref().len() } }
+            .with(LARGE, large)
+            .with(DEADLINE, has_deadline)
+            .with(BASE, has_base)
+            .with_width()
+    }
+
+    #[inline]
+    fn with(self, flag: u8, on: bool) -> Shape {
+        Shape { flags: if on { self.flags | flag } else { self.flags & !flag }, ..self }
+    }
+
+    #[inline]
+    fn with_width(self) -> Shape {
+        self.with(WIDE, self.key > 255 || self.value > 255)
+    }
+
+    #[inline]
+    fn key_at(self) -> usize {
+        key_at(self.flags)
+    }
+
+    #[inline]
+    fn bytes(self) -> usize {
+        self.key_at() + self.key + self.value
+    }
+}
+
+/// The layout, byte by byte. Every offset follows from the flags in the entry's own header, or is about to.
+impl Entry {
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        self.0.as_ptr().map_addr(|address| address & ADDRESS)
+    }
+
+    #[inline]
+    fn flags(&self) -> u8 {
+        let [flags] = self.get(0);
+        flags
+    }
+
+    #[inline]
+    fn shape(&self) -> Shape {
+        let flags = self.flags();
+        let (key, value_at) = match flags & WIDE {
+            0 => (usize::from(u8::from_le_bytes(self.get(LENGTHS_AT))), LENGTHS_AT + 1),
+            _ => (u32::from_le_bytes(self.get(LENGTHS_AT)) as usize, LENGTHS_AT + 4),
+        };
+        let value = match flags & (LARGE | WIDE) {
+            0 => usize::from(u8::from_le_bytes(self.get(value_at))),
+            WIDE => usize::from(u16::from_le_bytes(self.get(value_at))),
+            _ => 0,
+        };
+        Shape { flags, key, value }
+    }
+
+    #[inline]
+    fn get<const N: usize>(&self, at: usize) -> [u8; N] {
+        // SAFETY: the offset is that of a field which the layout of this entry has, and all fields are written.
+        unsafe { self.start().add(at).cast::<[u8; N]>().read() }
+    }
+
+    #[inline]
+    fn slice(&self, at: usize, length: usize) -> &[u8] {
+        // SAFETY: as for `get`; the key and the value have the lengths that the header states. Nobody writes while
+        // the slice borrows the entry.
+        unsafe { slice::from_raw_parts(self.start().add(at), length) }
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, at: usize, bytes: [u8; N]) {
+        // SAFETY: as for `get`; a block is never smaller than what its header describes.
+        unsafe { self.start().add(at).cast::<[u8; N]>().write(bytes) }
+    }
+
+    #[inline]
+    fn put_slice(&mut self, at: usize, bytes: &[u8]) {
+        // SAFETY: as for `put`; the source is borrowed from elsewhere, for nobody can borrow from this entry now.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start().add(at), bytes.len()) }
+    }
+
+    fn put_zeros(&mut self, at: usize, length: usize) {
+        // SAFETY: as for `put`.
+        unsafe { ptr::write_bytes(self.start().add(at), 0, length) }
+    }
+
+    /// Flags and lengths.
+    #[inline]
+    fn put_header(&mut self, shape: Shape) {
+        self.put(0, [shape.flags]);
+        // The lengths fit: `with_width` has chosen the form, and a value in the entry is below `OUT_OF_LINE`.
+        let value_at = if shape.flags & WIDE == 0 {
+            self.put(LENGTHS_AT, [shape.key as u8]);
+            LENGTHS_AT + 1
+        } else {
+            self.put(LENGTHS_AT, (shape.key as u32).to_le_bytes());
+            LENGTHS_AT + 4
+        };
+        match shape.flags & (LARGE | WIDE) {
+            0 => self.put(value_at, [shape.value as u8]),
+            WIDE => self.put(value_at, (shape.value as u16).to_le_bytes()),
+            _ => {}
+        }
+    }
+
+    /// Into the place that the header has for it; nowhere when there is none.
+    #[inline]
+    fn put_deadline(&mut self, deadline: Option<u64>) {
+        if let Some(deadline) = deadline {
+            self.put(deadline_at(self.flags()), deadline.to_le_bytes());
+        }
+    }
+
+    /// Into the place that the header has for it; nowhere when there is none.
+    #[inline]
+    fn put_base(&mut self, base: Option<[u8; U56]>) {
+        if let Some(base) = base {
+            self.put(base_at(self.flags()), base);
+        }
+    }
+
+    #[inline]
+    fn put_value(&mut self, shape: Shape, value: Stored<'_>) {
+        if shape.flags & LARGE != 0 {
+            self.put_large(shape, value.into_large());
+        } else {
+            self.put_slice(shape.key_at() + shape.key, value.as_ref());
+        }
+    }
+
+    fn put_large(&mut self, shape: Shape, large: Large) {
+        self.put_large_pointer(shape.flags, Box::into_raw(Box::new(large)));
+    }
+
+    fn put_large_pointer(&mut self, flags: u8, large: *mut Large) {
+        // SAFETY: the header has eight bytes for the pointer behind the length of the key.
+        unsafe { self.start().add(large_at(flags)).cast::<*mut Large>().write_unaligned(large) }
+    }
+
+    #[inline]
+    fn large_pointer(&self) -> *mut Large {
+        debug_assert!(self.flags() & LARGE != 0);
+        // SAFETY: callers have seen the flag that says that a pointer is here.
+        unsafe { self.start().add(large_at(self.flags())).cast::<*mut Large>().read_unaligned() }
+    }
+
+    #[inline]
+    fn large(&self) -> &Large {
+        // SAFETY: the pointer comes from a box that this entry owns.
+        unsafe { &*self.large_pointer() }
+    }
+
+    fn large_mut(&mut self) -> &mut Large {
+        // SAFETY: as for `large`, and the entry is borrowed mutably.
+        unsafe { &mut *self.large_pointer() }
+    }
+
+    /// The large value, if there is one. The pointer that stays behind is stale: the caller overwrites it or frees
+    /// the entry.
+    fn take_large(&mut self) -> Option<Box<Large>> {
+        if self.flags() & LARGE == 0 {
+            return None;
+        }
+        // SAFETY: the box was given up in `put_large`, and the caller sees to it that it is taken back only once.
+        Some(unsafe { Box::from_raw(self.large_pointer()) })
+    }
+
+    /// Brings the entry into a shape with the same key, in the same block when the size class allows it. Of the value
+    /// the first `keep` bytes survive, as far as both shapes have them. Fields and bytes that are new are not
+    /// written: the caller does that at once.
+    fn reshape(&mut self, to: Shape, keep: usize) {
+        let from = self.shape();
+        debug_assert_eq!(from.key, to.key);
+        let in_place = class(from.bytes()) == class(to.bytes());
+        if in_place && from.flags == to.flags {
+            self.put_header(to);
+            return;
+        }
+        let deadline = self.deadline().filter(|_| to.flags & DEADLINE != 0);
+        let base = (from.flags & to.flags & BASE != 0).then(|| self.get(base_at(from.flags)));
+        let large = (from.flags & to.flags & LARGE != 0).then(|| self.large_pointer());
+        let moved = from.key + from.value.min(to.value).min(keep);
+        let source = self.start();
+        if !in_place {
+            self.0 = marked(allocate(to.bytes()).as_ptr(), self.mark());
+        }
+        // SAFETY: both blocks hold a key and at least so much of a value at these offsets. Within one block the
+        // ranges may overlap, which `copy` allows; the fields of the header have been read before.
+        unsafe { ptr::copy(source.add(from.key_at()), self.start().add(to.key_at()), moved) };
+        if !in_place {
+            // SAFETY: both headers have these fields, in different blocks.
+            unsafe { ptr::copy_nonoverlapping(source, self.start(), LENGTHS_AT) };
+            release(source, from.bytes());
+        }
+        self.put_header(to);
+        self.put_deadline(deadline);
+        self.put_base(base);
+        if let Some(large) = large {
+            self.put_large_pointer(to.flags, large);
+        }
+    }
+}
+
+#[inline]
+fn large_at(flags: u8) -> usize {
+    LENGTHS_AT + if flags & WIDE == 0 { 1 } else { 4 }
+}
+
+/// A position as it is stored: in units, seven bytes.
+#[inline]
+fn pack(lsn: u64) -> [u8; U56] {
+    debug_assert!(lsn.is_multiple_of(LSN_UNIT), "position {lsn} is not aligned");
+    let [bytes @ .., _] = (lsn / LSN_UNIT).to_le_bytes();
+    bytes
+}
+
+#[inline]
+fn unpack(bytes: [u8; U56]) -> u64 {
+    let mut wide = [0; 8];
+    wide[..U56].copy_from_slice(&bytes);
+    u64::from_le_bytes(wide) * LSN_UNIT
+}
+
+#[inline]
+fn marked(start: *mut u8, mark: u16) -> NonNull<u8> {
+    let pointer = start.map_addr(|address| address | usize::from(mark) << MARK_SHIFT);
+    // SAFETY: `start` is the address of a block, so it is not null, and setting bits does not make it so.
+    unsafe { NonNull::new_unchecked(pointer) }
+}
+
+fn layout(bytes: usize) -> Layout {
+    Layout::from_size_align(class(bytes), 8).expect("a key and a value below 4 GiB each")
+}
+
+fn allocate(bytes: usize) -> NonNull<u8> {
+    let layout = layout(bytes);
+    // SAFETY: the layout is not empty, as every entry has a header.
+    let block = unsafe { alloc(layout) };
+    let Some(block) = NonNull::new(block) else { handle_alloc_error(layout) };
+    assert!(block.addr().get() & !ADDRESS == 0, "an address of more than 48 bits");
+    block
+}
+
+fn release(block: *mut u8, bytes: usize) {
+    // SAFETY: the block was allocated for as many bytes, or for others of their class, and is not used any more.
+    unsafe { dealloc(block, layout(bytes)) }
+}
+
+/// A value kept apart from its entry.
+struct Large {
+    bytes: Bytes,
+    /// What the bytes' own allocation has room for, as far as we know.
+    capacity: usize,
+}
+
+impl Large {
+    fn new(bytes: Bytes) -> Large {
+        Large { capacity: bytes.len(), bytes }
+    }
+
+    /// A copy, with room for `needed` bytes and some more.
+    fn with_room(bytes: &[u8], needed: usize) -> BytesMut {
+        /// Up to here capacity doubles; beyond, a quarter is added, so that not half of a large value is air.
+        const DOUBLING: usize = 1 << 20;
+        let spare = if needed < DOUBLING { needed } else { needed / 4 };
+        let mut buffer = BytesMut::with_capacity(class(needed + spare));
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    fn set_range(&mut self, offset: usize, bytes: &[u8]) {
+        let end = self.bytes.len().max(offset + bytes.len());
+        // A reply may still hold the old value: then, or without room, the change is made to a copy.
+        let mut buffer = match mem::take(&mut self.bytes).try_into_mut() {
+            Ok(buffer) if buffer.capacity() >= end => buffer,
+            Ok(buffer) => Large::with_room(&buffer, end),
+            Err(shared) => Large::with_room(&shared, end),
+        };
+        if end > buffer.len() {
+            buffer.resize(end, 0);
+        }
+        buffer[offset..offset + bytes.len()].copy_from_slice(bytes);
+        *self = Large { capacity: buffer.capacity(), bytes: buffer.freeze() };
+    }
+
+    fn footprint(&self) -> usize {
+        /// What `Bytes` allocates for its reference count.
+        const SHARED: usize = 24;
+        class(size_of::<Large>()) + class(SHARED) + class(self.capacity)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Where the values are: shards of hash tables of entries.
+
+mod bucket;
+mod class;
+pub mod entry;
+mod prefetch;
+pub mod shard;
+pub mod table;

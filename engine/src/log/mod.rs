@@ -1,0 +1,301 @@
+//! The log: every change of the store, in one order, in memory first, then in the kernel, then on the disk.
+//!
+//! ```text
+//!  transactions ── append (memory, never fails) ──► appended
+//!                  write_out (pwrite)            ──► written     kill -9 loses nothing below
+//!                  sync (fdatasync)              ──► durable     power loss loses nothing below
+//! ```
+//!
+//! A position is an [`Lsn`], a byte's place in the endless log. A reply may leave when the mark its mode asks for has
+//! passed the position of what it reveals. Appending takes one short lock; writing takes another, whose holder writes
+//! everything appended so far, so the others find their bytes written. Nothing here decides *when*: workers call
+//! [`Log::write_out`] at the end of their turn, [`flusher::Flusher`] calls [`Log::sync`].
+//!
+//! Errors: a failed `pwrite` for lack of space keeps the bytes and tries again; any other failed write, and any failed
+//! sync, makes the log read-only for good: a sync is never tried twice, because after an error the kernel forgets
+//! which pages were not written.
+
+mod append;
+pub mod flusher;
+mod prepare;
+pub mod scan;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+pub use append::FrameBatch;
+pub use prepare::Preparer;
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::error::Refusal;
+use crate::format::StoreId;
+use append::Appender;
+use prepare::Ready;
+use write::Writer;
+
+/// A byte position in the endless log.
+pub type Lsn = u64;
+
+/// Where the log of a new store begins: zero is left to mean "nothing".
+pub const START: Lsn = 4096;
+
+/// When an acknowledgement may leave, as in `appendfsync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FsyncMode {
+    /// After its bytes are durable; also what a read reveals is durable.
+    Always = 0,
+    /// After its bytes are in the kernel; the disk follows within a second.
+    EverySec = 1,
+    /// After its bytes are in the kernel; the disk follows when a segment is full.
+    No = 2,
+}
+
+impl FsyncMode {
+    fn from_byte(byte: u8) -> FsyncMode {
+        match byte {
+            0 => FsyncMode::Always,
+            1 => FsyncMode::EverySec,
+            _ => FsyncMode::No,
+        }
+    }
+}
+
+/// What a write needs the log to have room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Ordinary writes.
+    Grow,
+    /// Removals and compaction, which may use the reserve because they give room back.
+    Shrink,
+}
+
+/// In `everysec` a write waits when the oldest byte that is not durable is this old.
+pub const STALL_US: u64 = 1_900_000;
+
+/// The log of one open store.
+pub struct Log {
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    store_name: String,
+    id: StoreId,
+    epoch: u64,
+    mode: AtomicU8,
+    health: AtomicU8,
+    appender: Mutex<Appender>,
+    writer: Mutex<Writer>,
+    /// Held while a segment file is made, so that zeros never land on frames.
+    creating: Mutex<()>,
+    ready: Mutex<Ready>,
+    appended: AtomicU64,
+    written: AtomicU64,
+    durable: AtomicU64,
+    /// Monotonic microseconds of the oldest byte that is written but not durable; `u64::MAX` when there is none.
+    oldest_unsynced_us: AtomicU64,
+    sync_wanted: AtomicU64,
+    flusher_asleep: Mutex<bool>,
+    flusher_wake: Condvar,
+    listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    counters: Counters,
+}
+
+/// What the log has done since it was opened.
+#[derive(Default)]
+pub struct Counters {
+    /// Successful syncs.
+    pub syncs: AtomicU64,
+    /// Calls that wrote bytes.
+    pub writes: AtomicU64,
+    /// Bytes appended.
+    pub bytes: AtomicU64,
+    /// Longest sync in microseconds.
+    pub longest_sync_us: AtomicU64,
+    /// Failed writes and syncs.
+    pub errors: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Health {
+    Good = 0,
+    /// No room for another segment.
+    Full = 1,
+    /// A write or a sync failed; nothing is written any more.
+    ReadOnly = 2,
+}
+
+/// Where a newly opened log goes on.
+pub(crate) struct Continue {
+    /// First segment of this opening; its file is made when it is first written.
+    pub number: u64,
+    /// LSN of its first frame.
+    pub base: Lsn,
+    /// This opening's count.
+    pub epoch: u64,
+    /// Largest segment file in bytes.
+    pub segment_bytes: u64,
+}
+
+impl Log {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        store_name: &str,
+        id: StoreId,
+        mode: FsyncMode,
+        from: &Continue,
+    ) -> Log {
+        let mut ready = Ready::new(from.number, from.segment_bytes);
+        let first = ready.claim(0);
+        Log {
+            disk,
+            clock,
+            store_name: store_name.to_owned(),
+            id,
+            epoch: from.epoch,
+            mode: AtomicU8::new(mode as u8),
+            health: AtomicU8::new(Health::Good as u8),
+            appender: Mutex::new(Appender::new(first, from.base, id)),
+            writer: Mutex::new(Writer::new(from.base)),
+            creating: Mutex::new(()),
+            ready: Mutex::new(ready),
+            appended: AtomicU64::new(from.base),
+            written: AtomicU64::new(from.base),
+            durable: AtomicU64::new(from.base),
+            oldest_unsynced_us: AtomicU64::new(u64::MAX),
+            sync_wanted: AtomicU64::new(0),
+            flusher_asleep: Mutex::new(false),
+            flusher_wake: Condvar::new(),
+            listeners: Mutex::new(Vec::new()),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The mode in force.
+    #[inline]
+    pub fn mode(&self) -> FsyncMode {
+        FsyncMode::from_byte(self.mode.load(Ordering::Acquire))
+    }
+
+    /// Changes the mode. What was acknowledged before is durable once [`Log::durable`] reaches [`Log::appended`].
+    pub fn set_mode(&self, mode: FsyncMode) {
+        self.mode.store(mode as u8, Ordering::Release);
+        self.want_sync(self.appended());
+    }
+
+    /// The end of the log in memory.
+    #[inline]
+    pub fn appended(&self) -> Lsn {
+        self.appended.load(Ordering::Acquire)
+    }
+
+    /// Everything below is in the kernel.
+    #[inline]
+    pub fn written(&self) -> Lsn {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// Everything below is on the disk.
+    #[inline]
+    pub fn durable(&self) -> Lsn {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// The mark that acknowledgements wait for in the present mode.
+    #[inline]
+    pub fn acknowledged(&self) -> Lsn {
+        match self.mode() {
+            FsyncMode::Always => self.durable(),
+            _ => self.written(),
+        }
+    }
+
+    /// Whether a write of about `bytes` may start. Asked before anything is changed: afterwards appending cannot fail.
+    pub fn admit(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
+        let health = self.health.load(Ordering::Acquire);
+        if health == Health::Good as u8 {
+            if self.oldest_unsynced_us.load(Ordering::Relaxed) != u64::MAX
+                && self.mode() == FsyncMode::EverySec
+                && self.unsynced_age_us() >= STALL_US
+            {
+                return Err(Refusal::Stalled);
+            }
+            return Ok(());
+        }
+        if health == Health::ReadOnly as u8 {
+            return Err(Refusal::ReadOnly);
+        }
+        let reserve = if need == Need::Grow { prepare::RESERVE } else { 0 };
+        let room = self.appender.lock().room() as u64 + self.ready.lock().bytes_behind(reserve);
+        if room > bytes + prepare::SLACK { Ok(()) } else { Err(Refusal::NoSpace) }
+    }
+
+    /// Age of the oldest written byte that is not durable, in microseconds; 0 when there is none.
+    pub fn unsynced_age_us(&self) -> u64 {
+        match self.oldest_unsynced_us.load(Ordering::Relaxed) {
+            u64::MAX => 0,
+            since => self.clock.monotonic_us().saturating_sub(since),
+        }
+    }
+
+    /// Whether a write or sync has failed for good.
+    pub fn is_read_only(&self) -> bool {
+        self.health.load(Ordering::Acquire) == Health::ReadOnly as u8
+    }
+
+    /// Whether there was no room for another segment when it was last tried.
+    pub fn is_full(&self) -> bool {
+        self.health.load(Ordering::Acquire) == Health::Full as u8
+    }
+
+    /// What the log has done.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Calls `listener` whenever written or durable moved by the flusher, or the log failed. It must be quick.
+    pub fn on_progress(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        self.listeners.lock().push(listener);
+    }
+
+    /// Asks that everything below `lsn` be made durable now, whatever the mode.
+    pub fn want_sync(&self, lsn: Lsn) {
+        self.sync_wanted.fetch_max(lsn, Ordering::AcqRel);
+        self.wake_flusher();
+    }
+
+    /// Tells a sleeping flusher that there is work.
+    pub fn wake_flusher(&self) {
+        let mut asleep = self.flusher_asleep.lock();
+        if *asleep {
+            *asleep = false;
+            self.flusher_wake.notify_one();
+        }
+    }
+
+    /// The highest segment number given out so far, and the number after it.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.ready.lock().next_number()
+    }
+
+    /// Segments of this opening that were begun, with their first LSNs, oldest first. Cleared by the call.
+    pub(crate) fn take_begun(&self) -> Vec<(u64, Lsn)> {
+        self.appender.lock().take_begun()
+    }
+
+    fn tell_listeners(&self) {
+        for listener in self.listeners.lock().iter() {
+            listener();
+        }
+    }
+
+    fn fail(&self) {
+        self.counters.errors.fetch_add(1, Ordering::Relaxed);
+        self.health.store(Health::ReadOnly as u8, Ordering::Release);
+        self.tell_listeners();
+    }
+}

@@ -1,0 +1,185 @@
+//! Segment files made ahead: created, filled, synced and in the directory before the first frame goes in.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{FsyncMode, Health, Log};
+use crate::disk::{self, File};
+use crate::failpoint;
+use crate::format::segment;
+
+/// Files kept ready behind the current one: one to go on with, one in reserve for removals and compaction.
+const WANTED: usize = 2;
+/// Ready files that ordinary writes leave alone when the disk is full.
+pub(super) const RESERVE: usize = 1;
+/// Room that is left for marks and headers when the disk is full.
+pub(super) const SLACK: u64 = 4096;
+/// Smallest segment.
+pub const MIN_SEGMENT: u64 = 64 << 10;
+/// A new store's first segment; each further one is twice as large up to the setting.
+const FIRST_SEGMENT: u64 = 1 << 20;
+/// How soon a full disk is tried again.
+const RETRY_US: u64 = 200_000;
+
+/// A segment that is to be filled next.
+pub(super) struct Claimed {
+    pub number: u64,
+    pub bytes: u64,
+    /// `None` when it was needed before it was made: the writer makes it.
+    pub file: Option<Arc<dyn File>>,
+}
+
+/// The files made ahead.
+pub(super) struct Ready {
+    files: VecDeque<Claimed>,
+    next: u64,
+    next_bytes: u64,
+    max_bytes: u64,
+}
+
+impl Ready {
+    pub(super) fn new(next: u64, max_bytes: u64) -> Ready {
+        let max_bytes = max_bytes.max(MIN_SEGMENT);
+        Ready { files: VecDeque::new(), next, next_bytes: FIRST_SEGMENT.min(max_bytes), max_bytes }
+    }
+
+    /// The next segment to fill, at least `needed` bytes long.
+    pub(super) fn claim(&mut self, needed: u64) -> Claimed {
+        let mut claimed = self.files.pop_front().unwrap_or_else(|| {
+            let claimed = Claimed { number: self.next, bytes: self.next_bytes, file: None };
+            self.advance();
+            claimed
+        });
+        claimed.bytes = claimed.bytes.max(needed.next_multiple_of(4096));
+        claimed
+    }
+
+    /// Bytes for frames in the ready files, without the last `reserve` of them.
+    pub(super) fn bytes_behind(&self, reserve: usize) -> u64 {
+        let usable = self.files.len().saturating_sub(reserve);
+        self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    fn advance(&mut self) {
+        self.next += 1;
+        self.next_bytes = (self.next_bytes * 2).min(self.max_bytes);
+    }
+}
+
+impl Log {
+    /// Makes the file of a segment, or finds it when it was made meanwhile.
+    pub(super) fn create_segment(&self, number: u64, bytes: u64) -> io::Result<Arc<dyn File>> {
+        let _creating = self.creating.lock();
+        self.create_locked(number, bytes)
+    }
+
+    fn create_locked(&self, number: u64, bytes: u64) -> io::Result<Arc<dyn File>> {
+        let name = segment::file_name(&self.store_name, number);
+        failpoint::hit("segment.create.before")?;
+        let file = match self.disk.create(&name) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return self.disk.open(&name),
+            Err(e) => return Err(e),
+        };
+        let made = self.fill(&*file, bytes);
+        if let Err(e) = made {
+            drop(file);
+            // Half a file must not be taken for a whole one by the next try.
+            let _ = self.disk.remove(&name);
+            return Err(e);
+        }
+        failpoint::hit("segment.create.after")?;
+        Ok(file)
+    }
+
+    fn fill(&self, file: &dyn File, bytes: u64) -> io::Result<()> {
+        file.allocate(bytes)?;
+        if self.mode() == FsyncMode::Always {
+            // Real zeros: a sync of an overwritten byte needs no journal entry, a sync of a reserved one does.
+            let zeros = vec![0; (256 << 10).min(bytes as usize)];
+            let mut at = 0;
+            while at < bytes {
+                let part = zeros.len().min((bytes - at) as usize);
+                disk::write_all_at(file, &zeros[..part], at)?;
+                at += part as u64;
+            }
+        }
+        file.sync()?;
+        failpoint::hit("dir.sync.before")?;
+        self.disk.sync_dir()?;
+        failpoint::hit("dir.sync.after")
+    }
+
+    /// Makes the file of the first segment before a client waits for it. A disk that is full now may not be later.
+    pub(crate) fn make_first_segment(&self) {
+        let (number, bytes) = self.appender.lock().first_file();
+        let _ = self.create_segment(number, bytes);
+    }
+
+    pub(super) fn set_full(&self, full: bool) {
+        let (from, to) = if full { (Health::Good, Health::Full) } else { (Health::Full, Health::Good) };
+        // Read-only stays: no space that comes back makes a failed sync good.
+        let _ = self.health.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+/// Keeps segments ready: a machine that a thread, or a simulation, steps.
+#[derive(Default)]
+pub struct Preparer {
+    retry_at_us: u64,
+}
+
+impl Preparer {
+    /// Makes at most one file. Returns whether there may be more to do.
+    pub fn step(&mut self, log: &Log, now_us: u64) -> bool {
+        if now_us < self.retry_at_us || log.is_read_only() {
+            return false;
+        }
+        let creating = log.creating.lock();
+        let (number, bytes) = {
+            let ready = log.ready.lock();
+            if ready.files.len() >= WANTED {
+                return false;
+            }
+            (ready.next, ready.next_bytes)
+        };
+        match log.create_locked(number, bytes) {
+            Ok(file) => {
+                drop(creating);
+                let mut ready = log.ready.lock();
+                // The appender may have claimed the number while the file was made; then the writer finds the file.
+                if ready.next == number {
+                    ready.files.push_back(Claimed { number, bytes, file: Some(file) });
+                    ready.advance();
+                }
+                if ready.files.len() >= WANTED {
+                    log.set_full(false);
+                }
+                ready.files.len() < WANTED
+            }
+            Err(e) => {
+                log.counters.errors.fetch_add(1, Ordering::Relaxed);
+                let mut ready = log.ready.lock();
+                ready.next_bytes = (ready.next_bytes / 2).max(MIN_SEGMENT.min(ready.max_bytes));
+                drop(ready);
+                if bytes <= MIN_SEGMENT || !is_full(&e) {
+                    log.set_full(true);
+                    self.retry_at_us = now_us + RETRY_US;
+                    return false;
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Whether an error says that the disk, or the quota on it, is full.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}

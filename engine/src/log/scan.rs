@@ -1,0 +1,194 @@
+//! Reading a log from the front: what is a frame, what is a tail, what is corruption.
+//!
+//! The log ends at the first place where no valid frame stands, unless a mark found *behind* that place says that it
+//! was durable once: then it is corruption. Such marks are looked for at every aligned offset whose LSN equals its
+//! position and whose checksum holds, in the rest of the segment and in all later ones.
+
+use std::io;
+
+use super::Lsn;
+use crate::disk::{self, Disk};
+use crate::error::Error;
+use crate::format::frame::{self, ALIGN, Frame, Kind, Seed};
+use crate::format::manifest::Manifest;
+use crate::format::segment::{self, Header};
+use crate::format::{StoreId, u64_at};
+
+/// Largest segment file that is read.
+pub const MAX_SEGMENT: u64 = 1 << 30;
+
+/// One segment in memory.
+pub struct Loaded {
+    /// Its number.
+    pub number: u64,
+    /// LSN of its first frame.
+    pub base: Lsn,
+    /// Where it ends, when a cut in the manifest says so.
+    pub end: Option<Lsn>,
+    bytes: Vec<u8>,
+    seed: Seed,
+}
+
+impl Loaded {
+    /// Reads the segment whole. `None` when its header is not in use, or of another opening than expected.
+    pub fn load(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<(Header, Loaded)>> {
+        let name = segment::file_name(store, number);
+        let file = match disk.open(&name) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let length = file.len()?;
+        if length > MAX_SEGMENT {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{name} is longer than any segment")));
+        }
+        let mut bytes = vec![0; length as usize];
+        disk::read_exact_at(&*file, &mut bytes, 0)?;
+        let Some(header) = Header::parse(&bytes) else { return Ok(None) };
+        if header.id != id || header.number != number {
+            return Ok(None);
+        }
+        let seed = Seed::new(id, number);
+        Ok(Some((header, Loaded { number, base: header.base, end: None, bytes, seed })))
+    }
+
+    /// The frame at a position; `None` when there is none that is valid.
+    pub fn frame(&self, lsn: Lsn) -> Option<Frame<'_>> {
+        if self.end.is_some_and(|end| lsn >= end) {
+            return None;
+        }
+        let offset = usize::try_from(segment::HEADER + lsn.checked_sub(self.base)?).ok()?;
+        frame::parse(self.bytes.get(offset..)?, lsn, &self.seed)
+    }
+
+    /// The bytes of a valid frame, to be copied to another segment.
+    pub fn frame_bytes(&self, frame: &Frame<'_>) -> &[u8] {
+        let offset = (segment::HEADER + frame.lsn - self.base) as usize;
+        &self.bytes[offset..offset + frame.padded]
+    }
+
+    /// Bytes behind a position up to the last that is not zero.
+    pub fn bytes_behind(&self, lsn: Lsn) -> u64 {
+        let from = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
+        let behind = self.bytes.get(from..).unwrap_or_default();
+        behind.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
+    }
+
+    /// The highest mark in a valid frame at or behind a position.
+    fn highest_mark_from(&self, lsn: Lsn) -> Option<Lsn> {
+        let mut highest = None;
+        let mut offset = (segment::HEADER + (lsn - self.base)) as usize;
+        while offset + frame::HEADER <= self.bytes.len() {
+            let here = self.base + offset as u64 - segment::HEADER;
+            if u64_at(&self.bytes, offset + 8) == here
+                && let Some(frame) = frame::parse(&self.bytes[offset..], here, &self.seed)
+            {
+                highest = highest.max(mark_of(&frame));
+                offset += frame.padded;
+            } else {
+                offset += ALIGN;
+            }
+        }
+        highest
+    }
+}
+
+/// The durable position a mark frame names.
+pub fn mark_of(frame: &Frame<'_>) -> Option<Lsn> {
+    (frame.kind == Kind::Mark && frame.value.len() >= 8).then(|| u64_at(frame.value, 0))
+}
+
+/// Walks the segments of a store in the order of the log.
+pub struct Chain<'a> {
+    disk: &'a dyn Disk,
+    store: &'a str,
+    manifest: &'a Manifest,
+    next: Option<u64>,
+    expected_base: Lsn,
+}
+
+impl<'a> Chain<'a> {
+    /// Begins at the manifest's first segment.
+    pub fn new(disk: &'a dyn Disk, store: &'a str, manifest: &'a Manifest) -> Chain<'a> {
+        Chain { disk, store, manifest, next: Some(manifest.first), expected_base: manifest.base }
+    }
+
+    /// The next segment. `ended_at` is where the caller found the end of the one before.
+    pub fn advance(&mut self, ended_at: Option<Lsn>) -> Result<Option<Loaded>, Error> {
+        if let Some(end) = ended_at {
+            self.expected_base = end;
+        }
+        let Some(number) = self.next.take() else { return Ok(None) };
+        let last_cut = self.manifest.cuts.last();
+        let in_force = last_cut.is_none_or(|cut| number >= cut.next);
+        let name = segment::file_name(self.store, number);
+        let Some((header, mut loaded)) = Loaded::load(self.disk, self.store, self.manifest.id, number)? else {
+            // The segments that the manifest names must be there. Later ones exist when they were begun.
+            if !in_force || (number == self.manifest.first && self.manifest.durable > self.expected_base) {
+                return Err(Error::Corrupt { file: name, offset: 0, what: "the segment is missing or its header is damaged" });
+            }
+            return Ok(None);
+        };
+        if header.base != self.expected_base || header.epoch > self.manifest.epoch {
+            if !in_force {
+                return Err(Error::Corrupt { file: name, offset: 0, what: "the segment does not follow the one before" });
+            }
+            return Ok(None);
+        }
+        let cut = self.manifest.cuts.iter().find(|cut| cut.segment == number);
+        loaded.end = cut.map(|cut| cut.end);
+        self.next = Some(cut.map_or(number + 1, |cut| cut.next));
+        Ok(Some(loaded))
+    }
+
+    /// Whether the next segment begins at this position: then nothing is wrong with a segment that ends there.
+    pub fn follows(&self, lsn: Lsn) -> Result<bool, Error> {
+        let Some(number) = self.next else { return Ok(false) };
+        let name = segment::file_name(self.store, number);
+        let file = match self.disk.open(&name) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e.into()),
+        };
+        let mut bytes = [0; segment::HEADER as usize];
+        match disk::read_exact_at(&*file, &mut bytes, 0) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            other => other?,
+        }
+        Ok(Header::parse(&bytes).is_some_and(|header| {
+            header.id == self.manifest.id
+                && header.number == number
+                && header.base == lsn
+                && header.epoch <= self.manifest.epoch
+        }))
+    }
+
+    /// The highest mark in segments of the last opening numbered `from` and up, wherever their frames stand.
+    pub fn highest_later_mark(&self, from: u64) -> Result<Option<Lsn>, Error> {
+        let mut highest = None;
+        for name in self.disk.list()? {
+            let Some(number) = segment::parse_name(self.store, &name) else { continue };
+            if number < from {
+                continue;
+            }
+            if let Some((header, loaded)) = Loaded::load(self.disk, self.store, self.manifest.id, number)?
+                && header.epoch == self.manifest.epoch
+            {
+                highest = highest.max(loaded.highest_mark_from(loaded.base));
+            }
+        }
+        Ok(highest)
+    }
+}
+
+/// Whether the invalid frame at `lsn` is corruption: whether something valid behind it says it was durable.
+pub fn is_corruption(chain: &Chain<'_>, segment: &Loaded, lsn: Lsn, known_durable: Lsn) -> Result<bool, Error> {
+    if lsn < known_durable || segment.end.is_some_and(|end| lsn < end) {
+        return Ok(true);
+    }
+    if segment.end.is_some() {
+        return Ok(false);
+    }
+    let here = segment.highest_mark_from(lsn);
+    Ok(here.max(chain.highest_later_mark(segment.number + 1)?).is_some_and(|mark| mark > lsn))
+}

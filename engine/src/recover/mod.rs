@@ -1,0 +1,330 @@
+//! Opening a store: replay the log, drop what a crash tore, make what is left durable, then serve.
+//!
+//! ```text
+//!  segments   ├──────────── marked durable ────────────┤── valid tail ──┤ torn │ 0000
+//!                                                       ▲ cut           ▲ end
+//!  new        the tail is copied under its LSNs into ───┘                └── the log goes on here
+//! ```
+//!
+//! Every opening goes on in a segment number never used before. The valid tail was perhaps never synced, or only looks
+//! synced; so it is copied into a new segment and synced, then the manifest, swapped atomically, says where the old
+//! segments end. What lay behind the dropped part of the tail can never come back, what was recovered can never be
+//! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
+//!
+//! Not done here: parallel replay, checkpoints.
+
+mod replay;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use crate::blobs::Blobs;
+use crate::clock::Clock;
+use crate::disk::{self, Disk, File};
+use crate::error::Error;
+use crate::failpoint;
+use crate::format::frame::{self, Seed};
+use crate::format::manifest::{self, Cut, Manifest, Refused};
+use crate::format::segment::{self, Header};
+use crate::format::{StoreId, blob};
+use crate::log::scan::{self, Chain, Loaded, MAX_SEGMENT};
+use crate::log::{Continue, Log, Lsn, START};
+use crate::random;
+use crate::store::{self, Options, Parts};
+use replay::Replay;
+
+/// What was found when the store was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whether there was no store before.
+    pub created: bool,
+    /// Frames replayed.
+    pub records: u64,
+    /// Bytes of log replayed.
+    pub log_bytes: u64,
+    /// Segments read.
+    pub segments: u64,
+    /// Bytes behind the end of the log that were not zero and were dropped.
+    pub dropped_bytes: u64,
+    /// Bytes of the log that were copied and synced because nothing said they were durable.
+    pub copied_bytes: u64,
+    /// Microseconds it took.
+    pub took_us: u64,
+}
+
+pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) -> Result<Parts, Error> {
+    let started_us = clock.monotonic_us();
+    let lock = disk.lock(&format!("{}.lock", options.name)).map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked(options.name.clone()),
+        _ => e.into(),
+    })?;
+    let names = disk.list()?;
+    let (old, created) = match load_manifest(&**disk, &options.name, &names)? {
+        Some(manifest) => (manifest, false),
+        None => (create(&**disk, &options.name)?, true),
+    };
+    let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
+    let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
+    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs);
+    let read = read_log(&**disk, &options.name, &old, &mut replay)?;
+    replay.check()?;
+    let mut recovery = Recovery {
+        created,
+        records: replay.records,
+        log_bytes: read.end - old.base,
+        segments: read.segments.len() as u64,
+        dropped_bytes: read.dropped_bytes,
+        ..Recovery::default()
+    };
+    // A new store's manifest has just been written and its log is empty: there is nothing to settle.
+    let (manifest, from, copied) = if created {
+        let from = Continue { number: old.first, base: old.base, epoch: old.epoch, segment_bytes: options.segment_bytes };
+        (old, from, Vec::new())
+    } else {
+        settle(&**disk, options, old, &read, &names, &mut recovery)?
+    };
+    let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
+    log.make_first_segment();
+    let segments = chain_segments(&manifest, &read, &copied, &from);
+    replay.finish_blobs();
+    remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
+    recovery.took_us = clock.monotonic_us() - started_us;
+    let Replay { shards, keys, memory, live_bytes, map, newest_ms, .. } = replay;
+    Ok(Parts {
+        shards,
+        log: Arc::new(log),
+        blobs,
+        manifest,
+        segments,
+        keys,
+        memory,
+        live_bytes,
+        map,
+        floor_ms: newest_ms,
+        recovery,
+        lock,
+    })
+}
+
+fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option<Manifest>, Error> {
+    let bytes = match disk::read_all(disk, name, manifest::MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return match names.iter().any(|other| segment::parse_name(name, other).is_some()) {
+                true => Err(Error::ManifestMissing(name.to_owned())),
+                false => Ok(None),
+            };
+        }
+        Err(e) => return Err(e.into()),
+    };
+    Manifest::parse(&bytes).map(Some).map_err(|refused| match refused {
+        Refused::Foreign => Error::Foreign(name.to_owned()),
+        Refused::Newer(found) => Error::NewerFormat { file: name.to_owned(), found, known: manifest::VERSION },
+        Refused::Checksum => {
+            Error::Corrupt { file: name.to_owned(), offset: 0, what: "the manifest's checksum does not hold" }
+        }
+    })
+}
+
+fn create(disk: &dyn Disk, name: &str) -> Result<Manifest, Error> {
+    let manifest = Manifest {
+        id: StoreId(random::secret()?),
+        hash_seed: random::secret()?,
+        epoch: 1,
+        first: 1,
+        base: START,
+        durable: START,
+        cuts: Vec::new(),
+    };
+    disk::replace(disk, name, &manifest.encode())?;
+    Ok(manifest)
+}
+
+/// What reading the log found.
+struct Read {
+    /// Behind the last whole transaction.
+    end: Lsn,
+    /// Everything below was durable.
+    durable: Lsn,
+    /// Segments with their first LSNs, in order.
+    segments: Vec<(u64, Lsn)>,
+    dropped_bytes: u64,
+}
+
+fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Replay<'_>) -> Result<Read, Error> {
+    let mut chain = Chain::new(disk, name, manifest);
+    let mut read = Read { end: manifest.base, durable: manifest.durable, segments: Vec::new(), dropped_bytes: 0 };
+    let mut at = manifest.base;
+    let mut ended_at = None;
+    while let Some(segment) = chain.advance(ended_at)? {
+        failpoint::hit("recover.scan")?;
+        read.segments.push((segment.number, segment.base));
+        while let Some(frame) = segment.frame(at) {
+            if let Some(mark) = scan::mark_of(&frame) {
+                read.durable = read.durable.max(mark);
+            }
+            if !replay.apply(&frame) {
+                return Err(Error::Corrupt {
+                    file: segment::file_name(name, segment.number),
+                    offset: segment::HEADER + at - segment.base,
+                    what: "a frame's checksum holds but its content makes no sense",
+                });
+            }
+            at += frame.padded as u64;
+            if frame.last {
+                read.end = at;
+            }
+        }
+        if segment.end == Some(at) {
+            ended_at = Some(at);
+            continue;
+        }
+        // No valid frame here. Either the log goes on in the next segment, or this is where it ends.
+        ended_at = Some(at);
+        if chain.follows(at)? {
+            continue;
+        }
+        if scan::is_corruption(&chain, &segment, at, read.durable)? {
+            return Err(Error::Corrupt {
+                file: segment::file_name(name, segment.number),
+                offset: segment::HEADER + at - segment.base,
+                what: "a frame that was durable is not valid",
+            });
+        }
+        read.dropped_bytes = segment.bytes_behind(read.end);
+        break;
+    }
+    if read.end < read.durable {
+        let number = read.segments.last().map_or(manifest.first, |(number, _)| *number);
+        return Err(Error::Corrupt {
+            file: segment::file_name(name, number),
+            offset: 0,
+            what: "the log ends before what was durable",
+        });
+    }
+    replay.drop_unfinished();
+    Ok(read)
+}
+
+/// Makes the recovered log durable and tells the manifest.
+fn settle(
+    disk: &dyn Disk,
+    options: &Options,
+    old: Manifest,
+    read: &Read,
+    names: &[String],
+    recovery: &mut Recovery,
+) -> Result<(Manifest, Continue, Vec<(u64, Lsn)>), Error> {
+    let highest = names.iter().filter_map(|name| segment::parse_name(&options.name, name)).max().unwrap_or(0);
+    let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first) + 1;
+    let epoch = old.epoch + 1;
+    failpoint::hit("recover.copy.before")?;
+    let tail = Tail { disk, name: &options.name, id: old.id, epoch, limit: options.segment_bytes };
+    let copied = tail.copy(&read.segments, read.durable, read.end, fresh)?;
+    failpoint::hit("recover.copy.after")?;
+    recovery.copied_bytes = read.end - read.durable;
+
+    let mut manifest = Manifest { epoch, durable: read.end, ..old };
+    // The last segment with something durable in it is cut there; the ones behind it are copied whole.
+    match read.segments.iter().rev().find(|(_, base)| *base < read.durable) {
+        Some(&(segment, _)) => {
+            manifest.cuts.retain(|cut| cut.segment < segment);
+            manifest.cuts.push(Cut { segment, end: read.durable, next: fresh });
+        }
+        None => {
+            manifest.first = fresh;
+            manifest.base = read.durable;
+            manifest.cuts.clear();
+        }
+    }
+    failpoint::hit("recover.manifest.before")?;
+    disk::replace(disk, &options.name, &manifest.encode())?;
+    failpoint::hit("recover.manifest.after")?;
+    let number = fresh + copied.len() as u64;
+    let from = Continue { number, base: read.end, epoch, segment_bytes: options.segment_bytes };
+    Ok((manifest, from, copied))
+}
+
+/// Copies frames into new segments under their own LSNs.
+struct Tail<'a> {
+    disk: &'a dyn Disk,
+    name: &'a str,
+    id: StoreId,
+    epoch: u64,
+    limit: u64,
+}
+
+impl Tail<'_> {
+    /// Copies the frames from `from` to `to` into segments numbered from `number` on; those segments.
+    fn copy(&self, segments: &[(u64, Lsn)], from: Lsn, to: Lsn, mut number: u64) -> Result<Vec<(u64, Lsn)>, Error> {
+        let mut made = Vec::new();
+        let mut out: Vec<u8> = Vec::new();
+        let mut base = from;
+        let mut at = from;
+        let holding = segments.partition_point(|(_, base)| *base <= from).saturating_sub(1);
+        for &(source, _) in &segments[holding.min(segments.len())..] {
+            if at >= to {
+                break;
+            }
+            let Some((_, segment)) = Loaded::load(self.disk, self.name, self.id, source)? else { continue };
+            while at < to
+                && let Some(frame) = segment.frame(at)
+            {
+                if !out.is_empty() && segment::HEADER + out.len() as u64 + frame.padded as u64 > self.limit {
+                    self.write(number, base, &out)?;
+                    made.push((number, base));
+                    number += 1;
+                    base = at;
+                    out.clear();
+                }
+                let start = out.len();
+                out.extend_from_slice(segment.frame_bytes(&frame));
+                let body = frame::body_checksum(&out[start..]);
+                frame::seal(&mut out[start..], body, at, &Seed::new(self.id, number));
+                at += frame.padded as u64;
+            }
+        }
+        if at != to {
+            let file = segment::file_name(self.name, segments.last().map_or(0, |(number, _)| *number));
+            return Err(Error::Corrupt { file, offset: 0, what: "the tail changed while it was copied" });
+        }
+        if !out.is_empty() {
+            self.write(number, base, &out)?;
+            made.push((number, base));
+        }
+        self.disk.sync_dir()?;
+        Ok(made)
+    }
+
+    fn write(&self, number: u64, base: Lsn, frames: &[u8]) -> Result<(), Error> {
+        let name = segment::file_name(self.name, number);
+        let file: Arc<dyn File> = self.disk.create(&name)?;
+        let header = Header { id: self.id, number, base, epoch: self.epoch };
+        disk::write_all_at(&*file, &header.encode(), 0)?;
+        disk::write_all_at(&*file, frames, segment::HEADER)?;
+        file.sync()?;
+        Ok(())
+    }
+}
+
+/// The segments in use after settling, with their first LSNs.
+fn chain_segments(manifest: &Manifest, read: &Read, copied: &[(u64, Lsn)], from: &Continue) -> BTreeMap<u64, Lsn> {
+    let kept = manifest.cuts.last().map_or(0, |cut| cut.segment);
+    let old = read.segments.iter().filter(|(number, _)| *number <= kept && *number >= manifest.first);
+    old.chain(copied).copied().chain([(from.number, from.base)]).collect()
+}
+
+/// Removes files that no manifest names: from before this opening, from one that was interrupted, made ahead and never
+/// used, or blobs whose values are gone. A file that cannot be removed now is found again at the next start.
+fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next: u64, blobs: &Blobs) {
+    let live: HashSet<u64> = blobs.live_numbers();
+    for other in disk.list().unwrap_or_default() {
+        let segment_gone = segment::parse_name(name, &other).is_some_and(|number| !keep.contains_key(&number) && number < next);
+        let blob_gone = blob::parse_name(name, &other).is_some_and(|number| !live.contains(&number));
+        if segment_gone || blob_gone {
+            let _ = disk.remove(&other);
+        }
+    }
+}
+
+const _: () = assert!(MAX_SEGMENT >= frame::MAX_FRAME as u64, "a segment must hold the longest frame");

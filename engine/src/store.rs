@@ -1,0 +1,392 @@
+//! A store: open it, run transactions on it, look over all of it, close it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+
+use crate::blobs::Blobs;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::error::{Error, Refusal};
+use crate::format::blob::Reference;
+use crate::format::frame::{Draft, Kind};
+use crate::format::manifest::Manifest;
+use crate::keyspace::entry::Entry;
+use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
+use crate::keyspace::table::Table;
+use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
+use crate::recover::{self, Recovery};
+use crate::txn::{Item, Transaction};
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Name of the manifest; the other files' names begin with it.
+    pub name: String,
+    /// When acknowledgements may leave.
+    pub mode: FsyncMode,
+    /// Largest segment file in bytes, 64 KiB to 256 MiB.
+    pub segment_bytes: u64,
+    /// Values of this length and more get a file of their own.
+    pub blob_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { name: "dump.kv".to_owned(), mode: FsyncMode::EverySec, segment_bytes: 64 << 20, blob_bytes: 1 << 20 }
+    }
+}
+
+/// Longest value.
+pub const MAX_VALUE: usize = 512 << 20;
+
+/// An open store. All methods take `&self`; share it in an [`Arc`].
+pub struct Store {
+    shards: Shards,
+    log: Arc<Log>,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    secrets: RapidSecrets,
+    options: Options,
+    map: [AtomicU8; DATABASES],
+    keys: [AtomicI64; DATABASES],
+    memory: AtomicI64,
+    live_bytes: AtomicI64,
+    expired: AtomicU64,
+    /// The wall clock never runs behind the newest time in the log: a step back revives nothing.
+    floor_ms: AtomicU64,
+    blobs: Blobs,
+    manifest: Mutex<Manifest>,
+    /// First LSNs of all segments in use, by number.
+    segments: Mutex<BTreeMap<u64, Lsn>>,
+    recovery: Recovery,
+    _lock: Box<dyn Send + Sync>,
+}
+
+/// What [`Store::open`] puts together.
+pub(crate) struct Parts {
+    pub shards: Shards,
+    pub log: Arc<Log>,
+    pub blobs: Blobs,
+    pub manifest: Manifest,
+    pub segments: BTreeMap<u64, Lsn>,
+    pub keys: [i64; DATABASES],
+    pub memory: i64,
+    pub live_bytes: i64,
+    pub map: [u8; DATABASES],
+    pub floor_ms: u64,
+    pub recovery: Recovery,
+    pub lock: Box<dyn Send + Sync>,
+}
+
+impl Store {
+    /// Opens the store in a directory, or makes a new one where there is none, and recovers what a crash left. When
+    /// it returns, everything it found is durable.
+    pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
+        let parts = recover::open(&disk, &clock, &options)?;
+        Ok(Arc::new(Store {
+            secrets: secrets(&parts.manifest.hash_seed),
+            shards: parts.shards,
+            log: parts.log,
+            disk,
+            clock,
+            options,
+            map: parts.map.map(AtomicU8::new),
+            keys: parts.keys.map(AtomicI64::new),
+            memory: AtomicI64::new(parts.memory),
+            live_bytes: AtomicI64::new(parts.live_bytes),
+            expired: AtomicU64::new(0),
+            floor_ms: AtomicU64::new(parts.floor_ms),
+            blobs: parts.blobs,
+            manifest: Mutex::new(parts.manifest),
+            segments: Mutex::new(parts.segments),
+            recovery: parts.recovery,
+            _lock: parts.lock,
+        }))
+    }
+
+    /// A key with its hash.
+    #[inline]
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key { bytes, hash: self.hash(bytes) }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, bytes: &[u8]) -> u64 {
+        rapidhash_v3_seeded(bytes, &self.secrets)
+    }
+
+    /// Begins a transaction on these keys of a database, at a time.
+    #[inline]
+    pub fn begin(&self, database: u8, keys: &[Key<'_>], now_ms: u64) -> Transaction<'_> {
+        Transaction::new(self, Guards::lock(&self.shards, keys), database, now_ms)
+    }
+
+    /// Begins a transaction that may touch any key.
+    pub fn begin_all(&self, database: u8, now_ms: u64) -> Transaction<'_> {
+        Transaction::new(self, Guards::lock_all(&self.shards), database, now_ms)
+    }
+
+    /// Brings the memory that a request will need towards the processor: first all buckets, then all entries.
+    #[inline]
+    pub fn prefetch(&self, database: u8, keys: &[Key<'_>]) {
+        let physical = self.physical(database);
+        for key in keys {
+            if let Some(table) = self.shards.lock(key.shard()).table(physical) {
+                table.prefetch_bucket(key.hash);
+            }
+        }
+        for key in keys {
+            if let Some(table) = self.shards.lock(key.shard()).table(physical) {
+                table.prefetch_entry(key.hash);
+            }
+        }
+    }
+
+    /// Whether a write of about `bytes` may be begun.
+    #[inline]
+    pub fn admit(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
+        self.log.admit(need, bytes)
+    }
+
+    /// Milliseconds since the epoch, for deadlines.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.wall_ms().max(self.floor_ms.load(Ordering::Relaxed))
+    }
+
+    /// The clock of this store.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The log, for marks, modes and figures.
+    #[inline]
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// What was found at the start.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// How the store was opened.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Live keys of a database, expired ones included until they are removed.
+    pub fn key_count(&self, database: u8) -> u64 {
+        self.keys[usize::from(self.physical(database))].load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Keys of a database that have a deadline, and the mean of what is left of it in milliseconds. Walks the shards.
+    pub fn volatile_count(&self) -> u64 {
+        (0..SHARDS).map(|index| self.shards.lock(index).volatile as u64).sum()
+    }
+
+    /// Bytes of memory that keys, values and tables take.
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Bytes of log that the live keys need.
+    pub fn live_log_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Bytes of log kept, live or not.
+    pub fn log_bytes(&self) -> u64 {
+        let base = self.manifest.lock().base;
+        self.log.appended() - base
+    }
+
+    /// Keys removed because their time had come.
+    pub fn expired_count(&self) -> u64 {
+        self.expired.load(Ordering::Relaxed)
+    }
+
+    /// Visits some keys of a database: whole buckets from `cursor` on, until `enough` entries were seen. The next
+    /// cursor, 0 at the end. Every key that is there from the first call to the last is seen at least once, whatever
+    /// is written in between. Expired keys are passed over.
+    pub fn scan(&self, database: u8, cursor: u64, enough: usize, mut visit: impl FnMut(&[u8], Item<'_>)) -> u64 {
+        let now_ms = self.now_ms();
+        let physical = self.physical(database);
+        let (mut index, mut bucket) = ((cursor % SHARDS as u64) as usize, cursor / SHARDS as u64);
+        let (mut seen, mut looked) = (0, 0);
+        while index < SHARDS {
+            let shard = self.shards.lock(index);
+            if let Some(table) = shard.table(physical) {
+                loop {
+                    if seen >= enough || looked > SCAN_BUCKETS.max(enough) {
+                        return bucket * SHARDS as u64 + index as u64;
+                    }
+                    looked += 1;
+                    bucket = table.scan(bucket, |entry| {
+                        if entry.deadline().is_none_or(|deadline| deadline > now_ms) {
+                            seen += 1;
+                            visit(entry.key(), Item::of(entry));
+                        }
+                    });
+                    if bucket == 0 {
+                        break;
+                    }
+                }
+            }
+            index += 1;
+            bucket = 0;
+        }
+        0
+    }
+
+    /// Some key of a database that has not expired.
+    pub fn random_key(&self, database: u8, random: &mut crate::random::Random) -> Option<Vec<u8>> {
+        let physical = self.physical(database);
+        let now_ms = self.now_ms();
+        let live = |entry: &&Entry| entry.deadline().is_none_or(|deadline| deadline > now_ms);
+        for _ in 0..RANDOM_TRIES {
+            let shard = self.shards.lock(random.below(SHARDS as u64) as usize);
+            let found = shard.table(physical).and_then(|table| table.random(random.next_u64())).filter(live);
+            if let Some(entry) = found {
+                return Some(entry.key().to_vec());
+            }
+        }
+        // Few keys, or most expired: the first that is found.
+        (0..SHARDS).find_map(|index| {
+            let shard = self.shards.lock(index);
+            shard.table(physical)?.iter().find(live).map(|entry| entry.key().to_vec())
+        })
+    }
+
+    /// Removes all keys of some databases, in one transaction. The old tables are returned: dropping them takes time,
+    /// which should not be a client's.
+    pub fn flush(&self, databases: &[u8]) -> (Lsn, Vec<Table>) {
+        let mut transaction = self.begin_all(0, self.now_ms());
+        let mut old = Vec::new();
+        let (mut keys, mut memory) = (0, 0);
+        let mut dead = Vec::new();
+        for &database in databases {
+            let physical = self.physical(database);
+            let count = self.keys[usize::from(physical)].swap(0, Ordering::Relaxed);
+            if count == 0 {
+                continue;
+            }
+            keys += count;
+            old.extend(transaction.flush(physical));
+            dead.extend(self.blobs.take_database(physical));
+        }
+        if keys == 0 {
+            return (transaction.commit(), old);
+        }
+        for table in &old {
+            memory += table.memory() as i64 + table.iter().map(|entry| entry.footprint() as i64).sum::<i64>();
+        }
+        let live = old.iter().flat_map(Table::iter).map(crate::txn::live_estimate).sum::<i64>();
+        let end = transaction.commit_flush();
+        self.blobs.retire(end, dead);
+        self.account(-memory, -live);
+        (end, old)
+    }
+
+    /// Writes a large value to a file of its own, before the transaction that stores it. Blocks on the disk.
+    pub fn write_blob(&self, value: &[u8]) -> std::io::Result<Reference> {
+        self.blobs.write(value)
+    }
+
+    /// Gives up a blob, unless a transaction has stored it.
+    pub fn discard_blob(&self, reference: Reference) {
+        if !self.blobs.live_numbers().contains(&reference.number) {
+            self.blobs.retire(self.log.appended(), vec![reference.number]);
+        }
+    }
+
+    /// Makes everything durable and leaves a mark. Nothing may be written afterwards.
+    pub fn close(&self) {
+        let _ = crate::failpoint::hit("shutdown.before");
+        self.log.close();
+        let _ = crate::failpoint::hit("shutdown.after");
+    }
+
+    #[inline]
+    pub(crate) fn physical(&self, database: u8) -> u8 {
+        self.map[usize::from(database)].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(crate) fn manifest(&self) -> &Mutex<Manifest> {
+        &self.manifest
+    }
+
+    pub(crate) fn segments(&self) -> &Mutex<BTreeMap<u64, Lsn>> {
+        &self.segments
+    }
+
+    /// Writes the map of databases to the log again.
+    pub(crate) fn log_map(&self) {
+        let map = self.map.each_ref().map(|to| to.load(Ordering::Relaxed));
+        let mut batch = FrameBatch::default();
+        batch.push(&Draft {
+            kind: Kind::Swap,
+            database: 0,
+            value_type: 0,
+            deadline: None,
+            previous: None,
+            key: b"",
+            value: [&map, b""],
+        });
+        self.log.append(&mut batch);
+    }
+
+    #[inline]
+    pub(crate) fn account(&self, memory: i64, live: i64) {
+        if memory != 0 {
+            self.memory.fetch_add(memory, Ordering::Relaxed);
+        }
+        if live != 0 {
+            self.live_bytes.fetch_add(live, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn count_keys(&self, physical: u8, by: i64) {
+        self.keys[usize::from(physical)].fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_expired(&self) {
+        self.expired.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn free(&self, entry: Entry) {
+        drop(entry);
+    }
+}
+
+/// Buckets looked at by one scan call at least, however few keys they hold.
+const SCAN_BUCKETS: usize = 100;
+/// Random places tried before a walk.
+const RANDOM_TRIES: usize = 100;
+
+/// The hash secrets of a store.
+pub(crate) fn secrets(seed: &[u8; 16]) -> RapidSecrets {
+    RapidSecrets::seed(crate::format::u64_at(seed, 0) ^ crate::format::u64_at(seed, 8).rotate_left(32))
+}
+
+/// A value as bytes that can outlive the transaction.
+pub fn owned(item: Item<'_>) -> Bytes {
+    item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.value()))
+}

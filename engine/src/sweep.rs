@@ -1,0 +1,85 @@
+//! Expiry of keys that nobody looks at.
+//!
+//! A walk over the shards that have deadlines, a few at a time. Each shard knows a time before which nothing in it
+//! expires, so a shard is walked only when something may be due, and at most twice a second. Not done here: an ordered
+//! index of deadlines, which would make expiry punctual at millions of volatile keys.
+
+use crate::keyspace::shard::SHARDS;
+use crate::log::Need;
+use crate::store::Store;
+
+/// Shards walked by one step.
+const STEP_SHARDS: usize = 32;
+/// Keys removed under one lock.
+const BURY_AT_ONCE: usize = 64;
+/// Time between two walks over the same shard.
+const ROUND_US: u64 = 100_000;
+
+/// Removes expired keys: a machine that a thread, or a simulation, steps.
+#[derive(Default)]
+pub struct Sweeper {
+    next: usize,
+    round_began_us: u64,
+}
+
+impl Sweeper {
+    /// Walks some shards. Whether there is more to do at once.
+    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+        if self.next == 0 {
+            if now_us < self.round_began_us + ROUND_US && self.round_began_us != 0 {
+                return false;
+            }
+            self.round_began_us = now_us.max(1);
+        }
+        if store.log().is_read_only() || store.admit(Need::Shrink, 0).is_err() {
+            return false;
+        }
+        let now_ms = store.now_ms();
+        let end = (self.next + STEP_SHARDS).min(SHARDS);
+        for index in self.next..end {
+            while store.bury_expired_in(index, now_ms) == BURY_AT_ONCE {}
+        }
+        self.next = end % SHARDS;
+        self.next != 0
+    }
+}
+
+impl Store {
+    /// Removes up to [`BURY_AT_ONCE`] expired keys of a shard; how many.
+    fn bury_expired_in(&self, index: usize, now_ms: u64) -> usize {
+        let mut due: Vec<(u8, Vec<u8>)> = Vec::new();
+        {
+            let mut shard = self.shards().lock(index);
+            if shard.volatile == 0 || shard.earliest_deadline > now_ms {
+                return 0;
+            }
+            let mut earliest = u64::MAX;
+            'walk: for (database, table) in shard.tables() {
+                for entry in table.iter() {
+                    match entry.deadline() {
+                        Some(deadline) if deadline <= now_ms => {
+                            due.push((database, entry.key().to_vec()));
+                            if due.len() == BURY_AT_ONCE {
+                                earliest = 0;
+                                break 'walk;
+                            }
+                        }
+                        Some(deadline) => earliest = earliest.min(deadline),
+                        None => {}
+                    }
+                }
+            }
+            shard.earliest_deadline = earliest;
+        }
+        for (physical, bytes) in &due {
+            let key = self.key(bytes);
+            let mut transaction = self.begin(0, &[key], now_ms);
+            transaction.look(&key, *physical);
+            transaction.commit();
+        }
+        if !due.is_empty() {
+            self.log().write_out();
+        }
+        due.len()
+    }
+}

@@ -1,0 +1,217 @@
+//! Kills a server under load, over and over, and adds up what it lost.
+//!
+//! Exit codes: 0 no rule broken, 1 a rule broken (prints the seed and the command that repeats it), 3 no verdict.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use harness::campaign::Campaign;
+use harness::clock;
+use harness::error::{Failure, Result};
+use harness::process::{Mode, Program};
+use harness::report::Report;
+use harness::rules::Violation;
+use harness::store::Plan;
+use harness::workload::Weight;
+use harness::{binary, fault};
+
+const USAGE: &str = "\
+torture [options]
+  --kills N           kills per mode, under enough load (100)
+  --mode M            always, everysec, no or all (all)
+  --clients N         clients writing at once (16)
+  --server S          kvd, redis, a path to a redis-server, or 'command {port} {dir} {mode}' (kvd)
+  --seed S            repeats a run's choices (fresh)
+  --resume FILE       adds the figures to those in FILE
+  --slow-fsync MS     makes every fsync of the log take so much longer
+  --slow-by HOW       failpoint (kvd) or strace (all others)
+  --min-rate N        answered writes a second below which a kill does not count (2000; 0 with --slow-fsync)
+  --load LOW-HIGH     milliseconds of load before a kill (150-600)
+  --kills-per-store N kills before a fresh store (10)
+  --weight W          full or light values (full)
+  --keep-going        counts broken rules and goes on
+  --notes DIR         where notes of a broken rule go (the system's temporary directory)
+  -- ARGUMENTS        for the server
+";
+
+struct Options {
+    kills: u64,
+    modes: Vec<Mode>,
+    clients: u16,
+    server: String,
+    seed: u64,
+    resume: Option<PathBuf>,
+    slow_fsync_ms: Option<u64>,
+    by_strace: Option<bool>,
+    min_rate: Option<f64>,
+    load_ms: (u64, u64),
+    kills_per_store: u64,
+    weight: Weight,
+    keep_going: bool,
+    notes: PathBuf,
+    args: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--help") {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    match parse(&words).and_then(|options| run(&options)) {
+        Ok(broken) if broken.is_empty() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(failure) => {
+            eprintln!("torture: no verdict: {failure}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<Vec<Violation>> {
+    let mut report = options.resume.as_deref().map_or_else(|| Ok(Report::default()), Report::resume)?;
+    let program = program(&options.server)?;
+    let mut all = Vec::new();
+    for &mode in &options.modes {
+        let campaign = campaign(options, program.clone(), mode)?;
+        let delay = options.slow_fsync_ms.map_or_else(String::new, |ms| format!("/fsync+{ms}ms"));
+        let row = format!("{}/{}{delay}", program.name(), mode.word());
+        let broken = campaign.run(report.row(&row))?;
+        if let Some(path) = &options.resume {
+            report.save(path)?;
+        }
+        for violation in broken.iter().take(5) {
+            eprintln!("{row}: {violation}");
+        }
+        if !broken.is_empty() {
+            eprintln!("{row}: {} violations, seed {}; again: {}", broken.len(), options.seed, again(options, mode));
+        }
+        all.extend(broken);
+        if !all.is_empty() && !options.keep_going {
+            break;
+        }
+    }
+    print!("{report}");
+    Ok(all)
+}
+
+fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign> {
+    let mut plan = Plan::new(program, mode);
+    plan.clients = options.clients;
+    plan.args.clone_from(&options.args);
+    plan.weight = options.weight;
+    if let Some(ms) = options.slow_fsync_ms {
+        let by_strace = options.by_strace.unwrap_or(!matches!(plan.program, Program::Kvd(_)));
+        match (by_strace, fault::strace_missing()) {
+            (false, _) => plan.env.push(fault::slow_sync(ms)),
+            (true, None) => plan.wrapper = fault::strace_slow_sync(ms),
+            (true, Some(reason)) => return Err(Failure::Usage(format!("SKIPPED slow fsync: {reason}"))),
+        }
+    }
+    let mut campaign = Campaign::new(plan, options.seed, options.kills);
+    campaign.kills_per_store = options.kills_per_store;
+    campaign.load = (Duration::from_millis(options.load_ms.0), Duration::from_millis(options.load_ms.1));
+    campaign.min_rate = options.min_rate.unwrap_or(if options.slow_fsync_ms.is_some() { 0.0 } else { 2000.0 });
+    campaign.keep_going = options.keep_going;
+    campaign.notes.clone_from(&options.notes);
+    Ok(campaign)
+}
+
+fn program(server: &str) -> Result<Program> {
+    match server {
+        "kvd" => binary::with_failpoints().map(Program::Kvd),
+        "redis" => Ok(Program::Redis("redis-server".into())),
+        line if line.contains("{port}") => Ok(Program::Template(line.to_owned())),
+        path => Ok(Program::Redis(path.into())),
+    }
+}
+
+fn again(options: &Options, mode: Mode) -> String {
+    let mut line = format!(
+        "cargo run -p harness --bin torture -- --server '{}' --mode {} --kills {} --clients {} --seed {} --load {}-{} --kills-per-store {}",
+        options.server,
+        mode.word(),
+        options.kills,
+        options.clients,
+        options.seed,
+        options.load_ms.0,
+        options.load_ms.1,
+        options.kills_per_store
+    );
+    if let Some(ms) = options.slow_fsync_ms {
+        line += &format!(" --slow-fsync {ms}");
+    }
+    if options.weight == Weight::Light {
+        line += " --weight light";
+    }
+    if !options.args.is_empty() {
+        line += &format!(" -- {}", options.args.join(" "));
+    }
+    line
+}
+
+fn parse(words: &[String]) -> Result<Options> {
+    let mut options = Options {
+        kills: 100,
+        modes: Mode::ALL.to_vec(),
+        clients: 16,
+        server: "kvd".to_owned(),
+        seed: clock::fresh_seed(),
+        resume: None,
+        slow_fsync_ms: None,
+        by_strace: None,
+        min_rate: None,
+        load_ms: (150, 600),
+        kills_per_store: 10,
+        weight: Weight::Full,
+        keep_going: false,
+        notes: std::env::temp_dir(),
+        args: Vec::new(),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            options.args = words.cloned().collect();
+            break;
+        }
+        if word == "--keep-going" {
+            options.keep_going = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| Failure::Usage(format!("{word} needs a value\n{USAGE}")))?;
+        set(&mut options, word, value)?;
+    }
+    Ok(options)
+}
+
+fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
+    match name {
+        "--kills" => options.kills = number(name, value)?,
+        "--mode" if value == "all" => options.modes = Mode::ALL.to_vec(),
+        "--mode" => {
+            let mode = Mode::ALL.into_iter().find(|mode| mode.word() == value);
+            options.modes = vec![mode.ok_or_else(|| Failure::Usage(format!("no mode {value}")))?];
+        }
+        "--clients" => options.clients = number(name, value)?,
+        "--server" => value.clone_into(&mut options.server),
+        "--seed" => options.seed = number(name, value)?,
+        "--resume" => options.resume = Some(value.into()),
+        "--slow-fsync" => options.slow_fsync_ms = Some(number(name, value)?),
+        "--slow-by" => options.by_strace = Some(value == "strace"),
+        "--min-rate" => options.min_rate = Some(number(name, value)?),
+        "--load" => {
+            let (low, high) = value.split_once('-').unwrap_or((value, value));
+            options.load_ms = (number(name, low)?, number(name, high)?);
+        }
+        "--kills-per-store" => options.kills_per_store = number(name, value)?,
+        "--weight" => options.weight = if value == "light" { Weight::Light } else { Weight::Full },
+        "--notes" => options.notes = value.into(),
+        _ => return Err(Failure::Usage(format!("no option {name}\n{USAGE}"))),
+    }
+    Ok(())
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
+    value.parse().map_err(|_| Failure::Usage(format!("{name}: {value} is no number")))
+}

@@ -1,0 +1,132 @@
+//! Many kills in a row, over many stores.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock;
+use crate::error::Result;
+use crate::files;
+use crate::process::Server;
+use crate::random::Random;
+use crate::report::Counters;
+use crate::rules::Violation;
+use crate::store::{self, Plan, Store, Until};
+
+/// What to do how often.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// The store and its load.
+    pub plan: Plan,
+    /// Decides everything but the scheduling of processes.
+    pub seed: u64,
+    /// Kills under enough load.
+    pub kills: u64,
+    /// Kills before a store is given up for a fresh one.
+    pub kills_per_store: u64,
+    /// Shortest and longest load before a kill.
+    pub load: (Duration, Duration),
+    /// Answered writes a second below which a kill does not count.
+    pub min_rate: f64,
+    /// Count violations and go on: for servers that are known to break rules.
+    pub keep_going: bool,
+    /// Where notes of a violation go.
+    pub notes: PathBuf,
+}
+
+impl Campaign {
+    /// The usual: ten kills per store, 150 to 600 ms of load.
+    pub fn new(plan: Plan, seed: u64, kills: u64) -> Self {
+        let load = (Duration::from_millis(150), Duration::from_millis(600));
+        let notes = std::env::temp_dir();
+        Self { plan, seed, kills, kills_per_store: 10, load, min_rate: 0.0, keep_going: false, notes }
+    }
+
+    /// Kills until there are enough, or a rule is broken. The figures go to `counters`, the broken rules come back.
+    pub fn run(&self, counters: &mut Counters) -> Result<Vec<Violation>> {
+        let (begin, mut random) = (clock::now(), Random::new(self.seed));
+        let mut broken = Vec::new();
+        let mut done = Counters { seeds: vec![self.seed], ..Counters::default() };
+        // Too quiet a machine must not keep us here for ever.
+        while done.kills < self.kills && done.kills + done.quiet_kills < 2 * self.kills {
+            done.stores += 1;
+            let run = u32::try_from(done.stores).unwrap_or(u32::MAX);
+            let mut store = Store::new(self.plan.clone(), run, random.fork())?;
+            let found = self.run_store(&mut store, &mut random, &mut done)?;
+            let stop = !found.is_empty() && !self.keep_going;
+            broken.extend(found);
+            if stop {
+                self.leave_notes(store, run, &broken)?;
+                break;
+            }
+        }
+        done.seconds = (clock::now() - begin).as_secs_f64();
+        counters.merge(&done);
+        Ok(broken)
+    }
+
+    fn run_store(&self, store: &mut Store, random: &mut Random, done: &mut Counters) -> Result<Vec<Violation>> {
+        let mut all = Vec::new();
+        for _ in 0..self.kills_per_store {
+            if done.kills >= self.kills {
+                break;
+            }
+            let mut server = match store.start()? {
+                Ok(server) => server,
+                Err(violation) => return Ok(self.fatal(violation, all, done)),
+            };
+            let found = self.judge(store, &server, done)?;
+            let stop = !found.is_empty() && !self.keep_going;
+            all.extend(found);
+            if stop {
+                return Ok(all);
+            }
+            let (low, high) = (self.load.0.as_millis() as u64, self.load.1.as_millis() as u64);
+            let after = Duration::from_millis(random.between(low, high));
+            let figures = store.load(&mut server, Until::Kill(after))?;
+            done.add_kill(&figures, self.min_rate);
+            if random.one_in(8) {
+                store.kill_recovery(Duration::from_micros(random.between(0, 20_000)))?;
+                done.recovery_kills += 1;
+            }
+        }
+        self.close_store(store, all, done)
+    }
+
+    /// The last kill is judged too, then the store is opened twice more.
+    fn close_store(&self, store: &mut Store, mut all: Vec<Violation>, done: &mut Counters) -> Result<Vec<Violation>> {
+        let server = match store.start()? {
+            Ok(server) => server,
+            Err(violation) => return Ok(self.fatal(violation, all, done)),
+        };
+        all.extend(self.judge(store, &server, done)?);
+        if all.is_empty() || self.keep_going {
+            let found = store.reopen_twice(server)?;
+            done.add_violations(&found);
+            all.extend(found);
+        }
+        Ok(all)
+    }
+
+    fn judge(&self, store: &mut Store, server: &Server, done: &mut Counters) -> Result<Vec<Violation>> {
+        let found = store.judge(server)?;
+        done.add_violations(&found);
+        if !found.is_empty() && self.keep_going {
+            store.forgive(server)?;
+        }
+        Ok(found)
+    }
+
+    fn fatal(&self, violation: Violation, mut all: Vec<Violation>, done: &mut Counters) -> Vec<Violation> {
+        done.add_violations(std::slice::from_ref(&violation));
+        all.push(violation);
+        all
+    }
+
+    fn leave_notes(&self, store: Store, run: u32, broken: &[Violation]) -> Result<()> {
+        let path = store::notes_path(&self.notes, self.seed, run);
+        files::write(&path, store.dump(broken).as_bytes())?;
+        eprintln!("notes: {}", path.display());
+        eprintln!("store: {}", store.keep().display());
+        Ok(())
+    }
+}

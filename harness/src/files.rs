@@ -1,0 +1,62 @@
+//! The harness's own files (logs, ledgers, figures) and the surgery it does on a server's.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Failure, Result};
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.to_path_buf();
+    move |source| Failure::File { path, source }
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(failed(path))
+}
+
+/// Writes a whole file.
+#[expect(clippy::disallowed_methods, reason = "figures and surgery, nothing that must survive a crash")]
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(failed(path))
+}
+
+/// Creates (empties) a file for a child's output.
+#[expect(clippy::disallowed_methods, reason = "a child's output")]
+pub fn create(path: &Path) -> Result<std::fs::File> {
+    std::fs::File::create(path).map_err(failed(path))
+}
+
+/// Makes a directory and its parents.
+pub fn make_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(failed(path))
+}
+
+/// Copies one flat directory, files only.
+pub fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    make_dir(to)?;
+    for path in list(from)? {
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            std::fs::copy(&path, to.join(name)).map_err(failed(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a copy of `from` at `to` in one step, so that a reader sees an old file or the new one.
+#[expect(clippy::disallowed_methods, reason = "a copied program, nothing that must survive a crash")]
+pub fn install(from: &Path, to: &Path) -> Result<()> {
+    let fresh = to.with_extension(format!("new{}", std::process::id()));
+    std::fs::copy(from, &fresh).map_err(failed(&fresh))?;
+    std::fs::rename(&fresh, to).map_err(failed(to))
+}
+
+/// The directory's entries, sorted by name.
+pub fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).map_err(failed(dir))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.map_err(failed(dir))?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}

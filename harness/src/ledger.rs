@@ -1,0 +1,277 @@
+//! One client's notes: what it asked for before it asked, what it was told after it was told.
+//!
+//! The notes live in the judge's process, which is never killed; when a rule is broken they are written to a file.
+//!
+//! Invariants: `pending` is in the order sent; `tip` is the state after every answered command and none of the pending;
+//! a stamp is taken before a command's first byte leaves and after a reply's last byte came.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::clock::{self, Interval};
+use crate::op::{Key, Op};
+use crate::oracle::{Expected, Oracle};
+use crate::rules::{Rule, Violation};
+use crate::value::{self, Digest, Reading};
+use crate::wire::Reply;
+
+/// A moment in the order of all clients' notes.
+pub type Stamp = u64;
+
+/// Gives out stamps.
+#[derive(Debug, Default)]
+pub struct Stamps(AtomicU64);
+
+impl Stamps {
+    /// Later than all before.
+    pub fn next(&self) -> Stamp {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+/// A command without its reply.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Its number among the client's commands.
+    pub seq: u64,
+    /// What it is.
+    pub op: Op,
+    /// When it was sent, at the earliest.
+    pub invoked: Instant,
+    /// The same, in the order of notes.
+    pub stamp: Stamp,
+}
+
+/// A value that a key had, by an answered command.
+#[derive(Clone, Copy, Debug)]
+pub struct Version {
+    /// The command.
+    pub seq: u64,
+    /// What it left; nothing: it removed the key.
+    pub digest: Option<Digest>,
+    /// When its reply was there.
+    pub stamp: Stamp,
+}
+
+/// What a client saw of another client's key.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Whose key.
+    pub target: u16,
+    /// Which.
+    pub key: Key,
+    /// What it held.
+    pub seen: Option<(Digest, Reading)>,
+    /// Before the GET was sent.
+    pub stamp: Stamp,
+}
+
+/// An answered INCR of the shared counter or APPEND to the shared row.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedAck {
+    /// The client.
+    pub client: u16,
+    /// Its command.
+    pub seq: u64,
+    /// The reply: the counter, or the row's length in bytes.
+    pub reply: i64,
+}
+
+/// One client's notes between two kills.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Whose.
+    pub client: u16,
+    /// The database it lives in.
+    pub database: u32,
+    /// The state after all answered commands.
+    pub tip: Oracle,
+    /// Sent, not answered, in order.
+    pub pending: Vec<Pending>,
+    /// The next command's number.
+    pub next_seq: u64,
+    /// Every value its keys had since the last kill.
+    pub versions: HashMap<Key, Vec<Version>>,
+    /// Commands that got an error reply.
+    pub refused: Vec<u64>,
+    /// What it saw of others.
+    pub observations: Vec<Observation>,
+    /// Its part in the shared counter.
+    pub increments: Vec<SharedAck>,
+    /// Its part in the shared row.
+    pub pieces: Vec<SharedAck>,
+    /// Rules broken before any kill: wrong replies.
+    pub violations: Vec<Violation>,
+    /// Answered writes since the last kill.
+    pub acked_writes: u64,
+    /// Replies compared with the oracle since the last kill.
+    pub checked_replies: u64,
+    /// The last error reply that was not expected.
+    pub last_refusal: Option<String>,
+    history: Vec<String>,
+}
+
+/// Lines of history kept for a file that a person reads.
+const HISTORY_LINES: usize = 4096;
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(run: u32, client: u16, database: u32) -> Self {
+        Self {
+            client,
+            database,
+            tip: Oracle::new(run, client),
+            pending: Vec::new(),
+            next_seq: 1,
+            versions: HashMap::new(),
+            refused: Vec::new(),
+            observations: Vec::new(),
+            increments: Vec::new(),
+            pieces: Vec::new(),
+            violations: Vec::new(),
+            acked_writes: 0,
+            checked_replies: 0,
+            last_refusal: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// Notes a command before it is sent; gives its number.
+    pub fn invoke(&mut self, op: Op, stamps: &Stamps) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.pending.push(Pending { seq, op, invoked: clock::now(), stamp: stamps.next() });
+        seq
+    }
+
+    /// Notes the reply of the oldest pending command.
+    pub fn answer(&mut self, reply: &Reply, stamps: &Stamps) {
+        assert!(!self.pending.is_empty(), "a reply belongs to a command");
+        let pending = self.pending.remove(0);
+        let at = Interval { from: pending.invoked, to: clock::now() };
+        let stamp = stamps.next();
+        self.note(&pending, reply);
+        self.checked_replies += 1;
+        if let Reply::Error(text) = reply {
+            self.refused.push(pending.seq);
+            if !self.tip.refuses(pending.seq, &pending.op, at) {
+                self.last_refusal = Some(text.clone());
+            }
+            return;
+        }
+        let flushed: Vec<Key> = if pending.op == Op::FlushDb { self.tip.keys().collect() } else { Vec::new() };
+        let expected = self.tip.apply(pending.seq, &pending.op, at);
+        if !expected.allows(reply) {
+            self.wrong_reply(&pending, &expected, reply);
+        }
+        if *reply == Reply::Nil && matches!(expected, Expected::ValueOrNil(_)) {
+            self.expired(&pending.op, stamp, pending.seq);
+        }
+        for key in pending.op.writes().into_iter().chain(flushed) {
+            self.version(key, pending.seq, stamp);
+        }
+        self.acked_writes += u64::from(pending.op.is_write());
+        self.share(&pending, reply);
+    }
+
+    /// Forgets the past: what was found after the restart is the new beginning.
+    pub fn begin_round(&mut self) {
+        self.pending.clear();
+        self.versions.clear();
+        for key in self.tip.keys().collect::<Vec<_>>() {
+            self.version(key, 0, 0);
+        }
+        self.refused.clear();
+        self.observations.clear();
+        self.increments.clear();
+        self.pieces.clear();
+        self.violations.clear();
+        self.acked_writes = 0;
+        self.checked_replies = 0;
+        self.last_refusal = None;
+    }
+
+    /// Sent writes without a reply.
+    pub fn unknown_writes(&self) -> u64 {
+        self.pending.iter().filter(|pending| pending.op.is_write()).count() as u64
+    }
+
+    /// The state after the answered commands and the first 0, 1, 2 … of the pending, the crash being at `crash`.
+    pub fn candidates(&self, crash: Instant) -> Vec<Oracle> {
+        let mut states = vec![self.tip.clone()];
+        for pending in &self.pending {
+            let mut state = states[states.len() - 1].clone();
+            state.apply(pending.seq, &pending.op, Interval { from: pending.invoked, to: crash.max(pending.invoked) });
+            states.push(state);
+        }
+        states
+    }
+
+    /// The notes as text, for a person.
+    pub fn dump(&self) -> String {
+        let mut text = format!("client {} database {}\n", self.client, self.database);
+        for line in &self.history {
+            let _ = writeln!(text, "{line}");
+        }
+        for pending in &self.pending {
+            let _ = writeln!(text, "#{} {:?} -> no reply", pending.seq, pending.op);
+        }
+        text
+    }
+
+    fn version(&mut self, key: Key, seq: u64, stamp: Stamp) {
+        let digest = self.tip.get(key).map(|entry| entry.digest);
+        self.versions.entry(key).or_default().push(Version { seq, digest, stamp });
+    }
+
+    /// Seen expired once, a key must not come back.
+    fn expired(&mut self, op: &Op, stamp: Stamp, seq: u64) {
+        if let Op::Get(key) = op {
+            self.tip.adopt(*key, None);
+            self.version(*key, seq, stamp);
+        }
+    }
+
+    fn share(&mut self, pending: &Pending, reply: &Reply) {
+        let client = self.client;
+        match (&pending.op, reply) {
+            (Op::SharedIncr, Reply::Int(reply)) => {
+                self.increments.push(SharedAck { client, seq: pending.seq, reply: *reply });
+            }
+            (Op::SharedAppend, Reply::Int(reply)) => {
+                self.pieces.push(SharedAck { client, seq: pending.seq, reply: *reply });
+            }
+            (Op::Peek(target, key), Reply::Nil | Reply::Bulk(_)) => {
+                let seen = match reply {
+                    Reply::Bulk(bytes) => Some((Digest::of(bytes), value::read(bytes))),
+                    _ => None,
+                };
+                self.observations.push(Observation { target: *target, key: *key, seen, stamp: pending.stamp });
+            }
+            _ => {}
+        }
+    }
+
+    fn wrong_reply(&mut self, pending: &Pending, expected: &Expected, reply: &Reply) {
+        let detail = format!("#{} {:?}: expected {expected:?}, got {}", pending.seq, pending.op, brief(reply));
+        self.violations.push(Violation::new(Rule::WrongReply, format!("c{}", self.client), detail));
+    }
+
+    fn note(&mut self, pending: &Pending, reply: &Reply) {
+        if self.history.len() >= 2 * HISTORY_LINES {
+            self.history.drain(..HISTORY_LINES);
+        }
+        self.history.push(format!("#{} {:?} -> {}", pending.seq, pending.op, brief(reply)));
+    }
+}
+
+/// A reply, short enough for a line.
+fn brief(reply: &Reply) -> String {
+    match reply {
+        Reply::Bulk(bytes) => format!("{} bytes, {:?}", bytes.len(), value::read(bytes)),
+        Reply::Array(items) => format!("{} items", items.len()),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,55 @@
+//! Death at every named place: at its first hit, its second, its third … until a run does not reach it.
+//!
+//! `HARNESS_EXHAUSTIVE=1` takes every hit; without it, from the eighth on, each time twice as many.
+
+mod common;
+
+use harness::exhaust::{self, Depth};
+use harness::fault;
+use harness::process::Mode;
+use harness::workload::Weight;
+
+fn exhaust(names: &[&str], mode: Mode) {
+    let _turn = common::alone();
+    let mut plan = common::plan(mode);
+    plan.clients = 6;
+    plan.weight = Weight::Light;
+    let depth = if std::env::var_os("HARNESS_EXHAUSTIVE").is_some() { Depth::All } else { Depth::Then(8) };
+    let seed = common::seed();
+    let mut unreached = Vec::new();
+    for name in names {
+        let done = exhaust::exhaust(&plan, name, depth, seed).expect("the harness works");
+        fault::say(&format!("{name} {}: {} deaths, hit {} not reached", mode.word(), done.deaths, done.end));
+        let broken: Vec<String> = done.broken.iter().take(5).map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "{name} hit {} HARNESS_SEED={seed}: {}", done.end, broken.join("\n"));
+        if done.deaths == 0 {
+            unreached.push(name);
+        }
+    }
+    assert!(unreached.is_empty(), "nothing died at {unreached:?}: these checks cannot fail");
+}
+
+/// The failpoints whose name begins with one of these.
+fn named(prefixes: &[&str]) -> Vec<&'static str> {
+    fault::NAMES.into_iter().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect()
+}
+
+#[test]
+fn writing() {
+    exhaust(&named(&["log.append", "log.write", "ack", "blob.write"]), Mode::EverySec);
+}
+
+#[test]
+fn syncing() {
+    exhaust(&named(&["log.sync", "ack", "blob.sync"]), Mode::Always);
+}
+
+#[test]
+fn changing_segments() {
+    exhaust(&named(&["segment", "dir.sync", "compact"]), Mode::EverySec);
+}
+
+#[test]
+fn recovering_and_stopping() {
+    exhaust(&named(&["recover", "shutdown"]), Mode::EverySec);
+}

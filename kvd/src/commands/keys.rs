@@ -1,0 +1,209 @@
+//! Keys whatever they hold: removing, naming, finding, and emptying whole databases.
+
+use std::ops::Range;
+
+use engine::{DATABASES, Lsn, Need, Transaction};
+
+use super::args::is;
+use super::error::{NO_SUCH_KEY, SYNTAX};
+use super::glob::{self, Case};
+use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply, View};
+use crate::server::execute::whole_store_gate;
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    Command::write("DEL", "@key ...", del)
+        .flags(&[Flag::Shrinks])
+        .cost("O(N), N being the number of keys")
+        .key_flags(&["RM delete"])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .doc("Removes keys and returns how many there were."),
+    Command::write("UNLINK", "@key ...", del)
+        .flags(&[Flag::Fast, Flag::Shrinks])
+        .since("4.0.0")
+        .cost("O(N), N being the number of keys; their memory is freed behind the scenes")
+        .key_flags(&["RM delete"])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .doc("Removes keys and returns how many there were."),
+    Command::read("EXISTS", "@key ...", count_present)
+        .flags(&[Flag::Fast])
+        .cost("O(N), N being the number of keys")
+        .key_flags(&["RO"])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .doc("Returns how many of the keys exist; a key named twice counts twice."),
+    Command::read("TOUCH", "@key ...", count_present)
+        .flags(&[Flag::Fast])
+        .since("3.2.1")
+        .cost("O(N), N being the number of keys")
+        .key_flags(&["RO"])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .doc("Counts as a use of the keys and returns how many of them exist."),
+    Command::read("TYPE", "@key", type_of)
+        .flags(&[Flag::Fast])
+        .key_flags(&["RO"])
+        .doc("Returns the type of the value at a key."),
+    Command::write("RENAME", "@key @newkey", rename)
+        .key_flags(&["RW access delete", "OW update"])
+        .doc("Gives a key another name; what had that name before is gone."),
+    Command::write("RENAMENX", "@key @newkey", renamenx)
+        .flags(&[Flag::Fast])
+        .key_flags(&["RW access delete", "OW insert"])
+        .doc("Gives a key another name that no key has."),
+    Command::server("RANDOMKEY", "", randomkey)
+        .flags(&[Flag::Reads])
+        .tips(&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"])
+        .doc("Returns the name of some key."),
+    Command::server("KEYS", "pattern:pattern", keys)
+        .flags(&[Flag::Reads, Flag::Dangerous])
+        .cost("O(N), N being the number of keys in the database")
+        .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
+        .doc("Returns the names of all keys that match a pattern."),
+    Command::server("DBSIZE", "", dbsize)
+        .flags(&[Flag::Fast, Flag::Reads])
+        .group(Group::Server)
+        .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
+        .doc("Returns the number of keys in the database."),
+    Command::server("FLUSHDB", "[ASYNC | SYNC]", flushdb)
+        .flags(&[Flag::Shrinks, Flag::Writes, Flag::Dangerous])
+        .group(Group::Server)
+        .cost("O(N), N being the number of keys in the database; their memory is freed behind the scenes")
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .doc("Removes all keys of the database."),
+    Command::server("FLUSHALL", "[ASYNC | SYNC]", flushall)
+        .flags(&[Flag::Shrinks, Flag::Writes, Flag::Dangerous])
+        .group(Group::Server)
+        .cost("O(N), N being the number of keys; their memory is freed behind the scenes")
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .doc("Removes all keys of all databases."),
+];
+
+fn del(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let removed = call.keys.iter().filter(|key| transaction.remove(key)).count();
+    reply.integer(removed as i64);
+    Ok(())
+}
+
+fn count_present(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let present = call.keys.iter().filter(|key| view.get(key).is_some()).count();
+    reply.integer(present as i64);
+    Ok(())
+}
+
+fn type_of(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let name = if view.get(&call.keys[0]).is_some() { "string" } else { "none" };
+    reply.write().simple(name);
+    Ok(())
+}
+
+fn rename(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let [from, to] = call.keys else { return Err(SYNTAX) };
+    if transaction.get(from).is_none() {
+        return Err(NO_SUCH_KEY);
+    }
+    if from.bytes != to.bytes {
+        transaction.rename(from, to);
+    }
+    reply.ok();
+    Ok(())
+}
+
+fn renamenx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let [from, to] = call.keys else { return Err(SYNTAX) };
+    if transaction.get(from).is_none() {
+        return Err(NO_SUCH_KEY);
+    }
+    // A key's own name is taken too.
+    let free = transaction.get(to).is_none();
+    if free {
+        transaction.rename(from, to);
+    }
+    reply.integer(i64::from(free));
+    Ok(())
+}
+
+fn randomkey(context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let session = &mut *context.session;
+    match context.server.store.random_key(session.database, &mut session.random) {
+        Some(key) => reply.bulk(&key),
+        None => reply.null(),
+    }
+    Ok(After::Gate(whole_store_gate(context.server)))
+}
+
+fn keys(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let pattern = call.arg(1);
+    let mut names = Names::default();
+    let mut cursor = 0;
+    loop {
+        cursor = context.server.store.scan(context.session.database, cursor, usize::MAX, |key, _| {
+            if glob::matches_all(pattern) || glob::matches(pattern, key, Case::Exact) {
+                names.push(key);
+            }
+        });
+        if cursor == 0 {
+            break;
+        }
+    }
+    names.write(reply);
+    Ok(After::Gate(whole_store_gate(context.server)))
+}
+
+/// Names of keys that were found under a lock, to be sent after it.
+#[derive(Default)]
+pub(super) struct Names {
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Names {
+    /// Takes one more.
+    pub(super) fn push(&mut self, key: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.ranges.push(start..self.bytes.len());
+    }
+
+    /// An array of them all.
+    pub(super) fn write(self, reply: &mut Reply<'_>) {
+        let mut out = reply.write();
+        out.array(self.ranges.len());
+        for range in self.ranges {
+            out.bulk(&self.bytes[range]);
+        }
+    }
+}
+
+fn dbsize(context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    reply.integer(context.server.store.key_count(context.session.database) as i64);
+    Ok(After::Gate(whole_store_gate(context.server)))
+}
+
+fn flushdb(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    flush(context, call, reply, &[context.session.database])
+}
+
+fn flushall(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let all: [u8; DATABASES] = std::array::from_fn(|database| database as u8);
+    flush(context, call, reply, &all)
+}
+
+/// ASYNC and SYNC make no difference: the keys are gone at once, their memory a little later.
+fn flush(
+    context: &mut Context<'_>,
+    call: &Call<'_>,
+    reply: &mut Reply<'_>,
+    databases: &[u8],
+) -> Result<After, CommandError> {
+    let known = call.len() == 1 || call.len() == 2 && (is(call.arg(1), "ASYNC") || is(call.arg(1), "SYNC"));
+    if !known {
+        return Err(SYNTAX);
+    }
+    context.server.store.admit(Need::Shrink, FLUSH_BYTES * databases.len() as u64)?;
+    let (lsn, tables): (Lsn, _) = context.server.store.flush(databases);
+    context.server.drop_behind(tables);
+    reply.ok();
+    Ok(After::Gate(lsn))
+}
+
+/// Bytes of log that emptying one database takes, at most.
+const FLUSH_BYTES: u64 = 64;

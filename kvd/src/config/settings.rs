@@ -1,0 +1,176 @@
+//! THE TABLE of settings that mean something to kvd: one row is the field, its type, default, range, rules and doc.
+//!
+//! From a row follow the field of [`Settings`], the flag, the environment variable, the line of a configuration file,
+//! CONFIG GET, CONFIG SET, the line of a rewritten file and the entry of the manual. A row reads:
+//!
+//! ```text
+//! /// One sentence or two for the manual and for rustdoc.
+//! field: Type = "default", Kind, rules;
+//! ```
+//!
+//! The setting's name is the field's, with `-` for `_`. Rules: `live` (CONFIG SET works at once), `at_start`,
+//! `protected` (at start, and it names a place on disk), `no_effect` (nothing acts on it yet), and what else
+//! [`Row`] offers, such as `only([values], "why no other")` for values that later versions will give a meaning.
+//! A new row needs nothing else, but a place that reads the field.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::kind::{INT_MAX, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
+use super::row::{Row, Slot};
+use super::value::{
+    AppendFsync, BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, OutputLimits, Permission, Permit, Recover,
+    Secret, Value,
+};
+
+const MAX_SEGMENT: i128 = 256 * MIB;
+const MAX_BULK: i128 = 512 * MIB;
+
+const FITS: &str = "a test writes the default and the ends of the range to every field";
+
+/// Makes [`Settings`] and its rows out of the table below.
+macro_rules! settings {
+    ($( $topic:literal { $(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty = $default:literal, $kind:expr, $( $rule:ident $(( $($argument:expr),+ ))? ),+;
+    )+ } )+) => {
+        /// Every setting, checked.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings {
+            $($( $(#[doc = $doc])+ pub $field: $type, )+)+
+            /// Accepted directives that were set, by name.
+            pub(super) kept: BTreeMap<&'static str, Value>,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Settings {
+                    $($( $field: Field::from_value(Kind::read_default($kind, $default)).expect(FITS), )+)+
+                    kept: BTreeMap::new(),
+                }
+            }
+        }
+
+        /// The rows of what works here, by topic.
+        pub(super) static OWN: &[Row] = &[ $($(
+            Row::new(
+                {
+                    const NAME: &[u8] = &dashed::<{ stringify!($field).len() }>(stringify!($field));
+                    match std::str::from_utf8(NAME) { Ok(name) => name, Err(_) => panic!("a field is ASCII") }
+                },
+                $topic, $kind, $default, concat!($($doc),+),
+                Slot::Field {
+                    get: |settings| settings.$field.to_value(),
+                    put: |settings, value| settings.$field = Field::from_value(value).expect(FITS),
+                },
+            ) $( .$rule($($($argument),+)?) )+,
+        )+)+ ];
+    };
+}
+
+settings! {
+    "Network" {
+        /// TCP port to listen on; 0 turns TCP off.
+        port: u16 = "6379", Kind::Integer(0, 65_535), at_start;
+        /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address.
+        /// One with a leading `-` may be missing on the machine.
+        bind: Vec<BindAddress> = "127.0.0.1", Kind::Addresses, at_start;
+        /// Clients that the system may queue before they are accepted.
+        tcp_backlog: u32 = "511", Kind::Integer(0, INT_MAX), at_start;
+        /// Path of a unix socket to listen on as well.
+        unixsocket: Option<PathBuf> = "", Kind::Path, at_start;
+        /// Permission bits of the unix socket; 0 stands for 700.
+        unixsocketperm: Permission = "700", Kind::Octal(0o777), at_start;
+        /// Seconds after which an idle client is closed; 0 means never.
+        timeout: u64 = "0", Kind::Integer(0, INT_MAX), live;
+        /// Seconds between probes on a silent TCP connection; 0 turns them off.
+        tcp_keepalive: u64 = "300", Kind::Integer(0, INT_MAX), live;
+        /// Threads that serve clients; 0 means one for each processor.
+        threads: u32 = "0", Kind::Integer(0, 1_024), at_start;
+    }
+
+    "Security" {
+        /// Refuses clients from other machines while there is no password.
+        protected_mode: bool = "yes", Kind::Switch, live;
+        /// Password of the default user; empty means none.
+        requirepass: Secret = "", Kind::Secret, live;
+        /// Who may use DEBUG.
+        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
+    }
+
+    "Persistence" {
+        /// Directory of the store; only log file, socket and pid file may be elsewhere.
+        dir: PathBuf = ".", Kind::Directory, protected;
+        /// Name of the store's main file.
+        dbfilename: String = "dump.kv", Kind::FileName, protected;
+        /// There always is a log: `no` in a file, flag or variable means `appendfsync no`.
+        appendonly: bool = "yes", Kind::Switch, live;
+        /// When the log is synced: `always` before a reply, `everysec` once a second, `no` when the system likes.
+        appendfsync: AppendFsync = "everysec", Kind::Choice(AppendFsync::NAMES), live;
+        /// Size of a full segment of the log.
+        segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
+        /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
+        recover: Recover = "refuse", Kind::Choice(Recover::NAMES), at_start;
+        /// Databases that SELECT can choose from.
+        databases: u32 = "16", Kind::Integer(1, 256), at_start;
+        /// Keys to expect; a hint.
+        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start;
+        /// Bytes of a typical value; a hint.
+        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start;
+    }
+
+    "Memory" {
+        /// Memory limit; 0 and `auto` mean 70 % of the machine or its control group.
+        maxmemory: MaxMemory = "0", Kind::Memory, live;
+        /// What is removed when memory runs out.
+        maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
+            only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");
+    }
+
+    "Limits" {
+        /// Clients at the same time.
+        maxclients: u32 = "10000", Kind::Integer(1, UINT_MAX), live;
+        /// Longest value a request may carry.
+        proto_max_bulk_len: u64 = "512mb", Kind::Size(MIB, MAX_BULK), live;
+        /// Arguments a request may have.
+        max_arguments: u64 = "1048576", Kind::Integer(16, INT_MAX), live;
+        /// Longest request a client may build up.
+        client_query_buffer_limit: u64 = "1gb", Kind::Size(MIB, LONG_MAX), live;
+        /// Unread output at which a client is closed.
+        /// By class: a hard limit, a soft limit, and the seconds a client may be above the soft one.
+        client_output_buffer_limit: OutputLimits = "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
+            Kind::OutputLimits, live;
+    }
+
+    "Process and logs" {
+        /// Least important message that is logged.
+        loglevel: LogLevel = "notice", Kind::Choice(LogLevel::NAMES), live;
+        /// File for log messages; empty means standard output.
+        logfile: Option<PathBuf> = "", Kind::Path, at_start;
+        /// File to write the process id to.
+        pidfile: Option<PathBuf> = "", Kind::Path, at_start;
+        /// Seconds that a shutdown waits for clients to take their replies.
+        shutdown_timeout: u64 = "10", Kind::Integer(0, INT_MAX), live;
+        /// Microseconds from which SLOWLOG keeps a command; -1 means never.
+        slowlog_log_slower_than: i64 = "10000", Kind::Integer(-1, LONG_MAX), no_effect;
+        /// Commands that SLOWLOG keeps.
+        slowlog_max_len: u64 = "128", Kind::Integer(0, LONG_MAX), no_effect;
+        /// Milliseconds from which LATENCY keeps an event; 0 turns it off.
+        latency_monitor_threshold: u64 = "0", Kind::Integer(0, LONG_MAX), no_effect;
+        /// Keyspace notifications to publish.
+        notify_keyspace_events: String = "", Kind::Text, live,
+            only_default("keyspace notifications are not supported by this version");
+    }
+}
+
+/// `tcp_backlog` → `tcp-backlog`, while compiling.
+const fn dashed<const LENGTH: usize>(field: &str) -> [u8; LENGTH] {
+    let mut name = [0; LENGTH];
+    let mut at = 0;
+    while at < LENGTH {
+        let byte = field.as_bytes()[at];
+        name[at] = if byte == b'_' { b'-' } else { byte };
+        at += 1;
+    }
+    name
+}

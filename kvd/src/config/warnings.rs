@@ -1,0 +1,63 @@
+//! What follows from several settings together, and what the operator should hear about at start.
+
+use super::load::{Given, Source};
+use super::row::{Effect, Row, rows};
+use super::settings::Settings;
+use super::value::AppendFsync;
+
+/// Brings `settings` into agreement with each other and says what was given in vain.
+pub(super) fn settle(settings: &mut Settings, given: Given) -> Vec<String> {
+    let mut warnings = Vec::new();
+    warnings.extend(settle_appendonly(settings, &given));
+    warnings.extend(say_without_effect(settings, &given));
+    warnings.extend(say_exposed(settings));
+    warnings.extend(given.warnings);
+    warnings
+}
+
+/// The log cannot be turned off; whoever wants that does not want to wait for the disk.
+fn settle_appendonly(settings: &mut Settings, given: &Given) -> Option<String> {
+    if settings.appendonly {
+        return None;
+    }
+    settings.appendonly = true;
+    let source = |name: &str| given.sources.get(name).copied().unwrap_or(Source::File);
+    if source("appendfsync") > source("appendonly") {
+        let mode = settings.appendfsync.name();
+        return Some(format!(
+            "appendonly no: kvd always keeps its log; 'appendfsync {mode}' stands above it and counts"
+        ));
+    }
+    settings.appendfsync = AppendFsync::No;
+    Some("appendonly no: kvd always keeps its log, now with 'appendfsync no'".to_owned())
+}
+
+/// Directives at their default ask for nothing, so only the others are named.
+fn say_without_effect(settings: &Settings, given: &Given) -> Vec<String> {
+    let accepted = rows().filter(|row| row.effect == Effect::Accepted);
+    let (noted, silent): (Vec<&Row>, Vec<&Row>) =
+        accepted.filter(|row| row.value(settings) != row.default_value()).partition(|row| row.note.is_some());
+    let mut names: Vec<&str> = silent.iter().map(|row| row.name).chain(given.retired.iter().copied()).collect();
+    names.dedup();
+    let mut warnings: Vec<String> = noted
+        .iter()
+        .filter_map(|row| row.note.map(|note| format!("{} {}: {note}", row.name, row.value(settings))))
+        .collect();
+    if !names.is_empty() {
+        warnings.push(format!("accepted, but without effect in kvd: {}", names.join(", ")));
+    }
+    warnings
+}
+
+/// A server that others can reach and that has no password.
+fn say_exposed(settings: &Settings) -> Option<String> {
+    let listens_outside = settings.port != 0 && settings.bind.iter().any(|address| !address.is_loopback());
+    if !listens_outside || !settings.requirepass.is_empty() {
+        return None;
+    }
+    Some(if settings.protected_mode {
+        "no requirepass: clients from other machines are refused (protected-mode)".to_owned()
+    } else {
+        "no requirepass and protected-mode no: whoever reaches this port can read and change everything".to_owned()
+    })
+}

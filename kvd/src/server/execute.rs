@@ -1,0 +1,241 @@
+//! From a batch of requests to replies: look up, gate, lock, run.
+
+use std::sync::atomic::Ordering;
+
+use engine::{FsyncMode, Key, Lsn, Reference};
+use resp::{Batch, Request};
+
+use super::Server;
+use crate::commands::error::CommandError;
+use crate::commands::{self, After, Call, Context, Entry, Handler, Reply, View};
+use crate::session::Session;
+use crate::session::gate::{self, Verdict};
+use crate::session::output::Output;
+
+/// Requests whose keys are hashed and prefetched together.
+const GROUP: usize = 16;
+/// A connection with more than this to send runs nothing more until some of it is sent.
+pub const OUTPUT_PAUSE: usize = 1 << 20;
+
+/// Why a batch was left before its end. The request at the returned position has not run, unless it says so.
+#[derive(Debug)]
+pub enum Pause {
+    /// The disk is behind: try the request again.
+    Stalled,
+    /// Large arguments go to files of their own first, off this thread; then the request runs with them.
+    Blobs,
+    /// The request has run and its reply is written; it may leave when the log is durable up to here.
+    Durable(Lsn),
+    /// WAITAOF has run; its reply is still to be made.
+    WaitDurable {
+        /// The position.
+        lsn: Lsn,
+        /// Milliseconds, 0 for ever.
+        timeout_ms: u64,
+    },
+    /// WAIT has run; its reply is still to be made.
+    WaitReplicas {
+        /// Milliseconds, 0 for ever.
+        timeout_ms: u64,
+    },
+    /// There is enough to send for now.
+    Output,
+    /// The connection is to be closed when everything is sent.
+    Close,
+    /// The process is to end.
+    Shutdown,
+    /// AUTH has just succeeded: what follows is read under wider limits.
+    Widened,
+}
+
+/// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
+pub fn run(
+    batch: &Batch,
+    from: usize,
+    blobs: &[(usize, Reference)],
+    session: &mut Session,
+    server: &Server,
+    output: &mut Output,
+) -> Option<(usize, Pause)> {
+    let now_ms = server.store.now_ms();
+    let mut blobs = blobs;
+    let mut at = from;
+    while at < batch.len() {
+        let group = GROUP.min(batch.len() - at);
+        let mut prepared: [(Option<&'static Entry>, u64); GROUP] = [(None, 0); GROUP];
+        prepare(batch, at, &mut prepared[..group], session.database, server);
+        for (entry, hash) in &prepared[..group] {
+            let request = batch.request(at);
+            let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms };
+            let pause = run.run(session, server, output);
+            match pause {
+                None => at += 1,
+                Some(pause @ (Pause::Stalled | Pause::Blobs)) => return Some((at, pause)),
+                Some(pause) => return Some((at + 1, pause)),
+            }
+            blobs = &[];
+            if output.len() > OUTPUT_PAUSE {
+                return Some((at, Pause::Output));
+            }
+        }
+    }
+    None
+}
+
+/// Looks up the commands of a group and brings the memory of their keys towards the processor.
+#[inline]
+fn prepare(batch: &Batch, from: usize, prepared: &mut [(Option<&'static Entry>, u64)], database: u8, server: &Server) {
+    let mut keys: [Key<'_>; GROUP] = [Key { bytes: b"", hash: 0 }; GROUP];
+    let mut count = 0;
+    for (index, (entry, hash)) in (from..).zip(prepared.iter_mut()) {
+        let request = batch.request(index);
+        *entry = request.get(0).and_then(commands::lookup);
+        let first = entry.map_or(0, |entry| entry.syntax.keys.first);
+        if first != 0
+            && let Some(bytes) = request.get(first)
+        {
+            let key = server.store.key(bytes);
+            *hash = key.hash;
+            keys[count] = key;
+            count += 1;
+        }
+    }
+    if count > 1 {
+        server.store.prefetch(database, &keys[..count]);
+    }
+}
+
+/// One request with what was prepared for it.
+struct Run<'a> {
+    entry: Option<&'static Entry>,
+    hash: u64,
+    request: Request<'a>,
+    blobs: &'a [(usize, Reference)],
+    now_ms: u64,
+}
+
+impl Run<'_> {
+    #[inline]
+    fn run(&self, session: &mut Session, server: &Server, output: &mut Output) -> Option<Pause> {
+        let Some(mut entry) = self.entry else {
+            return refuse(CommandError::unknown_command(&self.request), server, session, output);
+        };
+        if !entry.subcommands.is_empty()
+            && let Some(name) = self.request.get(1)
+        {
+            match entry.subcommand(name) {
+                Some(sub) => entry = sub,
+                None => {
+                    let error = CommandError::unknown_subcommand(&entry.full_name, name);
+                    return refuse(error, server, session, output);
+                }
+            }
+        }
+        match gate::check(entry, &self.request, session, server) {
+            Verdict::Pass => {}
+            Verdict::Wait => return Some(Pause::Stalled),
+            Verdict::Refuse(error) => {
+                entry.calls[1].fetch_add(1, Ordering::Relaxed);
+                return refuse(error, server, session, output);
+            }
+        }
+        entry.calls[0].fetch_add(1, Ordering::Relaxed);
+        if !matches!(entry.command.handler, Handler::Server(_)) {
+            return self.run_on_keys(entry, session, server, output);
+        }
+        self.run_on_server(entry, session, server, output)
+    }
+
+    #[inline]
+    fn run_on_keys(&self, entry: &'static Entry, session: &Session, server: &Server, output: &mut Output) -> Option<Pause> {
+        let store = &*server.store;
+        let mut positions = entry.syntax.keys.positions(self.request.len());
+        let one: [Key<'_>; 1];
+        let many: Vec<Key<'_>>;
+        let first = positions.next().and_then(|position| self.request.get(position)).unwrap_or_default();
+        let keys: &[Key<'_>] = match positions.next() {
+            None => {
+                one = [Key { bytes: first, hash: self.hash }];
+                &one
+            }
+            Some(_) => {
+                let all = entry.syntax.keys.positions(self.request.len());
+                many = all.filter_map(|position| self.request.get(position)).map(|bytes| store.key(bytes)).collect();
+                &many
+            }
+        };
+        if entry.command.is_write() && self.blobs.is_empty() {
+            let large = store.options().blob_bytes;
+            if self.request.iter().skip(2).any(|argument| argument.len() >= large) {
+                return Some(Pause::Blobs);
+            }
+        }
+        let call = Call { entry, request: self.request, keys, blobs: self.blobs, now_ms: self.now_ms };
+        let start = output.position();
+        let mut reply = Reply::new(output, session.version);
+        let mut transaction = store.begin(session.database, keys, self.now_ms);
+        let done = match entry.command.handler {
+            Handler::Read(handler) => handler(&mut View::new(&mut transaction), &call, &mut reply),
+            Handler::Write(handler) => handler(&mut transaction, &call, &mut reply),
+            Handler::Server(_) => Ok(()),
+        };
+        let gate = transaction.commit();
+        if let Err(error) = done {
+            output.rewind(start);
+            entry.calls[2].fetch_add(1, Ordering::Relaxed);
+            refuse(error, server, session, output);
+        }
+        output.gate(gate);
+        None
+    }
+
+    fn run_on_server(
+        &self,
+        entry: &'static Entry,
+        session: &mut Session,
+        server: &Server,
+        output: &mut Output,
+    ) -> Option<Pause> {
+        let call = Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms };
+        let start = output.position();
+        let was_authenticated = session.authenticated;
+        let version = session.version;
+        let mut reply = Reply::new(output, version);
+        let Handler::Server(handler) = entry.command.handler else { return None };
+        let done = handler(&mut Context { session, server }, &call, &mut reply);
+        match done {
+            Err(error) => {
+                output.rewind(start);
+                entry.calls[2].fetch_add(1, Ordering::Relaxed);
+                refuse(error, server, session, output)
+            }
+            Ok(After::Reply) if session.authenticated && !was_authenticated => Some(Pause::Widened),
+            Ok(After::Reply) => None,
+            Ok(After::Gate(lsn)) => {
+                output.gate(lsn);
+                None
+            }
+            Ok(After::Durable(lsn)) => Some(Pause::Durable(lsn)),
+            Ok(After::WaitDurable { lsn, timeout_ms }) => Some(Pause::WaitDurable { lsn, timeout_ms }),
+            Ok(After::WaitReplicas { timeout_ms }) => Some(Pause::WaitReplicas { timeout_ms }),
+            Ok(After::Close) => Some(Pause::Close),
+            Ok(After::Shutdown) => Some(Pause::Shutdown),
+        }
+    }
+}
+
+/// Writes an error reply.
+#[cold]
+fn refuse(error: CommandError, server: &Server, session: &Session, output: &mut Output) -> Option<Pause> {
+    server.stats.count_error(&error.0);
+    Reply::new(output, session.version).write().error(error.0.as_bytes());
+    None
+}
+
+/// The position that a reply about the whole store waits for: nothing but in `always`.
+pub fn whole_store_gate(server: &Server) -> Lsn {
+    match server.store.log().mode() {
+        FsyncMode::Always => server.store.log().appended(),
+        _ => 0,
+    }
+}

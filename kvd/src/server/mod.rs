@@ -1,0 +1,203 @@
+//! Everything shared by the workers, and the way from a socket to a command.
+
+pub mod connection;
+pub mod execute;
+pub mod listen;
+pub mod shutdown;
+pub mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine::clock::Clock;
+use engine::{FsyncMode, Lsn, Store};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::config::{AppendFsync, Settings};
+use crate::observe::stats::Stats;
+use crate::session::registry::{Client, Registry};
+
+/// What all workers share.
+pub struct Server {
+    /// The keys and values.
+    pub store: Arc<Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Settings in force; replaced as a whole.
+    pub settings: RwLock<Arc<Settings>>,
+    /// Settings that are read for every request or connection, taken out of [`Server::settings`] when they change.
+    pub hot: Hot,
+    /// All connections.
+    pub registry: Registry,
+    /// Counters.
+    pub stats: Stats,
+    /// Where the configuration file is, if there was one.
+    pub config_file: Option<PathBuf>,
+    /// Forty hexadecimal digits, new for each start.
+    pub run_id: String,
+    /// Monotonic milliseconds at start.
+    pub started_ms: u64,
+    /// Set once the process is to end.
+    pub stopping: AtomicBool,
+    /// Seconds since the epoch of the last SAVE.
+    pub last_save: AtomicI64,
+    /// Asks the main thread to end the process.
+    pub stop: shutdown::Trigger,
+    /// The workers' mailboxes.
+    pub workers: Mutex<Vec<worker::Mailbox>>,
+    /// Wakes whoever waits for durability.
+    pub progress: Notify,
+    /// The log failed in a mode that allows nothing without it: the exit status says so.
+    pub failed: AtomicBool,
+    /// Connections that the file descriptors allow.
+    pub descriptor_limit: usize,
+}
+
+/// Settings as the hot path reads them.
+#[derive(Default)]
+pub struct Hot {
+    /// Bytes of memory in force, 0 for no limit.
+    pub max_memory: AtomicU64,
+    /// Whether a password is needed.
+    pub password: AtomicBool,
+    /// `proto-max-bulk-len`.
+    pub max_bulk_bytes: AtomicU64,
+    /// `max-arguments`.
+    pub max_arguments: AtomicU64,
+    /// `client-query-buffer-limit`.
+    pub max_request_bytes: AtomicU64,
+    /// Seconds, 0 for ever.
+    pub timeout_seconds: AtomicU64,
+    /// `databases`.
+    pub databases: AtomicU64,
+}
+
+impl Server {
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().clone()
+    }
+
+    /// Monotonic milliseconds.
+    pub fn monotonic_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
+    }
+
+    /// Whether memory is full for commands that need more.
+    #[inline]
+    pub fn is_out_of_memory(&self) -> bool {
+        let limit = self.hot.max_memory.load(Ordering::Relaxed);
+        limit != 0 && self.store.memory() > limit
+    }
+}
+
+impl Server {
+    /// Puts new settings in force. What must be safe before the change may be answered.
+    pub fn apply(&self, settings: Settings, changed: &[&'static str]) -> crate::commands::After {
+        self.hot.set(&settings);
+        let mode = fsync_mode(&settings);
+        *self.settings.write() = Arc::new(settings);
+        let log = self.store.log();
+        if changed.contains(&"appendfsync") && mode != log.mode() {
+            log.set_mode(mode);
+            if mode == FsyncMode::Always {
+                return crate::commands::After::Durable(log.appended());
+            }
+        }
+        crate::commands::After::Reply
+    }
+
+    /// Has a connection closed by its worker.
+    pub fn kill(&self, client: &Client) {
+        client.killed.store(true, Ordering::Relaxed);
+        if let Some(worker) = self.workers.lock().get(client.worker) {
+            worker.send(worker::Message::Kill(client.id));
+        }
+    }
+
+    /// Drops something large on a thread of its own.
+    pub fn drop_behind(&self, garbage: impl Send + 'static) {
+        let garbage = Box::new(garbage);
+        let spawned = std::thread::Builder::new().name("dropper".into()).spawn(move || drop(garbage));
+        if let Err(error) = spawned {
+            // The closure, and what it holds, was dropped here.
+            tracing::debug!(%error, "no thread for freeing memory");
+        }
+    }
+
+    /// Waits until the log is durable up to a position; whether it is.
+    pub async fn wait_durable(&self, lsn: Lsn, limit: Option<Duration>) -> bool {
+        let log = self.store.log();
+        let reached = async {
+            loop {
+                let progress = self.progress.notified();
+                if log.durable() >= lsn {
+                    return true;
+                }
+                if log.is_read_only() {
+                    return false;
+                }
+                log.want_sync(lsn);
+                progress.await;
+            }
+        };
+        match limit {
+            None => reached.await,
+            Some(limit) => tokio::time::timeout(limit, reached).await.unwrap_or(false),
+        }
+    }
+
+    /// The log has moved or failed: called by the flusher.
+    pub fn on_log_progress(&self) {
+        self.progress.notify_waiters();
+        for worker in self.workers.lock().iter() {
+            worker.progress();
+        }
+        if self.store.log().is_read_only() && self.store.log().mode() == FsyncMode::Always {
+            // Nothing can be acknowledged any more, in no way.
+            self.failed.store(true, Ordering::Release);
+            self.stop.pull();
+        }
+    }
+
+    /// How many connections are served at most: the setting, less what the file descriptors allow.
+    pub fn max_clients(&self) -> usize {
+        (self.settings.read().maxclients as usize).min(self.descriptor_limit)
+    }
+}
+
+impl Hot {
+    /// Takes out of the settings what is read often.
+    pub fn set(&self, settings: &Settings) {
+        let set = |cell: &AtomicU64, value: u64| cell.store(value, Ordering::Relaxed);
+        set(&self.max_memory, settings.maxmemory.in_bytes(machine_memory()));
+        set(&self.max_bulk_bytes, settings.proto_max_bulk_len);
+        set(&self.max_arguments, settings.max_arguments);
+        set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));
+        set(&self.timeout_seconds, settings.timeout);
+        set(&self.databases, u64::from(settings.databases));
+        self.password.store(!settings.requirepass.is_empty(), Ordering::Relaxed);
+    }
+}
+
+/// The engine's name for a setting.
+pub fn fsync_mode(settings: &Settings) -> FsyncMode {
+    match settings.appendfsync {
+        AppendFsync::Always => FsyncMode::Always,
+        AppendFsync::EverySecond => FsyncMode::EverySec,
+        AppendFsync::No => FsyncMode::No,
+    }
+}
+
+/// Bytes of memory of this machine, or of the control group this process lives in when that is less.
+fn machine_memory() -> u64 {
+    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    });
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    kib.map_or(u64::MAX, |kib| kib * 1024).min(group.unwrap_or(u64::MAX))
+}

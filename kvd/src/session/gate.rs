@@ -1,0 +1,62 @@
+//! The gate every request passes: arity, authentication, memory, then room in the log, in that order.
+
+use std::sync::atomic::Ordering;
+
+use engine::format::frame::MAX_KEY;
+use engine::{Need, Refusal};
+use resp::Request;
+
+use crate::commands::error::{self, CommandError};
+use crate::commands::{Entry, Handler};
+use crate::server::Server;
+use crate::session::Session;
+
+/// What the gate says.
+pub enum Verdict {
+    /// Run it.
+    Pass,
+    /// Answer this.
+    Refuse(CommandError),
+    /// The disk is behind: ask again a little later.
+    Wait,
+}
+
+/// Whether a request may run now.
+#[inline]
+pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &Server) -> Verdict {
+    if !entry.syntax.fits(request.len()) {
+        return Verdict::Refuse(CommandError::arity(&entry.full_name));
+    }
+    if !session.authenticated && !entry.gate.no_auth {
+        return Verdict::Refuse(error::NO_AUTH);
+    }
+    if entry.gate.deny_oom && server.is_out_of_memory() {
+        return Verdict::Refuse(error::OOM);
+    }
+    let Handler::Write(_) = entry.command.handler else { return Verdict::Pass };
+    let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
+    match server.store.admit(need, bytes_of(request)) {
+        Ok(()) => {}
+        Err(Refusal::Stalled) => return Verdict::Wait,
+        Err(refusal) => return Verdict::Refuse(refusal.into()),
+    }
+    let too_long = |position| request.get(position).is_some_and(|key| key.len() > MAX_KEY);
+    if entry.syntax.keys.positions(request.len()).any(too_long) {
+        return Verdict::Refuse(error::KEY_TOO_LONG);
+    }
+    Verdict::Pass
+}
+
+/// About how many bytes of log a request can make.
+#[inline]
+fn bytes_of(request: &Request<'_>) -> u64 {
+    request.iter().map(|argument| argument.len() as u64 + PER_ARGUMENT).sum()
+}
+
+/// A frame's header and padding, at most.
+const PER_ARGUMENT: u64 = 64;
+
+/// Whether a connection needs no password.
+pub fn is_open(server: &Server) -> bool {
+    !server.hot.password.load(Ordering::Relaxed)
+}

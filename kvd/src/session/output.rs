@@ -1,0 +1,240 @@
+//! What a connection has still to send, and which log position each part waits for.
+//!
+//! ```text
+//!  sent │ pieces: shared values and what was written between them │ tail: where replies are written
+//!       └── gates: (stream position, LSN), LSNs rising: the bytes before the position wait for the LSN
+//! ```
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes, BytesMut};
+use engine::Lsn;
+
+/// The output of one connection.
+#[derive(Default)]
+pub struct Output {
+    pieces: VecDeque<Bytes>,
+    piece_bytes: usize,
+    tail: BytesMut,
+    /// Stream position of the first byte not yet sent.
+    sent: u64,
+    gates: VecDeque<(u64, Lsn)>,
+    /// Stream position up to which gates were passed.
+    released: u64,
+}
+
+impl Output {
+    /// Where replies are written.
+    #[inline]
+    pub fn tail(&mut self) -> &mut BytesMut {
+        &mut self.tail
+    }
+
+    /// Puts a value behind what was written, without a copy.
+    pub fn push_shared(&mut self, bytes: Bytes) {
+        if !self.tail.is_empty() {
+            let written = self.tail.split().freeze();
+            self.piece_bytes += written.len();
+            self.pieces.push_back(written);
+        }
+        self.piece_bytes += bytes.len();
+        self.pieces.push_back(bytes);
+    }
+
+    /// Bytes not yet sent.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.piece_bytes + self.tail.len()
+    }
+
+    /// Whether everything was sent.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A place to come back to when the reply that is being written turns out to be an error.
+    #[inline]
+    pub fn position(&self) -> u64 {
+        self.sent + self.len() as u64
+    }
+
+    /// Takes back what was written since a position.
+    pub fn rewind(&mut self, position: u64) {
+        let mut surplus = (self.position() - position) as usize;
+        while surplus > self.tail.len() {
+            surplus -= self.tail.len();
+            let piece = self.pieces.pop_back().unwrap_or_default();
+            self.piece_bytes -= piece.len();
+            self.tail = BytesMut::from(piece);
+        }
+        self.tail.truncate(self.tail.len() - surplus);
+    }
+
+    /// Everything written so far, and not gated before, waits for this position of the log.
+    #[inline]
+    pub fn gate(&mut self, lsn: Lsn) {
+        let end = self.position();
+        let highest = self.gates.back().map_or(0, |gate| gate.1);
+        if lsn > highest {
+            self.gates.push_back((end, lsn));
+        } else if let Some(last) = self.gates.back_mut() {
+            // Behind something that waits for more: replies keep their order.
+            last.0 = end;
+        }
+    }
+
+    /// Everything written so far waits until [`Output::release_hold`].
+    pub fn hold(&mut self) {
+        self.gates.push_back((self.position(), Lsn::MAX));
+    }
+
+    /// What [`Output::hold`] held waits for nothing but what stood before it.
+    pub fn release_hold(&mut self) {
+        if let Some((end, Lsn::MAX)) = self.gates.pop_back() {
+            match self.gates.back_mut() {
+                Some(last) => last.0 = end,
+                None => self.released = end,
+            }
+        }
+    }
+
+    /// The log position that the first unsent bytes wait for, if any.
+    #[inline]
+    pub fn waits_for(&self) -> Option<Lsn> {
+        self.gates.front().map(|(_, lsn)| *lsn)
+    }
+
+    /// How many bytes may be sent when the log is safe up to `mark`.
+    #[inline]
+    pub fn releasable(&mut self, mark: Lsn) -> usize {
+        while let Some(&(end, lsn)) = self.gates.front() {
+            if lsn > mark {
+                // What stands before the first gate's own bytes was released when the gate before it was popped.
+                return (self.released.max(self.sent) - self.sent) as usize;
+            }
+            self.released = end;
+            self.gates.pop_front();
+        }
+        self.len()
+    }
+
+    /// The parts that lie before `limit`, for one system call; how many.
+    pub fn slices<'a>(&'a self, limit: usize, into: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        let mut left = limit;
+        let mut count = 0;
+        for part in self.pieces.iter().map(|piece| &piece[..]).chain([&self.tail[..]]) {
+            if left == 0 || count == MAX_SLICES {
+                break;
+            }
+            let part = &part[..part.len().min(left)];
+            if !part.is_empty() {
+                into[count] = IoSlice::new(part);
+                count += 1;
+                left -= part.len();
+            }
+        }
+        count
+    }
+
+    /// These bytes are with the kernel.
+    #[inline]
+    pub fn advance(&mut self, mut bytes: usize) {
+        self.sent += bytes as u64;
+        while let Some(piece) = self.pieces.front_mut() {
+            let part = bytes.min(piece.len());
+            piece.advance(part);
+            bytes -= part;
+            self.piece_bytes -= part;
+            if !piece.is_empty() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+        if bytes == self.tail.len() {
+            self.tail.clear();
+        } else {
+            self.tail.advance(bytes);
+        }
+    }
+
+    /// The plain case: everything lies in the tail.
+    #[inline]
+    pub fn only_tail(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.tail[..])
+    }
+
+    /// Exchanges the empty tail for another buffer, so that an idle connection holds none.
+    pub fn swap_tail(&mut self, buffer: &mut BytesMut) {
+        debug_assert!(self.tail.is_empty(), "only an empty tail may go");
+        std::mem::swap(&mut self.tail, buffer);
+    }
+}
+
+/// Slices gathered into one system call.
+pub const MAX_SLICES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sendable(output: &mut Output, mark: Lsn) -> Vec<u8> {
+        let limit = output.releasable(mark);
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let count = output.slices(limit, &mut slices);
+        let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
+        output.advance(bytes.len());
+        bytes
+    }
+
+    #[test]
+    fn replies_wait_for_their_position_and_keep_their_order() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"free ");
+        output.gate(0);
+        output.tail().extend_from_slice(b"ten ");
+        output.gate(10);
+        output.tail().extend_from_slice(b"behind ");
+        output.gate(0);
+        output.tail().extend_from_slice(b"twenty");
+        output.gate(20);
+        assert_eq!(sendable(&mut output, 9), b"");
+        assert_eq!(sendable(&mut output, 10), b"free ten behind ");
+        assert_eq!(sendable(&mut output, 19), b"");
+        assert_eq!(sendable(&mut output, 20), b"twenty");
+        assert!(output.is_empty());
+    }
+
+    #[test]
+    fn what_needs_no_gate_goes_at_once() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"a");
+        output.gate(0);
+        assert_eq!(sendable(&mut output, 0), b"a");
+    }
+
+    #[test]
+    fn shared_values_keep_their_place_and_can_be_taken_back() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"$5\r\n");
+        let before = output.position();
+        output.tail().extend_from_slice(b"xx");
+        output.push_shared(Bytes::from_static(b"hello"));
+        output.tail().extend_from_slice(b"\r\n");
+        output.rewind(before);
+        output.push_shared(Bytes::from_static(b"world"));
+        assert_eq!(sendable(&mut output, 0), b"$5\r\nworld");
+    }
+
+    #[test]
+    fn a_partial_send_goes_on_where_it_stopped() {
+        let mut output = Output::default();
+        output.push_shared(Bytes::from_static(b"hello"));
+        output.tail().extend_from_slice(b" world");
+        output.gate(5);
+        assert_eq!(output.releasable(5), 11);
+        output.advance(7);
+        assert_eq!(sendable(&mut output, 5), b"orld");
+    }
+}

@@ -1,0 +1,160 @@
+//! All connections, as CLIENT LIST and CLIENT KILL see them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use resp::Version;
+
+/// What others may see of a connection. Counters are written by its worker and read by anyone.
+pub struct Client {
+    /// Never given twice by one process.
+    pub id: u64,
+    /// The other end, `127.0.0.1:50000` or the socket's path and `:0`.
+    pub address: String,
+    /// This end.
+    pub local_address: String,
+    /// File descriptor number.
+    pub descriptor: i32,
+    /// Over the unix socket.
+    pub unix: bool,
+    /// Which worker serves it.
+    pub worker: usize,
+    /// Monotonic milliseconds when it came.
+    pub connected_ms: u64,
+    /// Monotonic milliseconds of its last request.
+    pub active_ms: AtomicU64,
+    /// Index of its last command in the table, `usize::MAX` before the first.
+    pub last_command: AtomicUsize,
+    /// Bytes read and not yet executed.
+    pub query_bytes: AtomicUsize,
+    /// Bytes waiting to be sent.
+    pub output_bytes: AtomicUsize,
+    /// Requests executed.
+    pub requests: AtomicU64,
+    /// To be closed by its worker.
+    pub killed: AtomicBool,
+    database: AtomicU8,
+    version: AtomicU8,
+    text: Mutex<Texts>,
+}
+
+/// What CLIENT SETNAME and SETINFO set.
+#[derive(Clone, Default)]
+pub struct Texts {
+    /// CLIENT SETNAME.
+    pub name: String,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: String,
+    /// CLIENT SETINFO LIB-VER.
+    pub library_version: String,
+}
+
+impl Client {
+    /// A connection that has just come.
+    #[expect(clippy::too_many_arguments, reason = "all of it is fixed for the life of the connection")]
+    pub fn new(
+        id: u64,
+        address: String,
+        local_address: String,
+        descriptor: i32,
+        unix: bool,
+        worker: usize,
+        now_ms: u64,
+    ) -> Client {
+        Client {
+            id,
+            address,
+            local_address,
+            descriptor,
+            unix,
+            worker,
+            connected_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            last_command: AtomicUsize::new(usize::MAX),
+            query_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            killed: AtomicBool::new(false),
+            database: AtomicU8::new(0),
+            version: AtomicU8::new(2),
+            text: Mutex::default(),
+        }
+    }
+
+    /// What was set by name.
+    pub fn texts(&self) -> Texts {
+        self.text.lock().clone()
+    }
+
+    /// CLIENT SETNAME.
+    pub fn set_name(&self, name: &[u8]) {
+        self.text.lock().name = String::from_utf8_lossy(name).into_owned();
+    }
+
+    /// CLIENT SETINFO.
+    pub fn set_library(&self, name: Option<&[u8]>, version: Option<&[u8]>) {
+        let mut text = self.text.lock();
+        if let Some(name) = name {
+            text.library = String::from_utf8_lossy(name).into_owned();
+        }
+        if let Some(version) = version {
+            text.library_version = String::from_utf8_lossy(version).into_owned();
+        }
+    }
+
+    /// The database it uses.
+    pub fn database(&self) -> u8 {
+        self.database.load(Ordering::Relaxed)
+    }
+
+    /// 2 or 3.
+    pub fn protocol(&self) -> u8 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn publish(&self, database: u8, version: Version) {
+        self.database.store(database, Ordering::Relaxed);
+        self.version.store(if version == Version::Resp3 { 3 } else { 2 }, Ordering::Relaxed);
+    }
+}
+
+/// All connections.
+#[derive(Default)]
+pub struct Registry {
+    clients: Mutex<BTreeMap<u64, Arc<Client>>>,
+    next: AtomicU64,
+}
+
+impl Registry {
+    /// The next connection's number.
+    pub fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A connection came.
+    pub fn insert(&self, client: Arc<Client>) {
+        self.clients.lock().insert(client.id, client);
+    }
+
+    /// A connection went.
+    pub fn remove(&self, id: u64) {
+        self.clients.lock().remove(&id);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.clients.lock().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.clients.lock().values().cloned().collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! A batch of requests: one shared buffer, and for every argument where it lies in it.
+//!
+//! ```text
+//! data    *2␍␊$3␍␊GET␍␊$1␍␊k␍␊*1␍␊$4␍␊PING␍␊      one Bytes, one reference count
+//! ranges          8..11     17..18     28..32     one entry an argument
+//! ends                      2          3          one entry a request: where its ranges end
+//! ```
+//!
+//! Arguments of inline requests that were quoted differ from the bytes received. They lie in a second buffer, which is
+//! empty in nearly every batch; a bit in the range tells which one is meant.
+
+use std::ops::Index;
+
+use bytes::Bytes;
+
+/// Complete requests in the order they were received.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) data: Bytes,
+    pub(crate) unescaped: Bytes,
+    pub(crate) layout: Layout,
+}
+
+/// Where the arguments of requests lie. Positions fit in 31 bits because a batch is shorter than 2 GiB.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) ranges: Vec<ArgumentRange>,
+    pub(crate) ends: Vec<u32>,
+}
+
+/// The bytes of one argument, in the received or in the unescaped buffer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArgumentRange {
+    start: u32,
+    end: u32,
+}
+
+/// One request: borrowed arguments, of which the first is the command's name. It has at least one.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    batch: &'a Batch,
+    ranges: &'a [ArgumentRange],
+}
+
+impl Batch {
+    /// The number of requests.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.layout.ends.len()
+    }
+
+    /// Whether there is no request, which a codec never returns.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.layout.ends.is_empty()
+    }
+
+    /// The request at `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below [`Batch::len`].
+    #[inline]
+    pub fn request(&self, index: usize) -> Request<'_> {
+        let start = if index == 0 { 0 } else { self.layout.ends[index - 1] as usize };
+        Request { batch: self, ranges: &self.layout.ranges[start..self.layout.ends[index] as usize] }
+    }
+
+    /// The requests in the order they were received.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Request<'_>> {
+        (0..self.len()).map(|index| self.request(index))
+    }
+
+    /// Bytes this batch keeps alive: the received bytes and what describes them.
+    pub fn memory_bytes(&self) -> usize {
+        self.data.len() + self.unescaped.len() + self.layout.memory_bytes()
+    }
+
+    #[inline]
+    fn bytes(&self, range: ArgumentRange) -> &[u8] {
+        let (start, end) = (range.start as usize, range.end as usize);
+        if range.start & ArgumentRange::UNESCAPED == 0 {
+            &self.data[start..end]
+        } else {
+            &self.unescaped[start & !(ArgumentRange::UNESCAPED as usize)..end]
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The number of arguments, the command's name included; at least 1.
+    #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "a request has at least the command's name")]
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// The argument at `index`; 0 is the command's name.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        self.ranges.get(index).map(|range| self.batch.bytes(*range))
+    }
+
+    /// The arguments, beginning with the command's name.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + use<'a> {
+        let batch = self.batch;
+        self.ranges.iter().map(move |range| batch.bytes(*range))
+    }
+
+    /// The argument at `index` as a slice that shares, and keeps alive, the buffer of the whole batch.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below [`Request::len`].
+    pub fn shared(&self, index: usize) -> Bytes {
+        let range = self.ranges[index];
+        let (start, end) = (range.start as usize, range.end as usize);
+        if range.start & ArgumentRange::UNESCAPED == 0 {
+            self.batch.data.slice(start..end)
+        } else {
+            self.batch.unescaped.slice(start & !(ArgumentRange::UNESCAPED as usize)..end)
+        }
+    }
+}
+
+/// # Panics
+///
+/// When the index is not below [`Request::len`].
+impl Index<usize> for Request<'_> {
+    type Output = [u8];
+
+    #[inline]
+    fn index(&self, index: usize) -> &[u8] {
+        self.batch.bytes(self.ranges[index])
+    }
+}
+
+impl Layout {
+    /// Entries kept for the next batch. More than a usual pipeline needs would burden every idle connection.
+    const KEPT_ENTRIES: usize = 512;
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.ranges.capacity() * size_of::<ArgumentRange>() + self.ends.capacity() * size_of::<u32>()
+    }
+
+    /// Empties it; whether its memory is worth keeping.
+    pub(crate) fn reuse(&mut self) -> bool {
+        self.ranges.clear();
+        self.ends.clear();
+        self.ranges.capacity() <= Self::KEPT_ENTRIES && self.ends.capacity() <= Self::KEPT_ENTRIES
+    }
+}
+
+impl ArgumentRange {
+    /// Marks a range of the unescaped buffer.
+    const UNESCAPED: u32 = 1 << 31;
+
+    #[inline]
+    pub(crate) fn received(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end < Self::UNESCAPED as usize);
+        ArgumentRange { start: start as u32, end: end as u32 }
+    }
+
+    pub(crate) fn unescaped(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end < Self::UNESCAPED as usize);
+        ArgumentRange { start: start as u32 | Self::UNESCAPED, end: end as u32 }
+    }
+
+    /// The same received bytes, seen from a front that lies `by` bytes further on.
+    pub(crate) fn moved_back(self, by: usize) -> Self {
+        debug_assert!(self.start & Self::UNESCAPED == 0 && self.start as usize >= by);
+        ArgumentRange { start: self.start - by as u32, end: self.end - by as u32 }
+    }
+}
