@@ -7,6 +7,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn wall_ms(&self) -> u64;
+    /// Microseconds since the Unix epoch, as exact as the clock is.
+    fn wall_us(&self) -> u64 {
+        self.wall_ms() * 1000
+    }
     /// Milliseconds since some fixed moment of this process; never runs backwards.
     fn monotonic_ms(&self) -> u64 {
         self.monotonic_us() / 1000
@@ -39,6 +43,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this module is the reader of clocks")]
     fn wall_ms(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of clocks")]
+    fn wall_us(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as u64)
     }
 
     fn monotonic_us(&self) -> u64 {

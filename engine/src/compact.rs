@@ -57,7 +57,9 @@ impl Compactor {
         if now_us < self.retry_at_us || store.log().is_read_only() {
             return false;
         }
-        match self.advance(store) {
+        let advanced = self.advance(store);
+        store.set_compacting(!matches!(self.state, State::Idle));
+        match advanced {
             Ok(busy) => busy,
             Err(_) => {
                 self.retry_at_us = now_us + RETRY_US;

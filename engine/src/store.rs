@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -57,6 +57,7 @@ pub struct Store {
     memory: AtomicI64,
     live_bytes: AtomicI64,
     expired: AtomicU64,
+    compacting: AtomicBool,
     /// The wall clock never runs behind the newest time in the log: a step back revives nothing.
     floor_ms: AtomicU64,
     blobs: Blobs,
@@ -100,6 +101,7 @@ impl Store {
             memory: AtomicI64::new(parts.memory),
             live_bytes: AtomicI64::new(parts.live_bytes),
             expired: AtomicU64::new(0),
+            compacting: AtomicBool::new(false),
             floor_ms: AtomicU64::new(parts.floor_ms),
             blobs: parts.blobs,
             manifest: Mutex::new(parts.manifest),
@@ -209,6 +211,11 @@ impl Store {
     /// Keys removed because their time had come.
     pub fn expired_count(&self) -> u64 {
         self.expired.load(Ordering::Relaxed)
+    }
+
+    /// Whether the log is being compacted.
+    pub fn is_compacting(&self) -> bool {
+        self.compacting.load(Ordering::Relaxed)
     }
 
     /// Visits some keys of a database: whole buckets from `cursor` on, until `enough` entries were seen. The next
@@ -365,6 +372,10 @@ impl Store {
 
     pub(crate) fn count_keys(&self, physical: u8, by: i64) {
         self.keys[usize::from(physical)].fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_compacting(&self, compacting: bool) {
+        self.compacting.store(compacting, Ordering::Relaxed);
     }
 
     pub(crate) fn count_expired(&self) {

@@ -1,6 +1,6 @@
 //! Figures, added up over runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub struct Counters {
     pub unknown_writes: u64,
     /// Replies compared with the oracle.
     pub checked_replies: u64,
-    /// Answered writes that were gone, where they can be counted.
+    /// Answered writes that were gone, as far as they are known.
     pub lost_writes: u64,
     /// Kills after which a rule was broken.
     pub kills_with_violations: u64,
@@ -70,8 +70,9 @@ impl Counters {
         self.kills_with_violations += u64::from(!broken.is_empty());
         for violation in broken {
             *self.violations.entry(violation.rule).or_default() += 1;
-            self.lost_writes += violation.lost;
         }
+        let lost: BTreeSet<_> = broken.iter().flat_map(|violation| &violation.lost).collect();
+        self.lost_writes += lost.len() as u64;
     }
 
     /// Adds another run's figures.
@@ -189,13 +190,15 @@ mod tests {
     fn runs_add_up() {
         let mut one = Report::default();
         one.row("kvd/always").add_kill(&figures(3000, 1), 0.0);
-        one.row("kvd/always").add_violations(&[Violation { lost: 3, ..Violation::new(Rule::Prefix, "c1", "x") }]);
+        let lost = vec![(1, 7), (1, 8), (2, 7)];
+        let batch = Violation { lost, ..Violation::new(Rule::AckedSurvives, "c1", "x") };
+        one.row("kvd/always").add_violations(&[batch.clone(), batch]);
         let json = serde_json::to_vec(&one).unwrap();
         let mut sum: Report = serde_json::from_slice(&json).unwrap();
         assert_eq!(sum, one);
         sum.row("kvd/always").merge(&one.rows["kvd/always"]);
         assert_eq!(sum.rows["kvd/always"].kills, 2);
-        assert_eq!((sum.violations(), sum.rows["kvd/always"].lost_writes), (2, 6));
+        assert_eq!((sum.violations(), sum.rows["kvd/always"].lost_writes), (4, 6));
         assert!(sum.to_string().contains("kvd/always"));
     }
 }

@@ -74,14 +74,14 @@ pub struct Violation {
     pub place: String,
     /// What was expected and what was found.
     pub detail: String,
-    /// Answered writes that are gone, where they can be counted.
-    pub lost: u64,
+    /// Answered writes that are gone, by client and number, where they are known. A batch may be in several violations.
+    pub lost: Vec<(u16, u64)>,
 }
 
 impl Violation {
-    /// A broken rule that lost no countable write.
+    /// A broken rule that lost no write, or nobody knows which.
     pub fn new(rule: Rule, place: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { rule, place: place.into(), detail: detail.into(), lost: 0 }
+        Self { rule, place: place.into(), detail: detail.into(), lost: Vec::new() }
     }
 }
 
@@ -146,6 +146,8 @@ impl Cuts {
 pub struct Unexplained<'a> {
     /// Its name.
     pub place: &'a str,
+    /// Its client.
+    pub client: u16,
     /// What is done with it.
     pub kind: Kind,
     /// What it holds.
@@ -170,7 +172,7 @@ impl Unexplained<'_> {
             self.seen,
             self.versions.len()
         );
-        let lost = if matches!(rule, Rule::AckedSurvives | Rule::NoResurrection) { self.lost() } else { 0 };
+        let lost = if matches!(rule, Rule::AckedSurvives | Rule::NoResurrection) { self.lost() } else { Vec::new() };
         Violation { lost, ..Violation::new(rule, self.place, detail) }
     }
 
@@ -192,12 +194,13 @@ impl Unexplained<'_> {
         }
     }
 
-    /// Answered versions after the one that is there.
-    fn lost(&self) -> u64 {
+    /// The commands after the one whose version is there.
+    fn lost(&self) -> Vec<(u16, u64)> {
         let seen = self.seen.map(|(digest, _)| digest);
         let kept = self.versions.iter().rposition(|version| version.digest == seen);
-        let lost = self.versions.len() - kept.map_or(0, |at| at + 1);
-        lost.max(1) as u64
+        let lost = &self.versions[kept.map_or(0, |at| at + 1)..];
+        // Number 0 is what the last restart found.
+        lost.iter().filter(|version| version.seq > 0).map(|version| (self.client, version.seq)).collect()
     }
 }
 
@@ -243,8 +246,8 @@ pub fn counted_once(place: &str, base: i64, acks: &[SharedAck], pending: (u64, u
     let high = base + acks.len() as i64 + pending.1 as i64;
     let detail = format!("holds {seen}, must be in {low}..={high}");
     if seen < low {
-        let lost = distinct.iter().filter(|&&reply| reply > seen).count() as u64;
-        let rule = if lost > 0 { Rule::AckedSurvives } else { Rule::Prefix };
+        let lost: Vec<_> = acks.iter().filter(|ack| ack.reply > seen).map(|ack| (ack.client, ack.seq)).collect();
+        let rule = if !lost.is_empty() { Rule::AckedSurvives } else { Rule::Prefix };
         broken.push(Violation { lost, ..Violation::new(rule, place, detail) });
     } else if seen > high {
         broken.push(Violation::new(Rule::CountedOnce, place, detail));
@@ -261,9 +264,9 @@ pub fn row_whole(
     seen: &[u8],
 ) -> (Vec<Violation>, BTreeSet<(u16, u64)>) {
     let mut broken = Vec::new();
-    let mut fail = |rule, detail: String, lost| broken.push(Violation { lost, ..Violation::new(rule, place, detail) });
+    let mut fail = |rule, detail: String| broken.push(Violation::new(rule, place, detail));
     let Some(pieces) = value::pieces(seen) else {
-        fail(Rule::NoTear, format!("{} bytes are no row of pieces", seen.len()), 0);
+        fail(Rule::NoTear, format!("{} bytes are no row of pieces", seen.len()));
         return (broken, BTreeSet::new());
     };
     let acked: BTreeMap<_, _> = acks.iter().map(|ack| ((ack.client, ack.seq), ack.reply)).collect();
@@ -271,21 +274,22 @@ pub fn row_whole(
     for &(client, seq) in &pieces {
         end += value::piece(client, seq).len() as i64;
         if !found.insert((client, seq)) {
-            fail(Rule::CountedOnce, format!("piece {client}.{seq} twice"), 0);
+            fail(Rule::CountedOnce, format!("piece {client}.{seq} twice"));
         } else if newest.insert(client, seq).is_some_and(|before| before > seq) {
-            fail(Rule::Prefix, format!("client {client}'s piece {seq} stands behind a later one"), 0);
+            fail(Rule::Prefix, format!("client {client}'s piece {seq} stands behind a later one"));
         }
         match acked.get(&(client, seq)) {
             Some(&told) if told != end => {
-                fail(Rule::WrongReply, format!("{client}.{seq} ends at {end}, told {told}"), 0)
+                fail(Rule::WrongReply, format!("{client}.{seq} ends at {end}, told {told}"));
             }
-            None if !pending.contains(&(client, seq)) => fail(Rule::NoPhantom, format!("piece {client}.{seq}"), 0),
+            None if !pending.contains(&(client, seq)) => fail(Rule::NoPhantom, format!("piece {client}.{seq}")),
             _ => {}
         }
     }
-    let lost = acked.keys().filter(|piece| !found.contains(piece)).count() as u64;
-    if lost > 0 {
-        fail(Rule::AckedSurvives, format!("{lost} of {} answered pieces are gone", acked.len()), lost);
+    let lost: Vec<_> = acked.keys().filter(|piece| !found.contains(piece)).copied().collect();
+    if !lost.is_empty() {
+        let detail = format!("{} of {} answered pieces are gone", lost.len(), acked.len());
+        broken.push(Violation { lost, ..Violation::new(Rule::AckedSurvives, place, detail) });
     }
     (broken, found.intersection(pending).copied().collect())
 }

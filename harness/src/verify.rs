@@ -203,6 +203,7 @@ fn unexplained(ledger: &Ledger, key: Key, place: &str, look: &Look) -> Violation
     let seen = look.found.as_ref().map(|found| (found.digest, found.reading));
     Unexplained {
         place,
+        client: ledger.client,
         kind: key.kind,
         seen,
         tip: tip.filter(|entry| entry.may_live(look.at)).map(|entry| entry.digest),

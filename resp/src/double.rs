@@ -14,7 +14,7 @@ pub(crate) struct DoubleText {
 }
 
 impl DoubleText {
-    /// The longest texts, such as `-0.00000012345678901234567`, have 25 bytes.
+    /// A sign, 17 digits and seven zeros, or as much with an exponent, are at most 25 bytes.
     const CAPACITY: usize = 40;
 
     /// `inf`, `-inf`, `nan`, an integer, or digits with a point or an exponent.

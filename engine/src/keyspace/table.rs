@@ -38,7 +38,7 @@ type Chunk = [Bucket; CHUNK];
 
 /// Entries per bucket, as a fraction: of seven slots 85 %. More saves little memory, and sends more lookups to an
 /// overflow.
-const MAX_LOAD: (usize, usize) = (119, 20);
+const MAX_LOAD: (usize, usize) = (133, 20);
 
 /// Entries of one shard and database, by key. The caller brings the hash, the same for a key at all times.
 #[derive(Default)]

@@ -17,7 +17,7 @@ fn by(seq: u64) -> Reading {
 fn judge(seen: Option<(Digest, Reading)>, versions: &[Version]) -> Violation {
     let tip = versions.last().and_then(|version| version.digest);
     let (place, kind) = ("c1:s1", Kind::Text);
-    Unexplained { place, kind, seen, tip, versions, refused: &[9], tip_number: Some(4) }.judge()
+    Unexplained { place, client: 1, kind, seen, tip, versions, refused: &[9], tip_number: Some(4) }.judge()
 }
 
 fn acks(replies: &[(u16, u64, i64)]) -> Vec<SharedAck> {
@@ -32,9 +32,9 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 fn acked_survives_and_losses_are_counted() {
     let versions = [version(1, Some(digest(1))), version(2, Some(digest(2))), version(3, Some(digest(3)))];
     let older = judge(Some((digest(1), by(1))), &versions);
-    assert_eq!((older.rule, older.lost), (Rule::AckedSurvives, 2));
+    assert_eq!((older.rule, older.lost), (Rule::AckedSurvives, vec![(1, 2), (1, 3)]));
     let absent = judge(None, &versions);
-    assert_eq!((absent.rule, absent.lost), (Rule::AckedSurvives, 3));
+    assert_eq!((absent.rule, absent.lost.len()), (Rule::AckedSurvives, 3));
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl CommandError {
         CommandError(format!("ERR unknown subcommand '{}'. Try {upper} HELP.", clip(name, 128)).into())
     }
 
+    /// A word that is none of those that could stand there.
+    pub fn option(text: &str, word: &[u8]) -> CommandError {
+        CommandError(format!("ERR {text} '{}'", clip(word, 128)).into())
+    }
+
     /// Too few or too many arguments.
     pub fn arity(full_name: &str) -> CommandError {
         CommandError(format!("ERR wrong number of arguments for '{full_name}' command").into())
@@ -124,12 +129,45 @@ pub const NEGATIVE_TIMEOUT: CommandError = CommandError::fixed("ERR timeout is n
 pub const EXPIRE_NX: CommandError =
     CommandError::fixed("ERR NX and XX, GT or LT options at the same time are not compatible");
 /// EXPIRE with both comparisons.
-pub const EXPIRE_GT_LT: CommandError =
-    CommandError::fixed("ERR GT and LT options at the same time are not compatible");
+pub const EXPIRE_GT_LT: CommandError = CommandError::fixed("ERR GT and LT options at the same time are not compatible");
 /// COMMAND GETKEYS of a command that does not exist.
 pub const GETKEYS_COMMAND: CommandError = CommandError::fixed("ERR Invalid command specified");
 /// COMMAND GETKEYS of a command without keys.
 pub const GETKEYS_NO_KEYS: CommandError = CommandError::fixed("ERR The command has no key arguments");
 /// COMMAND GETKEYS with too few or too many arguments.
-pub const GETKEYS_ARITY: CommandError =
-    CommandError::fixed("ERR Invalid number of arguments specified for command");
+pub const GETKEYS_ARITY: CommandError = CommandError::fixed("ERR Invalid number of arguments specified for command");
+/// HELLO before AUTH.
+pub const HELLO_NO_AUTH: CommandError = CommandError::fixed(
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+);
+/// A protocol version that is no integer.
+pub const PROTOCOL_VERSION: CommandError =
+    CommandError::fixed("ERR Protocol version is not an integer or out of range");
+/// An integer that is no 32-bit one.
+pub const NOT_INT: CommandError =
+    CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
+/// A name that CLIENT LIST could not show in one word.
+pub const CLIENT_NAME: CommandError =
+    CommandError::fixed("ERR Client names cannot contain spaces, newlines or special characters.");
+/// A name, or a library's, that is longer than any sensible one.
+pub const CLIENT_NAME_TOO_LONG: CommandError = CommandError::fixed("ERR Client names cannot be longer than 4096 bytes");
+/// CLIENT LIST ID of something else.
+pub const CLIENT_ID: CommandError = CommandError::fixed("ERR Invalid client ID");
+/// CLIENT KILL ID of something else.
+pub const KILL_ID: CommandError = CommandError::fixed("ERR client-id should be greater than 0");
+/// CLIENT KILL MAXAGE of something else.
+pub const KILL_AGE: CommandError = CommandError::fixed("ERR maxage is not an integer or out of range");
+/// CLIENT KILL MAXAGE that everyone is older than.
+pub const KILL_AGE_RANGE: CommandError = CommandError::fixed("ERR maxage should be greater than 0");
+/// CLIENT KILL of nobody.
+pub const NO_SUCH_CLIENT: CommandError = CommandError::fixed("ERR No such client");
+/// A timeout that ends after the end of time.
+pub const TIMEOUT_RANGE: CommandError = CommandError::fixed("ERR timeout is out of range");
+/// WAITAOF with a count of this server's logs that is neither 0 nor 1.
+pub const LOCAL_LOGS: CommandError = CommandError::fixed("ERR value is out of range, value must between 0 and 1");
+/// A number that may not be below zero.
+pub const NOT_POSITIVE: CommandError = CommandError::fixed("ERR value is out of range, must be positive");
+/// SHUTDOWN ABORT.
+pub const NO_SHUTDOWN: CommandError = CommandError::fixed("ERR No shutdown in progress.");
+/// SHUTDOWN, but what was acknowledged cannot be made durable.
+pub const SHUTDOWN_FAILED: CommandError = CommandError::fixed("ERR Errors trying to SHUTDOWN. Check logs.");

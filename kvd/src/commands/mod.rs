@@ -13,8 +13,10 @@ pub mod client;
 pub mod config;
 pub mod connection;
 pub mod counter;
+mod documentation;
 pub mod error;
 pub mod expire;
+pub mod help;
 pub mod glob;
 pub mod introspect;
 pub mod keys;
@@ -114,6 +116,12 @@ pub enum Flag {
     Shrinks,
     /// Not allowed inside MULTI.
     NoMulti,
+    /// May wait.
+    Blocking,
+    /// Allowed while a script runs too long.
+    AllowBusy,
+    /// Not allowed while a replica loads in the background.
+    NoAsyncLoading,
     /// A [`Handler::Server`] that looks at keys.
     Reads,
     /// A [`Handler::Server`] that changes keys.
@@ -387,7 +395,7 @@ impl<'a> Call<'a> {
 
     /// Whether there is nothing, which never happens.
     pub fn is_empty(&self) -> bool {
-        self.request.is_empty()
+        self.request.len() == 0
     }
 
     /// An argument as a value to be stored: in its blob file, shared, or to be copied.

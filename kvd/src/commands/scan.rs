@@ -8,16 +8,13 @@ use super::{After, Call, Command, CommandError, Context, Flag, Reply};
 use crate::server::execute::whole_store_gate;
 
 /// The rows of this family.
-pub const COMMANDS: &[Command] = &[Command::server(
-    "SCAN",
-    "cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type]",
-    scan,
-)
-.flags(&[Flag::Reads])
-.since("2.8.0")
-.cost("O(COUNT) for a call, O(N) for all of them, N being the number of keys in the database")
-.tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
-.doc("Returns some keys and a cursor to go on with; every key that stays is returned at least once.")];
+pub const COMMANDS: &[Command] =
+    &[Command::server("SCAN", "cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type]", scan)
+        .flags(&[Flag::Reads])
+        .since("2.8.0")
+        .cost("O(COUNT) for a call, O(N) for all of them, N being the number of keys in the database")
+        .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
+        .doc("Returns some keys and a cursor to go on with; every key that stays is returned at least once.")];
 
 /// Keys looked at by a call that names no COUNT.
 const DEFAULT_COUNT: usize = 10;

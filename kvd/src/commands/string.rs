@@ -8,10 +8,7 @@ use super::{Call, Command, CommandError, Done, Flag, Group, Reply, View};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
-    Command::read("GET", "@key", get)
-        .flags(&[Flag::Fast])
-        .group(Group::String)
-        .doc("Returns the string at a key."),
+    Command::read("GET", "@key", get).flags(&[Flag::Fast]).group(Group::String).doc("Returns the string at a key."),
     Command::write(
         "SET",
         "@key value [NX | XX] [GET] [EX seconds:int | PX milliseconds:int | EXAT unix-time-seconds:unix-time | \

@@ -3,7 +3,7 @@
 pub mod info;
 pub mod log;
 pub mod machine;
-mod rows;
+pub mod rows;
 pub mod stats;
 
 /// The version whose commands, replies and error texts these are.

@@ -144,7 +144,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 fn admit_tcp(stream: tokio::net::TcpStream, peer: SocketAddr, server: &Arc<Server>) {
     let settings = server.settings();
-    if settings.protected_mode && !peer.ip().to_canonical().is_loopback() && settings.requirepass.is_empty() && settings.bind_is_default() {
+    if settings.protected_mode && !peer.ip().to_canonical().is_loopback() && settings.requirepass.is_empty() {
         refuse(&stream, PROTECTED);
         server.stats.count_rejected();
         return;

@@ -1,0 +1,84 @@
+//! CONFIG: settings of the running server.
+
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::error::SYNTAX;
+use super::glob::{self, Case};
+use super::{After, Call, Command, CommandError, Context, Entry, Flag, Group, Reply, all, help};
+
+const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
+const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[Command::server("CONFIG", "subcommand [argument ...]", help::no_subcommand)
+    .group(Group::Server)
+    .since("2.0.0")
+    .cost("Depends on subcommand.")
+    .doc("Commands about settings.")
+    .subcommands(SUBCOMMANDS)];
+
+const SUBCOMMANDS: &[Command] = &[
+    Command::server("GET", "parameter ...", get)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .since("2.0.0")
+        .cost("O(N) where N is the number of parameters asked for")
+        .doc("Returns the settings whose names match a pattern."),
+    Command::server("RESETSTAT", "", reset_stat)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .since("2.0.0")
+        .tips(EVERYWHERE)
+        .doc("Lets the counters of INFO begin again."),
+    Command::server("SET", "{parameter value} ...", set)
+        .group(Group::Server)
+        .flags(ADMIN)
+        .since("2.0.0")
+        .cost("O(N) where N is the number of parameters given")
+        .tips(EVERYWHERE)
+        .doc("Changes settings, all of those given or none."),
+    help::row(Group::Server),
+];
+
+fn get(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let patterns: Vec<&[u8]> = call.request.iter().skip(2).collect();
+    let settings = context.server.settings();
+    let found = settings.get(&patterns, |pattern, name| glob::matches(pattern, name, Case::Exact));
+    let mut out = reply.write();
+    out.map(found.len());
+    for (name, value) in &found {
+        out.bulk(name.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    Ok(After::Reply)
+}
+
+fn set(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    /// Held from reading the settings to putting new ones in place, or of two changes at once one would be lost.
+    static CHANGING: Mutex<()> = Mutex::new(());
+
+    if !call.len().is_multiple_of(2) {
+        return Err(SYNTAX);
+    }
+    let pairs: Vec<(&[u8], &[u8])> = (2..call.len()).step_by(2).map(|at| (call.arg(at), call.arg(at + 1))).collect();
+    let _changing = CHANGING.lock();
+    let set = context.server.settings().set(&pairs);
+    let (settings, changed) = set.map_err(|refused| CommandError::text(refused.to_string()))?;
+    reply.ok();
+    Ok(context.server.apply(settings, &changed))
+}
+
+fn reset_stat(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let server = context.server;
+    server.stats.reset(server.store.expired_count());
+    all().iter().for_each(forget_calls);
+    reply.ok();
+    Ok(After::Reply)
+}
+
+fn forget_calls(entry: &Entry) {
+    entry.calls.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    entry.subcommands.iter().for_each(forget_calls);
+}

@@ -1,0 +1,225 @@
+//! Commands about this connection: protocol, password, database.
+
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
+
+use engine::DATABASES;
+use resp::Version;
+
+use super::args::{integer, is, parse_integer};
+use super::client;
+use super::error::{
+    AUTH_WITHOUT_PASSWORD, DATABASE_RANGE, HELLO_NO_AUTH, NO_PROTO, NOT_INT, PROTOCOL_VERSION, SYNTAX, WRONG_PASSWORD,
+};
+use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply};
+use crate::observe::REDIS_VERSION;
+use crate::session::gate;
+
+/// Flags of what is allowed before AUTH.
+const OPEN: &[Flag] = &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy];
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    Command::server("AUTH", "[username] password", auth)
+        .group(Group::Connection)
+        .flags(OPEN)
+        .cost("O(N) where N is the number of passwords of the user")
+        .doc("Tells the server who is there."),
+    Command::server("ECHO", "message", echo)
+        .group(Group::Connection)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .doc("Returns its argument."),
+    Command::server("HELLO", "[protover:int [AUTH username password] [SETNAME clientname]]", hello)
+        .group(Group::Connection)
+        .flags(OPEN)
+        .since("6.0.0")
+        .doc("Chooses the protocol, authenticates and names the connection, in one go."),
+    Command::server("PING", "[message]", ping)
+        .group(Group::Connection)
+        .flags(&[Flag::Fast])
+        .doc("Returns PONG, or its argument."),
+    Command::server("QUIT", "[argument ...]", quit)
+        .group(Group::Connection)
+        .flags(OPEN)
+        .doc("Closes the connection when its replies are sent."),
+    Command::server("RESET", "", reset)
+        .group(Group::Connection)
+        .flags(OPEN)
+        .since("6.2.0")
+        .doc("Makes the connection as it was when it came."),
+    Command::server("SELECT", "index:int", select)
+        .group(Group::Connection)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .doc("Chooses the database."),
+];
+
+/// The only user there is so far.
+pub const DEFAULT_USER: &str = "default";
+
+fn auth(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    match call.len() {
+        2 if gate::is_open(context.server) => return Err(AUTH_WITHOUT_PASSWORD),
+        2 => authenticate(context, DEFAULT_USER.as_bytes(), call.arg(1))?,
+        3 => authenticate(context, call.arg(1), call.arg(2))?,
+        _ => return Err(SYNTAX),
+    }
+    reply.ok();
+    Ok(After::Reply)
+}
+
+fn echo(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    reply.bulk(call.arg(1));
+    Ok(After::Reply)
+}
+
+/// What HELLO was asked for, all of it checked before any of it is done.
+#[derive(Default)]
+struct Hello<'a> {
+    version: Option<Version>,
+    credentials: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Hello<'a> {
+    fn parse(call: &Call<'a>) -> Result<Hello<'a>, CommandError> {
+        let mut hello = Hello::default();
+        if call.len() == 1 {
+            return Ok(hello);
+        }
+        hello.version = Some(match parse_integer(call.arg(1)) {
+            Some(2) => Version::Resp2,
+            Some(3) => Version::Resp3,
+            Some(_) => return Err(NO_PROTO),
+            None => return Err(PROTOCOL_VERSION),
+        });
+        let mut at = 2;
+        while at < call.len() {
+            let (option, left) = (call.arg(at), call.len() - at - 1);
+            if is(option, "AUTH") && left >= 2 {
+                hello.credentials = Some((call.arg(at + 1), call.arg(at + 2)));
+                at += 3;
+            } else if is(option, "SETNAME") && left >= 1 {
+                hello.name = Some(client::checked_name(call.arg(at + 1))?);
+                at += 2;
+            } else {
+                return Err(CommandError::option("Syntax error in HELLO option", option));
+            }
+        }
+        Ok(hello)
+    }
+}
+
+fn hello(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let hello = Hello::parse(call)?;
+    if let Some((user, password)) = hello.credentials {
+        authenticate(context, user, password)?;
+    }
+    let session = &mut *context.session;
+    if !session.authenticated {
+        return Err(HELLO_NO_AUTH);
+    }
+    if let Some(name) = hello.name {
+        session.client.set_name(name);
+    }
+    if let Some(version) = hello.version {
+        session.version = version;
+        session.publish();
+        reply.set_version(version);
+    }
+    let mut out = reply.write();
+    out.map(7);
+    for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        out.bulk(name.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    out.bulk(b"proto");
+    out.integer(if session.version == Version::Resp3 { 3 } else { 2 });
+    out.bulk(b"id");
+    out.integer(session.client.id as i64);
+    for (name, value) in [("mode", "standalone"), ("role", "master")] {
+        out.bulk(name.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    out.bulk(b"modules");
+    out.array(0);
+    Ok(After::Reply)
+}
+
+fn ping(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    match call.len() {
+        1 => reply.write().simple("PONG"),
+        2 => reply.bulk(call.arg(1)),
+        _ => return Err(CommandError::arity(&call.entry.full_name)),
+    }
+    Ok(After::Reply)
+}
+
+fn quit(_: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    reply.ok();
+    Ok(After::Close)
+}
+
+fn reset(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    context.session.reset(gate::is_open(context.server));
+    reply.set_version(context.session.version);
+    reply.write().simple("RESET");
+    Ok(After::Reply)
+}
+
+fn select(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let index = i32::try_from(integer(call.arg(1))?).map_err(|_| NOT_INT)?;
+    let databases = context.server.hot.databases.load(Ordering::Relaxed).min(DATABASES as u64);
+    let chosen = u8::try_from(index).ok().filter(|index| u64::from(*index) < databases);
+    context.session.database = chosen.ok_or(DATABASE_RANGE)?;
+    context.session.publish();
+    reply.ok();
+    Ok(After::Reply)
+}
+
+/// Marks the connection as authenticated if the password is right, or none is needed. A wrong one takes nothing away.
+fn authenticate(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Done {
+    let settings = context.server.settings();
+    let expected = settings.requirepass.expose().as_bytes();
+    let right = user == DEFAULT_USER.as_bytes() && (expected.is_empty() || is_same_secret(password, expected));
+    if !right {
+        context.server.stats.count_denied_auth();
+        return Err(WRONG_PASSWORD);
+    }
+    context.session.authenticated = true;
+    Ok(())
+}
+
+/// Whether two secrets are the same, in a time that depends on the length of what was given alone: how much of a guess
+/// is right, and how long the secret is, cannot be timed.
+fn is_same_secret(given: &[u8], expected: &[u8]) -> bool {
+    if expected.is_empty() {
+        return given.is_empty();
+    }
+    let mut difference = u8::from(given.len() != expected.len());
+    for (byte, other) in given.iter().zip(expected.iter().cycle()) {
+        // The compiler must not see that one difference decides, or it might leave the loop.
+        difference = black_box(difference | (byte ^ other));
+    }
+    difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_secret_is_the_same() {
+        for (given, expected, same) in [
+            ("secret", "secret", true),
+            ("secreT", "secret", false),
+            ("Secret", "secret", false),
+            ("secre", "secret", false),
+            ("secretsecret", "secret", false),
+            ("", "secret", false),
+            ("secret", "", false),
+            ("", "", true),
+        ] {
+            assert_eq!(is_same_secret(given.as_bytes(), expected.as_bytes()), same, "{given:?} {expected:?}");
+        }
+    }
+}

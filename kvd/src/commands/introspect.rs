@@ -1,0 +1,342 @@
+//! COMMAND: what clients ask about the table. Everything is derived from the rows.
+
+use resp::{ReplyWriter, Request};
+
+use super::args::is;
+use super::documentation::write_docs;
+use super::error::{GETKEYS_ARITY, GETKEYS_COMMAND, GETKEYS_NO_KEYS, SYNTAX};
+use super::glob::{self, Case};
+use super::{
+    After, Call, Command, CommandError, Context, Entry, Flag, Group, Handler, Reply, ServerHandler, all, help, lookup,
+};
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[Command::server("COMMAND", "[subcommand ...]", command)
+    .flags(&[Flag::Loading, Flag::Stale])
+    .group(Group::Connection)
+    .since("2.8.13")
+    .cost("O(N), N being the number of commands")
+    .tips(&["nondeterministic_output_order"])
+    .doc("Describes all commands.")
+    .subcommands(SUBCOMMANDS)];
+
+const SUBCOMMANDS: &[Command] = &[
+    sub("COUNT", "", count).since("2.8.13").doc("Returns the number of commands."),
+    sub("DOCS", "[command-name ...]", docs)
+        .since("7.0.0")
+        .cost("O(N), N being the number of commands named")
+        .tips(&["nondeterministic_output_order"])
+        .doc("Returns the documentation of commands, of all when none is named."),
+    sub("GETKEYS", "command [argument ...]", getkeys)
+        .since("2.8.13")
+        .cost("O(N), N being the number of arguments")
+        .doc("Returns the keys in a request."),
+    sub("GETKEYSANDFLAGS", "command [argument ...]", getkeysandflags)
+        .since("7.0.0")
+        .cost("O(N), N being the number of arguments")
+        .doc("Returns the keys in a request and what it does to them."),
+    help::row(Group::Connection),
+    sub("INFO", "[command-name ...]", info)
+        .since("2.8.13")
+        .cost("O(N), N being the number of commands named")
+        .tips(&["nondeterministic_output_order"])
+        .doc("Describes commands, all when none is named."),
+    sub("LIST", "[FILTERBY {MODULE module-name | ACLCAT category | PATTERN pattern:pattern}]", list)
+        .since("7.0.0")
+        .cost("O(N), N being the number of commands")
+        .tips(&["nondeterministic_output_order"])
+        .doc("Returns the names of commands."),
+];
+
+const fn sub(name: &'static str, usage: &'static str, handler: ServerHandler) -> Command {
+    Command::server(name, usage, handler).flags(&[Flag::Loading, Flag::Stale]).group(Group::Connection)
+}
+
+type ServerDone = Result<After, CommandError>;
+
+/// Without a subcommand; an unknown one has been answered before.
+fn command(_context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let mut out = reply.write();
+    out.array(all().len());
+    for entry in all() {
+        write_info(&mut out, entry);
+    }
+    Ok(After::Reply)
+}
+
+fn count(_context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    reply.integer(all().len() as i64);
+    Ok(After::Reply)
+}
+
+fn info(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    if call.len() == 2 {
+        return command(context, call, reply);
+    }
+    let mut out = reply.write();
+    out.array(call.len() - 2);
+    for index in 2..call.len() {
+        match find(call.arg(index)) {
+            Some(entry) => write_info(&mut out, entry),
+            None => out.null(),
+        }
+    }
+    Ok(After::Reply)
+}
+
+fn docs(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let named: Vec<&Entry> = if call.len() == 2 {
+        all().iter().collect()
+    } else {
+        (2..call.len()).filter_map(|index| find(call.arg(index))).collect()
+    };
+    let mut out = reply.write();
+    out.map(named.len());
+    for entry in named {
+        write_docs(&mut out, entry);
+    }
+    Ok(After::Reply)
+}
+
+fn list(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let filter = match call.len() {
+        2 => Filter::None,
+        5 if is(call.arg(2), "FILTERBY") => Filter::parse(call.arg(3), call.arg(4))?,
+        _ => return Err(SYNTAX),
+    };
+    let entries = all().iter().flat_map(|entry| [entry].into_iter().chain(&entry.subcommands));
+    let names: Vec<&str> = entries.filter(|entry| filter.keeps(entry)).map(|entry| &*entry.full_name).collect();
+    let mut out = reply.write();
+    out.array(names.len());
+    for name in names {
+        out.bulk(name.as_bytes());
+    }
+    Ok(After::Reply)
+}
+
+/// Which commands COMMAND LIST names.
+enum Filter<'a> {
+    None,
+    /// There are no modules, so no command is of one.
+    Module,
+    Category(&'a [u8]),
+    Pattern(&'a [u8]),
+}
+
+impl<'a> Filter<'a> {
+    fn parse(by: &[u8], value: &'a [u8]) -> Result<Filter<'a>, CommandError> {
+        [("MODULE", Filter::Module), ("ACLCAT", Filter::Category(value)), ("PATTERN", Filter::Pattern(value))]
+            .into_iter()
+            .find_map(|(word, filter)| is(by, word).then_some(filter))
+            .ok_or(SYNTAX)
+    }
+
+    fn keeps(&self, entry: &Entry) -> bool {
+        match self {
+            Filter::None => true,
+            Filter::Module => false,
+            Filter::Category(name) => categories(entry.command).iter().any(|category| is(name, &category[1..])),
+            Filter::Pattern(pattern) => glob::matches(pattern, entry.full_name.as_bytes(), Case::Ignored),
+        }
+    }
+}
+
+fn getkeys(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let (_, positions) = keys_of(&call.request)?;
+    let mut out = reply.write();
+    out.array(positions.len());
+    for position in positions {
+        out.bulk(call.arg(position + NESTED));
+    }
+    Ok(After::Reply)
+}
+
+fn getkeysandflags(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let (entry, positions) = keys_of(&call.request)?;
+    let mut out = reply.write();
+    out.array(positions.len());
+    for (index, position) in positions.into_iter().enumerate() {
+        let flags = key_flags(entry.command, index);
+        out.array(2);
+        out.bulk(call.arg(position + NESTED));
+        write_set(&mut out, in_this_request(&flags, &call.request));
+    }
+    Ok(After::Reply)
+}
+
+/// Words of `COMMAND GETKEYS` before the request that it asks about.
+const NESTED: usize = 2;
+
+/// The command of a nested request and where its keys are.
+fn keys_of(request: &Request<'_>) -> Result<(&'static Entry, Vec<usize>), CommandError> {
+    let words = request.len() - NESTED;
+    let name = request.get(NESTED).unwrap_or_default();
+    let mut entry = lookup(name).ok_or(GETKEYS_COMMAND)?;
+    if !entry.subcommands.is_empty()
+        && let Some(name) = request.get(NESTED + 1)
+    {
+        entry = entry.subcommand(name).ok_or(GETKEYS_COMMAND)?;
+    }
+    if entry.syntax.keys.first == 0 {
+        return Err(GETKEYS_NO_KEYS);
+    }
+    if !entry.syntax.fits(words) {
+        return Err(GETKEYS_ARITY);
+    }
+    Ok((entry, entry.syntax.keys.positions(words).collect()))
+}
+
+/// SET reads its key only with the option GET, which `variable_flags` says of the command as such.
+fn in_this_request<'a>(flags: &[&'a str], request: &Request<'_>) -> Vec<&'a str> {
+    if !flags.contains(&"variable_flags") {
+        return flags.to_vec();
+    }
+    let reads = request.iter().skip(NESTED + 3).any(|argument| is(argument, "GET"));
+    if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] }
+}
+
+/// A command or a subcommand (`config|get`), whatever its case.
+fn find(name: &[u8]) -> Option<&'static Entry> {
+    match name.iter().position(|&byte| byte == b'|') {
+        None => lookup(name),
+        Some(bar) => lookup(&name[..bar])?.subcommand(&name[bar + 1..]),
+    }
+}
+
+fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
+    let keys = entry.syntax.keys;
+    out.array(10);
+    out.bulk(entry.full_name.as_bytes());
+    out.integer(entry.syntax.arity);
+    write_set(out, flags(entry.command));
+    out.integer(keys.first as i64);
+    // As in Redis, the last of a repeated group is the last argument, also where the group is of several words.
+    out.integer(keys.last.max(-1));
+    out.integer(keys.step as i64);
+    write_set(out, categories(entry.command));
+    out.set(entry.command.tips.len());
+    for tip in entry.command.tips {
+        out.bulk(tip.as_bytes());
+    }
+    write_key_specs(out, entry);
+    out.array(entry.subcommands.len());
+    for subcommand in &entry.subcommands {
+        write_info(out, subcommand);
+    }
+}
+
+pub(super) fn write_set(out: &mut ReplyWriter<'_>, words: Vec<&str>) {
+    out.set(words.len());
+    for word in words {
+        out.simple(word);
+    }
+}
+
+/// How a command treats the keyspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    None,
+    Read,
+    Write,
+}
+
+fn access(command: &Command) -> Access {
+    match command.handler {
+        Handler::Read(_) => Access::Read,
+        Handler::Write(_) => Access::Write,
+        Handler::Server(_) if command.has(Flag::Reads) => Access::Read,
+        Handler::Server(_) if command.has(Flag::Writes) => Access::Write,
+        Handler::Server(_) => Access::None,
+    }
+}
+
+/// The flags of COMMAND INFO, in Redis's order.
+fn flags(command: &Command) -> Vec<&'static str> {
+    let by_access = match access(command) {
+        Access::None => None,
+        Access::Read => Some("readonly"),
+        Access::Write => Some("write"),
+    };
+    let named = [
+        (Flag::DenyOom, "denyoom"),
+        (Flag::Admin, "admin"),
+        (Flag::PubSub, "pubsub"),
+        (Flag::NoScript, "noscript"),
+        (Flag::Loading, "loading"),
+        (Flag::Stale, "stale"),
+        (Flag::SkipMonitor, "skip_monitor"),
+        (Flag::SkipSlowlog, "skip_slowlog"),
+        (Flag::Fast, "fast"),
+        (Flag::NoAuth, "no_auth"),
+        (Flag::NoMulti, "no_multi"),
+    ];
+    let named = named.into_iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| name);
+    by_access.into_iter().chain(named).collect()
+}
+
+/// The ACL categories of a command, in Redis's order.
+fn categories(command: &Command) -> Vec<&'static str> {
+    let access = access(command);
+    let container = !command.subcommands.is_empty();
+    let fast = command.has(Flag::Fast);
+    let of_keyspace = command.group == Group::Generic || command.group == Group::Server && access != Access::None;
+    [
+        (of_keyspace, "@keyspace"),
+        (access == Access::Read, "@read"),
+        (access == Access::Write, "@write"),
+        (command.group == Group::String, "@string"),
+        (command.has(Flag::PubSub), "@pubsub"),
+        (command.has(Flag::Admin), "@admin"),
+        (fast, "@fast"),
+        (!fast, "@slow"),
+        (command.has(Flag::Admin) || command.has(Flag::Dangerous), "@dangerous"),
+        (command.group == Group::Connection && (!container || command.name == "COMMAND"), "@connection"),
+    ]
+    .into_iter()
+    .filter_map(|(applies, name)| applies.then_some(name))
+    .collect()
+}
+
+/// What a command does to its key groups, or to the group that this key is of.
+fn key_flags(command: &Command, index: usize) -> Vec<&'static str> {
+    let default = if command.is_write() { "RW access update" } else { "RO access" };
+    let flags = command.key_flags;
+    flags.get(index).or(flags.last()).unwrap_or(&default).split(' ').collect()
+}
+
+fn write_key_specs(out: &mut ReplyWriter<'_>, entry: &Entry) {
+    let keys = entry.syntax.keys;
+    let specs = match keys.first {
+        0 => 0,
+        _ if keys.last < 0 => 1,
+        first => keys.last as usize + 1 - first,
+    };
+    out.set(specs);
+    for index in 0..specs {
+        let flags = key_flags(entry.command, index);
+        let notes = flags.contains(&"variable_flags");
+        out.map(3 + usize::from(notes));
+        if notes {
+            out.bulk(b"notes");
+            out.bulk(b"RW and ACCESS due to the optional `GET` argument");
+        }
+        out.bulk(b"flags");
+        write_set(out, flags);
+        write_spec_part(out, "begin_search", "index", &[("index", (keys.first + index) as i64)]);
+        let last = if keys.last < 0 { -1 } else { 0 };
+        write_spec_part(out, "find_keys", "range", &[("lastkey", last), ("keystep", keys.step as i64), ("limit", 0)]);
+    }
+}
+
+fn write_spec_part(out: &mut ReplyWriter<'_>, name: &str, kind: &str, numbers: &[(&str, i64)]) {
+    out.bulk(name.as_bytes());
+    out.map(2);
+    out.bulk(b"type");
+    out.bulk(kind.as_bytes());
+    out.bulk(b"spec");
+    out.map(numbers.len());
+    for (name, number) in numbers {
+        out.bulk(name.as_bytes());
+        out.integer(*number);
+    }
+}

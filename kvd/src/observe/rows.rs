@@ -1,0 +1,302 @@
+//! THE TABLE of INFO: one row is a name, where its value comes from, and one sentence.
+//!
+//! Names are Redis 7.4's wherever Redis has the thing. A row whose value can only be 0 here is there because programs
+//! that read INFO expect it; what is not known is left out. Beside them stand kvd's own: `kvd_version`, `log_…`,
+//! `recovery_…`, `protocol_errors`.
+
+use std::sync::atomic::Ordering;
+
+use engine::FsyncMode;
+
+use super::REDIS_VERSION;
+use super::info::{Section, Shown, Sources, human};
+use super::machine;
+
+/// One line of INFO.
+pub struct Row {
+    /// What stands before the colon.
+    pub name: &'static str,
+    /// What stands behind it.
+    pub value: fn(&Sources<'_>) -> Shown,
+    /// One sentence for the manual.
+    pub doc: &'static str,
+}
+
+/// The rows of a section.
+pub fn of(section: Section) -> &'static [Row] {
+    match section {
+        Section::Server => SERVER,
+        Section::Clients => CLIENTS,
+        Section::Memory => MEMORY,
+        Section::Persistence => PERSISTENCE,
+        Section::Stats => STATS,
+        Section::Replication => REPLICATION,
+        Section::Cpu => CPU,
+        Section::Cluster => CLUSTER,
+        Section::Modules | Section::Commandstats | Section::Errorstats => &[],
+        Section::Latencystats | Section::Keyspace => &[],
+    }
+}
+
+const fn row(name: &'static str, value: fn(&Sources<'_>) -> Shown, doc: &'static str) -> Row {
+    Row { name, value, doc }
+}
+
+/// A row for what there is not: it never changes.
+const fn none(name: &'static str, doc: &'static str) -> Row {
+    Row { name, value: |_| Shown::Number(0), doc }
+}
+
+const SERVER: &[Row] = &[
+    row("redis_version", |_| REDIS_VERSION.into(), "The Redis version whose behaviour this is."),
+    row("server_name", |_| "kvd".into(), "This program."),
+    row("kvd_version", |_| env!("CARGO_PKG_VERSION").into(), "This program's own version."),
+    row("redis_mode", |_| "standalone".into(), "One server, no cluster."),
+    row("os", |_| machine::system_name().into(), "System, release and processor."),
+    row("arch_bits", |_| u64::from(usize::BITS).into(), "Bits of an address."),
+    row("process_id", |_| u64::from(std::process::id()).into(), "Number of the process."),
+    row("run_id", |s| s.server.run_id.as_str().into(), "Random, new for each start."),
+    row("tcp_port", |s| u64::from(s.settings.port).into(), "TCP port, 0 for none."),
+    row("server_time_usec", |s| s.server.clock.wall_us().into(), "Microseconds since the epoch."),
+    row("uptime_in_seconds", |s| uptime_seconds(s).into(), "Seconds since the start."),
+    row("uptime_in_days", |s| (uptime_seconds(s) / 86_400).into(), "Whole days since the start."),
+    row("threads", |s| (s.server.stats.workers() as u64).into(), "Threads that serve clients."),
+    row("executable", |_| executable().into(), "Path of the program."),
+    row("config_file", |s| config_file(s).into(), "Path of the configuration file, if there is one."),
+];
+
+const CLIENTS: &[Row] = &[
+    row("connected_clients", |s| s.clients().count.into(), "Connections."),
+    none("cluster_connections", "There is no cluster."),
+    row("maxclients", |s| (s.server.max_clients() as u64).into(), "Connections at most."),
+    row(
+        "client_recent_max_input_buffer",
+        |s| s.clients().largest_input_bytes.into(),
+        "Most bytes that one connection has sent and that are not executed.",
+    ),
+    row(
+        "client_recent_max_output_buffer",
+        |s| s.clients().largest_output_bytes.into(),
+        "Most bytes that wait to be sent to one connection.",
+    ),
+    row("blocked_clients", |s| s.server.stats.blocked().into(), "Connections that wait inside of a command."),
+    none("tracking_clients", "There is no client tracking."),
+    none("pubsub_clients", "There are no subscriptions."),
+    none("watching_clients", "There are no watched keys."),
+    none("clients_in_timeout_table", "There are no blocking reads."),
+    none("total_watched_keys", "There are no watched keys."),
+    none("total_blocking_keys", "There are no blocking reads."),
+    none("total_blocking_keys_on_nokey", "There are no blocking reads."),
+];
+
+const MEMORY: &[Row] = &[
+    row("used_memory", |s| s.store().memory().into(), "Bytes of keys, values and their tables, which maxmemory limits."),
+    row("used_memory_human", |s| human(s.store().memory()), "The same for people."),
+    row("used_memory_rss", |s| s.process().resident_bytes.into(), "Bytes of memory the process holds."),
+    row("used_memory_rss_human", |s| human(s.process().resident_bytes), "The same for people."),
+    row("used_memory_rss_peak", |s| s.process().resident_peak_bytes.into(), "The most bytes the process ever held."),
+    row("used_memory_peak", |s| s.peak_memory().into(), "The most that used_memory was."),
+    row("used_memory_peak_human", |s| human(s.peak_memory()), "The same for people."),
+    row(
+        "used_memory_peak_perc",
+        |s| format!("{:.2}%", 100.0 * ratio(s.store().memory(), s.peak_memory())).into(),
+        "used_memory in percent of its peak.",
+    ),
+    row("used_memory_dataset", |s| s.store().memory().into(), "Bytes of keys, values and their tables."),
+    row("total_system_memory", |_| machine::total_memory_bytes().into(), "Bytes of memory of the machine."),
+    row("total_system_memory_human", |_| human(machine::total_memory_bytes()), "The same for people."),
+    row("maxmemory", |s| max_memory(s).into(), "The limit in force in bytes."),
+    row("maxmemory_human", |s| human(max_memory(s)), "The same for people."),
+    row("maxmemory_policy", |s| s.settings.maxmemory_policy.name().into(), "What goes when memory is full."),
+    row(
+        "mem_fragmentation_ratio",
+        |s| Shown::Real(ratio(s.process().resident_bytes, s.store().memory()), 2),
+        "Memory the process holds for each byte of used_memory.",
+    ),
+    row("mem_clients_normal", |s| s.clients().buffered_bytes.into(), "Bytes in the buffers of connections."),
+    none("mem_clients_slaves", "There are no replicas."),
+    none("mem_replication_backlog", "There are no replicas."),
+    row("mem_aof_buffer", |s| unwritten_bytes(s).into(), "Bytes of log that are not yet in the kernel."),
+    row("mem_allocator", |_| "mimalloc".into(), "The allocator."),
+    none("active_defrag_running", "The allocator needs no help."),
+    none("lazyfree_pending_objects", "Not counted."),
+];
+
+const PERSISTENCE: &[Row] = &[
+    none("loading", "Clients are served when everything is loaded."),
+    none("async_loading", "There are no replicas."),
+    none("rdb_changes_since_last_save", "Not counted: every change is in the log."),
+    none("rdb_bgsave_in_progress", "Saving is a sync of the log, which BGSAVE's reply waits for."),
+    row(
+        "rdb_last_save_time",
+        |s| s.server.last_save.load(Ordering::Relaxed).into(),
+        "Seconds since the epoch of the last SAVE or BGSAVE, or of the start.",
+    ),
+    row("rdb_last_bgsave_status", |s| write_status(s).into(), "Whether the log can be synced."),
+    row("rdb_last_bgsave_time_sec", |_| (-1i64).into(), "Not measured."),
+    row("rdb_current_bgsave_time_sec", |_| (-1i64).into(), "None is going on."),
+    row("aof_enabled", |_| true.into(), "There always is a log."),
+    row("aof_rewrite_in_progress", |s| s.store().is_compacting().into(), "Whether the log is being compacted."),
+    none("aof_rewrite_scheduled", "Compaction begins by itself."),
+    row("aof_last_rewrite_time_sec", |_| (-1i64).into(), "Not measured."),
+    row("aof_current_rewrite_time_sec", |_| (-1i64).into(), "Not measured."),
+    row("aof_last_bgrewrite_status", |s| write_status(s).into(), "Whether the log can be written."),
+    row("aof_last_write_status", |s| write_status(s).into(), "Whether the log can be written."),
+    row("aof_current_size", |s| s.store().log_bytes().into(), "Bytes of log kept."),
+    row("aof_base_size", |s| s.store().live_log_bytes().into(), "Bytes of log that live keys need."),
+    none("aof_pending_rewrite", "Compaction begins by itself."),
+    row("aof_buffer_length", |s| unwritten_bytes(s).into(), "Bytes of log that are not yet in the kernel."),
+    row("log_mode", |s| mode_name(s).into(), "When an acknowledgement may leave."),
+    row("log_appended", |s| s.store().log().appended().into(), "End of the log in memory."),
+    row("log_written", |s| s.store().log().written().into(), "Everything below is in the kernel."),
+    row("log_durable", |s| s.store().log().durable().into(), "Everything below is on the disk."),
+    row(
+        "log_unsynced_age_ms",
+        |s| (s.store().log().unsynced_age_us() / 1000).into(),
+        "Age of the oldest byte in the kernel that is not on the disk: what a power loss now would take.",
+    ),
+    row("log_syncs", |s| s.store().log().counters().syncs.load(Ordering::Relaxed).into(), "Syncs since the start."),
+    row("log_writes", |s| s.store().log().counters().writes.load(Ordering::Relaxed).into(), "Writes since the start."),
+    row(
+        "log_longest_sync_us",
+        |s| s.store().log().counters().longest_sync_us.load(Ordering::Relaxed).into(),
+        "Microseconds of the longest sync since the start.",
+    ),
+    row(
+        "log_errors",
+        |s| s.store().log().counters().errors.load(Ordering::Relaxed).into(),
+        "Writes and syncs that failed for good.",
+    ),
+    row("log_bytes", |s| s.store().log_bytes().into(), "Bytes of log kept."),
+    row("log_live_bytes", |s| s.store().live_log_bytes().into(), "Bytes of log that live keys need."),
+    row("log_read_only", |s| s.store().log().is_read_only().into(), "Whether a write or sync failed for good."),
+    row("log_full", |s| s.store().log().is_full().into(), "Whether the disk has no room for more log."),
+    row("recovered_records", |s| s.store().recovery().records.into(), "Records replayed at the start."),
+    row("recovery_dropped_bytes", |s| s.store().recovery().dropped_bytes.into(), "Torn bytes dropped at the start."),
+    row(
+        "recovery_copied_bytes",
+        |s| s.store().recovery().copied_bytes.into(),
+        "Bytes that were not known to be durable at the start, and were made so.",
+    ),
+    row("recovery_ms", |s| (s.store().recovery().took_us / 1000).into(), "Milliseconds that the start took."),
+];
+
+const STATS: &[Row] = &[
+    row("total_connections_received", |s| s.totals.connections.into(), "Connections accepted."),
+    row("total_commands_processed", |s| s.totals.commands.into(), "Requests, also those answered with an error."),
+    row(
+        "instantaneous_ops_per_sec",
+        |s| s.server.stats.rates().commands_per_second.into(),
+        "Requests in a second, now.",
+    ),
+    row("total_net_input_bytes", |s| s.totals.input_bytes.into(), "Bytes read from connections."),
+    row("total_net_output_bytes", |s| s.totals.output_bytes.into(), "Bytes written to connections."),
+    none("total_net_repl_input_bytes", "There are no replicas."),
+    none("total_net_repl_output_bytes", "There are no replicas."),
+    row(
+        "instantaneous_input_kbps",
+        |s| Shown::Real(s.server.stats.rates().input_kib_per_second, 2),
+        "KiB read in a second, now.",
+    ),
+    row(
+        "instantaneous_output_kbps",
+        |s| Shown::Real(s.server.stats.rates().output_kib_per_second, 2),
+        "KiB written in a second, now.",
+    ),
+    row("rejected_connections", |s| s.totals.rejected.into(), "Connections turned away."),
+    none("sync_full", "There are no replicas."),
+    none("sync_partial_ok", "There are no replicas."),
+    none("sync_partial_err", "There are no replicas."),
+    row("expired_keys", |s| s.totals.expired.into(), "Keys removed because their time had come."),
+    none("evicted_keys", "Nothing is evicted: the policy is noeviction."),
+    none("evicted_clients", "No connection is closed to save memory."),
+    row("keyspace_hits", |s| s.totals.hits.into(), "Keys that reads found."),
+    row("keyspace_misses", |s| s.totals.misses.into(), "Keys that reads did not find."),
+    none("pubsub_channels", "There are no subscriptions."),
+    none("pubsub_patterns", "There are no subscriptions."),
+    none("pubsubshard_channels", "There are no subscriptions."),
+    none("latest_fork_usec", "Nothing forks."),
+    none("total_forks", "Nothing forks."),
+    none("migrate_cached_sockets", "There is no cluster."),
+    none("slave_expires_tracked_keys", "There are no replicas."),
+    none("active_defrag_hits", "The allocator needs no help."),
+    none("active_defrag_misses", "The allocator needs no help."),
+    none("active_defrag_key_hits", "The allocator needs no help."),
+    none("active_defrag_key_misses", "The allocator needs no help."),
+    none("tracking_total_keys", "There is no client tracking."),
+    none("tracking_total_items", "There is no client tracking."),
+    none("tracking_total_prefixes", "There is no client tracking."),
+    none("unexpected_error_replies", "There are no replicas."),
+    row("total_error_replies", |s| s.totals.error_replies.into(), "Error replies."),
+    row("total_reads_processed", |s| s.totals.reads.into(), "Reads from connections."),
+    row("total_writes_processed", |s| s.totals.writes.into(), "Writes to connections."),
+    row("acl_access_denied_auth", |s| s.totals.denied_auth.into(), "Wrong passwords."),
+    row(
+        "protocol_errors",
+        |s| s.totals.protocol_errors.into(),
+        "Connections closed because what they sent was no request.",
+    ),
+];
+
+const REPLICATION: &[Row] = &[
+    row("role", |_| "master".into(), "This server takes writes."),
+    none("connected_slaves", "There are no replicas."),
+    row("master_failover_state", |_| "no-failover".into(), "There are no replicas."),
+    row("master_replid", |s| s.server.run_id.as_str().into(), "A name for this server's history."),
+    row("master_replid2", |_| "0".repeat(40).into(), "There is no second history."),
+    none("master_repl_offset", "There are no replicas."),
+    row("second_repl_offset", |_| (-1i64).into(), "There is no second history."),
+    none("repl_backlog_active", "There are no replicas."),
+    none("repl_backlog_size", "There are no replicas."),
+    none("repl_backlog_first_byte_offset", "There are no replicas."),
+    none("repl_backlog_histlen", "There are no replicas."),
+];
+
+const CPU: &[Row] = &[
+    row("used_cpu_sys", |s| Shown::Real(s.process().system_seconds, 6), "Seconds in the kernel."),
+    row("used_cpu_user", |s| Shown::Real(s.process().user_seconds, 6), "Seconds outside of the kernel."),
+    row("used_cpu_sys_children", |_| Shown::Real(0.0, 6), "There are no child processes."),
+    row("used_cpu_user_children", |_| Shown::Real(0.0, 6), "There are no child processes."),
+];
+
+const CLUSTER: &[Row] = &[none("cluster_enabled", "There is no cluster.")];
+
+fn uptime_seconds(sources: &Sources<'_>) -> u64 {
+    let server = sources.server;
+    server.monotonic_ms().saturating_sub(server.started_ms) / 1000
+}
+
+fn executable() -> String {
+    std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string())
+}
+
+fn config_file(sources: &Sources<'_>) -> String {
+    sources.server.config_file.as_ref().map_or_else(String::new, |path| path.display().to_string())
+}
+
+fn max_memory(sources: &Sources<'_>) -> u64 {
+    sources.server.hot.max_memory.load(Ordering::Relaxed)
+}
+
+fn unwritten_bytes(sources: &Sources<'_>) -> u64 {
+    // The mark that moves last is read first, or the difference could be below zero.
+    let written = sources.store().log().written();
+    sources.store().log().appended().saturating_sub(written)
+}
+
+fn write_status(sources: &Sources<'_>) -> &'static str {
+    let log = sources.store().log();
+    if log.is_read_only() || log.is_full() { "err" } else { "ok" }
+}
+
+fn mode_name(sources: &Sources<'_>) -> &'static str {
+    match sources.store().log().mode() {
+        FsyncMode::Always => "always",
+        FsyncMode::EverySec => "everysec",
+        FsyncMode::No => "no",
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
