@@ -17,6 +17,7 @@ use crate::failpoint;
 use crate::format::StoreId;
 use crate::format::blob::{self, Reference};
 use crate::log::Lsn;
+use crate::mutant::planted;
 
 /// The blob files of a store.
 pub(crate) struct Blobs {
@@ -57,7 +58,9 @@ impl Blobs {
             disk::write_all_at(&*file, &header, 0)?;
             disk::write_all_at(&*file, value, blob::HEADER)?;
             failpoint::hit("blob.sync")?;
-            file.sync()?;
+            if !planted("blob_not_synced") {
+                file.sync()?;
+            }
             self.disk.sync_dir()
         })();
         if let Err(e) = written {
@@ -85,7 +88,7 @@ impl Blobs {
             return Err(corrupt("the blob is cut short"));
         }
         let value = bytes.slice(blob::HEADER as usize..whole as usize);
-        if !blob::verify(self.id, reference, &bytes[..blob::HEADER as usize], &value) {
+        if !planted("blob_crc_unchecked") && !blob::verify(self.id, reference, &bytes[..blob::HEADER as usize], &value) {
             return Err(corrupt("the blob's checksum does not hold"));
         }
         Ok(Some(value))
@@ -132,7 +135,7 @@ impl Blobs {
     pub(crate) fn sweep(&self, durable: Lsn) -> usize {
         let due: Vec<u64> = {
             let mut dying = self.dying.lock();
-            dying.extract_if(.., |(lsn, _)| *lsn <= durable).map(|(_, number)| number).collect()
+            dying.extract_if(.., |(lsn, _)| *lsn <= durable || planted("blob_removed_early")).map(|(_, number)| number).collect()
         };
         for number in &due {
             // A file that stays behind is swept at the next start.

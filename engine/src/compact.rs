@@ -14,10 +14,9 @@ use crate::format::frame::Kind;
 use crate::format::segment;
 use crate::log::scan::Loaded;
 use crate::log::{Lsn, Need};
+use crate::mutant::planted;
 use crate::store::Store;
 
-/// Logs shorter than this are left alone.
-const MIN_LOG: u64 = 8 << 20;
 /// The log may be this many times as long as what lives in it.
 const MAX_RATIO: u64 = 2;
 /// More segments than this are too many, however short: every start leaves one.
@@ -94,7 +93,7 @@ impl Compactor {
                 };
                 Ok(true)
             }
-            State::Waiting { until } if store.log().durable() < until => {
+            State::Waiting { until } if store.log().durable() < until && !planted("compaction_unlinks_early") => {
                 self.state = State::Waiting { until };
                 Ok(false)
             }
@@ -147,6 +146,7 @@ fn copy(store: &Store, segment: &Loaded, from: Lsn, end: Lsn) -> Result<Lsn, Err
             });
         };
         match frame.kind {
+            Kind::Image if frame.deadline.is_some() && planted("compaction_forgets_values") => {}
             Kind::Image | Kind::Blob => {
                 let key = store.key(frame.key);
                 let mut transaction = store.begin(0, &[key], store.now_ms());
@@ -168,7 +168,7 @@ impl Store {
     fn wants_compaction(&self) -> bool {
         let segments = self.segments().lock().len();
         let log = self.log_bytes();
-        segments > 1 && (segments > MAX_SEGMENTS || (log > MIN_LOG && log > MAX_RATIO * self.live_log_bytes()))
+        segments > 1 && (segments > MAX_SEGMENTS || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
     }
 
     /// Notes the segments that the log has begun since the last look.

@@ -42,6 +42,7 @@ pub mod failpoint;
 pub mod format;
 mod keyspace;
 pub mod log;
+pub mod mutant;
 pub mod random;
 mod recover;
 mod store;

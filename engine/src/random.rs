@@ -35,3 +35,11 @@ pub fn secret() -> std::io::Result<[u8; 16]> {
     }
     Ok(bytes)
 }
+
+/// Bytes in the place of [`secret`] ones, for a simulation.
+pub fn not_secret(random: &mut Random) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&random.next_u64().to_le_bytes());
+    bytes[8..].copy_from_slice(&random.next_u64().to_le_bytes());
+    bytes
+}

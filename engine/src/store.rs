@@ -33,11 +33,23 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Values of this length and more get a file of their own.
     pub blob_bytes: usize,
+    /// Logs shorter than this are not compacted.
+    pub compact_from_bytes: u64,
+    /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
+    /// gives a number, so that the same seed makes the same store.
+    pub secrets_from: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { name: "dump.kv".to_owned(), mode: FsyncMode::EverySec, segment_bytes: 64 << 20, blob_bytes: 1 << 20 }
+        Options {
+            name: "dump.kv".to_owned(),
+            mode: FsyncMode::EverySec,
+            segment_bytes: 64 << 20,
+            blob_bytes: 1 << 20,
+            compact_from_bytes: 8 << 20,
+            secrets_from: None,
+        }
     }
 }
 
@@ -187,9 +199,10 @@ impl Store {
         self.keys[usize::from(self.physical(database))].load(Ordering::Relaxed).max(0) as u64
     }
 
-    /// Keys of a database that have a deadline, and the mean of what is left of it in milliseconds. Walks the shards.
-    pub fn volatile_count(&self) -> u64 {
-        (0..SHARDS).map(|index| self.shards.lock(index).volatile as u64).sum()
+    /// Keys of a database that have a deadline. Walks the shards.
+    pub fn volatile_count(&self, database: u8) -> u64 {
+        let physical = self.physical(database);
+        (0..SHARDS).map(|index| u64::from(self.shards.lock(index).volatile(physical))).sum()
     }
 
     /// Bytes of memory that keys, values and tables take.

@@ -50,7 +50,7 @@ impl Store {
         let mut due: Vec<(u8, Vec<u8>)> = Vec::new();
         {
             let mut shard = self.shards().lock(index);
-            if shard.volatile == 0 || shard.earliest_deadline > now_ms {
+            if !shard.may_expire(now_ms) {
                 return 0;
             }
             let mut earliest = u64::MAX;

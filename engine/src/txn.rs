@@ -16,6 +16,7 @@ use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Guards, Key};
 use crate::keyspace::table::Table;
 use crate::log::{FrameBatch, FsyncMode, Lsn};
+use crate::mutant::planted;
 use crate::store::Store;
 
 /// The only value type so far.
@@ -120,6 +121,8 @@ pub struct Transaction<'s> {
     gated: bool,
     gate: Lsn,
     scratch: Scratch,
+    /// It has taken this thread's buffers: a transaction that only reads does without.
+    writes: bool,
     memory: i64,
     live: i64,
     new_blobs: Vec<NewBlob>,
@@ -136,7 +139,8 @@ impl<'s> Transaction<'s> {
             now_ms,
             gated: store.log().mode() == FsyncMode::Always,
             gate: 0,
-            scratch: SCRATCH.take(),
+            scratch: Scratch::default(),
+            writes: false,
             memory: 0,
             live: 0,
             new_blobs: Vec::new(),
@@ -163,7 +167,8 @@ impl<'s> Transaction<'s> {
         let found = shard.find(self.database, key);
         if self.gated {
             let revealed = found.map_or(shard.last_removed, Entry::lsn);
-            if revealed != 0 {
+            let skipped = planted(if found.is_some() { "ungated_read" } else { "nil_after_del_ungated" });
+            if revealed != 0 && !skipped {
                 self.gate = self.gate.max(revealed + 1);
             }
         }
@@ -288,6 +293,7 @@ impl<'s> Transaction<'s> {
 
     /// Removes every key of a database. All shards must be held.
     pub(crate) fn flush(&mut self, physical: u8) -> Vec<Table> {
+        self.take_scratch();
         self.scratch.batch.push(&Draft {
             kind: Kind::Flush,
             database: physical,
@@ -299,11 +305,7 @@ impl<'s> Transaction<'s> {
         });
         self.guards
             .all()
-            .map(|shard| {
-                let table = std::mem::take(shard.table_mut(physical));
-                shard.volatile -= table.iter().filter(|entry| entry.deadline().is_some()).count();
-                table
-            })
+            .map(|shard| shard.take_table(physical))
             .collect()
     }
 
@@ -348,6 +350,14 @@ impl<'s> Transaction<'s> {
         self.gate
     }
 
+    #[inline]
+    fn take_scratch(&mut self) {
+        if !self.writes {
+            self.writes = true;
+            self.scratch = SCRATCH.take();
+        }
+    }
+
     /// Changes a present entry in place and logs the change, or the whole value when that is short.
     fn change(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry)) {
         let shard = self.guards.shard(key.shard());
@@ -361,12 +371,7 @@ impl<'s> Transaction<'s> {
         // Without a position in the log (it came in this transaction) there is nothing a delta could name.
         let by_delta = lsn != 0 && entry.value().len() >= DELTA_FROM;
         entry.set_base(by_delta.then(|| entry.base().unwrap_or(lsn)));
-        match (was_volatile, deadline) {
-            (false, Some(deadline)) => shard.add_deadline(deadline),
-            (true, None) => shard.volatile -= 1,
-            (true, Some(deadline)) => shard.earliest_deadline = shard.earliest_deadline.min(deadline),
-            (false, None) => {}
-        }
+        shard.note_deadline(self.database, was_volatile, deadline);
         if by_delta {
             self.push(key, Kind::Delta, None, Some(lsn), value);
         } else {
@@ -378,6 +383,7 @@ impl<'s> Transaction<'s> {
 
     /// Logs a present entry's whole value.
     fn push_image(&mut self, key: &Key<'_>) {
+        self.take_scratch();
         let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return };
         self.scratch.batch.push(&Draft {
             kind: Kind::Image,
@@ -393,6 +399,7 @@ impl<'s> Transaction<'s> {
 
     fn push(&mut self, key: &Key<'_>, kind: Kind, deadline: Option<u64>, previous: Option<Lsn>, value: [&[u8]; 2]) {
         let database = self.database;
+        self.take_scratch();
         self.scratch.batch.push(&Draft { kind, database, value_type: STRING, deadline, previous, key: key.bytes, value });
         self.touch(key, kind == Kind::Tomb);
     }
@@ -428,17 +435,14 @@ impl<'s> Transaction<'s> {
                 self.store.count_keys(self.database, 1);
             }
         }
-        if let Some(deadline) = deadline {
-            shard.add_deadline(deadline);
-        }
-        shard.volatile -= usize::from(was_volatile);
+        shard.note_deadline(self.database, was_volatile, deadline);
     }
 
     /// Removes an expired key that is being looked at, unless the log can take nothing any more.
     #[inline]
     fn bury_expired(&mut self, key: &Key<'_>) {
         let shard = self.guards.shard(key.shard());
-        if shard.volatile == 0 || shard.earliest_deadline > self.now_ms {
+        if !shard.may_expire(self.now_ms) {
             return;
         }
         let due = shard.find(self.database, key).and_then(Entry::deadline).is_some_and(|at| at <= self.now_ms);
@@ -459,10 +463,13 @@ impl<'s> Transaction<'s> {
         let Some(entry) = shard.table_mut(self.database).remove(key.hash, key.bytes) else { return };
         self.live -= live_cost(&entry, was_blob);
         self.memory -= entry.footprint() as i64;
-        shard.volatile -= usize::from(entry.deadline().is_some());
+        shard.note_deadline(self.database, entry.deadline().is_some(), None);
         self.store.count_keys(self.database, -1);
+        let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
         self.store.free(entry);
-        self.push(key, Kind::Tomb, None, None, [b"", b""]);
+        if !(due && planted("expiry_unlogged")) {
+            self.push(key, Kind::Tomb, None, None, [b"", b""]);
+        }
     }
 
     /// The blob a key's value lies in, which the caller now answers for.
@@ -493,8 +500,10 @@ impl<'s> Transaction<'s> {
 impl Drop for Transaction<'_> {
     /// What was changed in memory is in the log, also when a caller forgets to commit.
     fn drop(&mut self) {
-        self.finish();
-        SCRATCH.set(std::mem::take(&mut self.scratch));
+        if self.writes {
+            self.finish();
+            SCRATCH.set(std::mem::take(&mut self.scratch));
+        }
     }
 }
 

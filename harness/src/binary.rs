@@ -1,6 +1,6 @@
 //! Builds the real `kvd`, with the features a test asks for, once per process.
 //!
-//! The program is copied away from where cargo puts it: two feature sets share that place. `KVD_BIN` names a program
+//! The program is copied away from where cargo puts it: two feature sets share that place. `HARNESS_KVD` names a program
 //! to use instead; it must have been built with the features the test needs.
 
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ fn workspace() -> PathBuf {
 /// The program with named failpoints.
 pub fn with_failpoints() -> Result<PathBuf> {
     static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
-    once(&BUILT, "KVD_BIN", "failpoints")
+    once(&BUILT, "HARNESS_KVD", "failpoints")
 }
 
-/// The program with failpoints and planted bugs. `KVD_MUTANTS_BIN` names one to use instead.
+/// The program with failpoints and planted bugs. `HARNESS_KVD_MUTANTS` names one to use instead.
 pub fn with_mutants() -> Result<PathBuf> {
     static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
-    once(&BUILT, "KVD_MUTANTS_BIN", "failpoints,mutants")
+    once(&BUILT, "HARNESS_KVD_MUTANTS", "failpoints,mutants")
 }
 
 fn once(built: &Mutex<Option<PathBuf>>, variable: &str, features: &str) -> Result<PathBuf> {

@@ -11,8 +11,8 @@ use crate::rules::{Rule, Violation};
 use crate::store::{Plan, Store, Until};
 use crate::wire::Reply;
 
-/// Commands of each client before the first crash, and under the armed failpoint.
-const COMMANDS: (u64, u64) = (12, 40);
+/// Commands of each client before the crash that leaves a tail.
+const COMMANDS_BEFORE: u64 = 12;
 
 /// Longest wait for a compaction.
 const COMPACTION_LIMIT: Duration = Duration::from_secs(5);
@@ -24,6 +24,15 @@ pub enum Depth {
     All,
     /// Every hit up to this one, then each time twice as far.
     Then(u64),
+}
+
+/// What happens while a failpoint is armed.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed {
+    /// Commands of each client.
+    pub commands: u64,
+    /// How long the server is left alone behind them, to compact.
+    pub settle: Duration,
 }
 
 /// What one failpoint's runs found.
@@ -38,12 +47,12 @@ pub struct Exhausted {
 }
 
 /// Kills at every hit of the failpoint `name`, on one store. `plan` may have an environment, but no failpoint.
-pub fn exhaust(plan: &Plan, name: &str, depth: Depth, seed: u64) -> Result<Exhausted> {
+pub fn exhaust(plan: &Plan, name: &str, life: Armed, depth: Depth, seed: u64) -> Result<Exhausted> {
     let mut store = Store::new(plan.clone(), 1, Random::new(seed))?;
     let mut done = Exhausted::default();
     let mut hit = 1;
     loop {
-        let (died, broken) = one_hit(&mut store, name, hit)?;
+        let (died, broken) = one_hit(&mut store, name, life, hit)?;
         done.broken = broken;
         done.deaths += u64::from(died);
         if !died || !done.broken.is_empty() {
@@ -58,7 +67,7 @@ pub fn exhaust(plan: &Plan, name: &str, depth: Depth, seed: u64) -> Result<Exhau
 }
 
 /// A crash that leaves a tail, a life with the failpoint armed, and a life that is judged.
-fn one_hit(store: &mut Store, name: &str, hit: u64) -> Result<(bool, Vec<Violation>)> {
+fn one_hit(store: &mut Store, name: &str, life: Armed, hit: u64) -> Result<(bool, Vec<Violation>)> {
     let mut server = match store.start()? {
         Ok(server) => server,
         Err(violation) => return Ok((false, vec![violation])),
@@ -67,9 +76,9 @@ fn one_hit(store: &mut Store, name: &str, hit: u64) -> Result<(bool, Vec<Violati
     if !broken.is_empty() {
         return Ok((false, broken));
     }
-    store.load(&mut server, Until::Commands(COMMANDS.0))?;
+    store.load(&mut server, Until::Commands(COMMANDS_BEFORE))?;
     server.kill()?;
-    let died = armed_life(store, name, hit)?;
+    let died = armed_life(store, name, life, hit)?;
     let mut broken = match died {
         Ok(_) => Vec::new(),
         Err(ref broken) => broken.clone(),
@@ -82,7 +91,12 @@ fn one_hit(store: &mut Store, name: &str, hit: u64) -> Result<(bool, Vec<Violati
 }
 
 /// Starts with the failpoint armed, writes, compacts, stops. Whether it died on the way.
-fn armed_life(store: &mut Store, name: &str, hit: u64) -> Result<std::result::Result<bool, Vec<Violation>>> {
+fn armed_life(
+    store: &mut Store,
+    name: &str,
+    life: Armed,
+    hit: u64,
+) -> Result<std::result::Result<bool, Vec<Violation>>> {
     let mut launch = store.launch();
     launch.env.push(fault::kill_at(name, hit));
     let mut server = launch.spawn()?;
@@ -101,8 +115,8 @@ fn armed_life(store: &mut Store, name: &str, hit: u64) -> Result<std::result::Re
         Err(_) if died_at_failpoint(&mut server)? => return Ok(Ok(true)),
         Err(failure) => return Err(failure),
     }
-    store.load(&mut server, Until::Commands(COMMANDS.1))?;
-    compact(&server);
+    store.load(&mut server, Until::Commands(life.commands))?;
+    compact(&server, life.settle);
     let status = server.terminate(Duration::from_secs(30))?;
     match status {
         Some(status) if process::was_killed(status) => Ok(Ok(true)),
@@ -114,10 +128,13 @@ fn armed_life(store: &mut Store, name: &str, hit: u64) -> Result<std::result::Re
     }
 }
 
-/// Compacts and waits for the end of it. Whether it still serves does not matter: what counts is how it ends.
-fn compact(server: &Server) {
+/// Asks for compaction and waits for the end of it. Whether the server still serves does not matter: what counts is how
+/// it ends.
+fn compact(server: &Server, settle: Duration) {
     let Ok(mut client) = server.connect() else { return };
     let _ = client.call(&[b"BGREWRITEAOF"]);
+    // It begins by itself, when what it would copy is durable.
+    std::thread::sleep(settle);
     clock::wait_until(COMPACTION_LIMIT, || match client.call(&[b"INFO", b"persistence"]) {
         Ok(Reply::Bulk(info)) => !String::from_utf8_lossy(&info).contains("aof_rewrite_in_progress:1"),
         _ => true,

@@ -126,6 +126,12 @@ impl Launch {
         line.extend(self.args.iter().cloned());
         let output = files::create(&self.log)?;
         let mut command = Command::new(&line[0]);
+        // kvd reads settings from such variables: those of whoever runs the harness are not meant for it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("KVD_")) {
+                command.env_remove(name);
+            }
+        }
         command.args(&line[1..]).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().map_err(|source| Failure::Run { program: line[0].clone(), source })?;

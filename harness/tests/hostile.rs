@@ -42,7 +42,11 @@ impl Victim {
     /// An old connection and a new one are answered.
     fn others_are_served(&mut self, after: &str) {
         self.count += 1;
-        self.peak = self.peak.max(self.server.resident_bytes().unwrap());
+        let resident = self.server.resident_bytes().unwrap();
+        if resident > self.peak + MIB {
+            fault::say(&format!("hostile: resident {} MiB after {after}", resident / MIB));
+        }
+        self.peak = self.peak.max(resident);
         let reply = self.witness.call(&[b"INCR", b"witness"]).unwrap_or_else(|error| panic!("after {after}: {error}"));
         assert_eq!(reply, Reply::Int(self.count), "after {after}");
         let fresh = self.server.connect().and_then(|mut client| Ok(client.call(&[b"PING"])?));

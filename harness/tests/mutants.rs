@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::time::Duration;
+
 use harness::binary;
 use harness::campaign::Campaign;
 use harness::clock;
-use harness::exhaust::{self, Depth};
+use harness::exhaust::{self, Armed, Depth};
 use harness::fault;
 use harness::process::{Mode, Program};
 use harness::report::Counters;
@@ -14,6 +16,8 @@ use harness::workload::Weight;
 
 /// Kills within which a planted bug must be found.
 const BUDGET: u64 = 30;
+
+const LIFE: Armed = Armed { commands: 40, settle: Duration::ZERO };
 
 fn plan(mutant: &str, mode: Mode) -> Option<Plan> {
     match binary::with_mutants() {
@@ -48,7 +52,7 @@ fn a_torn_tail_that_is_kept_is_caught_by_death_within_a_write() {
     plan.clients = 6;
     plan.weight = Weight::Light;
     let (seed, begin) = (common::seed(), clock::now());
-    let done = exhaust::exhaust(&plan, "log.write.mid", Depth::Then(BUDGET), seed).expect("the harness works");
+    let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed).expect("the harness works");
     fault::say(&format!("torn_tail_kept: death {}, seed {seed}, {:?}", done.deaths, clock::now() - begin));
     fault::say(&format!("{}", done.broken.first().expect("the planted bug is found")));
 }

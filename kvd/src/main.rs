@@ -22,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Descriptors kept for the store's files, listeners and event loops.
 const RESERVED_DESCRIPTORS: u64 = 64;
+/// How often INFO's rates take a sample.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let read = |path: &std::path::Path| match path.to_str() {
@@ -130,6 +132,14 @@ async fn serve(server: &Arc<Server>, listeners: Listeners) -> std::io::Result<()
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     listeners.serve(server)?;
+    let sampled = server.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(SAMPLE_EVERY);
+        loop {
+            ticks.tick().await;
+            sampled.stats.tick(sampled.monotonic_ms(), sampled.store.memory());
+        }
+    });
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
         _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),

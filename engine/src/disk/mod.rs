@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 pub use os::OsDisk;
 
+use crate::mutant::planted;
+
 /// One directory. Names are plain file names within it.
 pub trait Disk: Send + Sync + 'static {
     /// Creates a new, empty file. Fails with `AlreadyExists` when the name is taken.
@@ -57,6 +59,7 @@ pub fn write_all_at(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::R
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) if planted("short_write_not_looped") => break,
             Ok(n) => {
                 bytes = &bytes[n..];
                 offset += n as u64;
@@ -94,9 +97,11 @@ pub fn replace(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
     }
     let file = disk.create(&temporary)?;
     write_all_at(&*file, bytes, 0)?;
-    file.sync()?;
+    if !planted("manifest_not_synced") {
+        file.sync()?;
+    }
     disk.rename(&temporary, name)?;
-    disk.sync_dir()
+    if planted("manifest_dir_not_synced") { Ok(()) } else { disk.sync_dir() }
 }
 
 /// The whole content of `name`, at most `limit` bytes: a longer file is `InvalidData`, before memory is taken.

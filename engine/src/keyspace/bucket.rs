@@ -171,7 +171,9 @@ impl Bucket {
     #[inline]
     pub(super) fn get(&self, position: usize) -> Option<&Entry> {
         match self.overflow() {
-            Some(overflow) if position >= LAST => (position < LAST + overflow.len()).then(|| overflow.get(position - LAST)),
+            Some(overflow) if position >= LAST => {
+                (position < LAST + overflow.len()).then(|| overflow.get(position - LAST))
+            }
             _ => (position < SLOTS && self.tag(position) != 0).then(|| self.at(position)),
         }
     }
@@ -194,6 +196,14 @@ impl Bucket {
         while hits != 0 {
             self.at(slot_of(hits)).prefetch();
             hits &= hits - 1;
+        }
+    }
+
+    /// Fetches the entry looked for if it is in the overflow.
+    #[inline]
+    pub(super) fn prefetch_overflow(&self, print: Print) {
+        if let (0, Some(overflow)) = (self.hits(print.tag), self.overflow()) {
+            overflow.prefetch_entry(print);
         }
     }
 
@@ -416,6 +426,18 @@ impl Overflow {
 
     fn prefetch(&self) {
         prefetch(self.start());
+        // The tags are at the other end.
+        prefetch(self.start().wrapping_add(self.bytes() - 1));
+    }
+
+    fn prefetch_entry(&self, print: Print) {
+        let (len, size) = (self.len(), self.bytes());
+        for index in 0..len {
+            // SAFETY: all tags below the length are initialised.
+            if unsafe { self.tag(size, index).read() } == print.tag {
+                self.get(index).prefetch();
+            }
+        }
     }
 
     #[inline]

@@ -1,20 +1,7 @@
 //! A key and its value in one allocation.
 //!
-//! ```text
-//!   0      1       3       10
-//!   ┌──────┬───────┬───────┬─────────┬────────────┬────────┬─────┬───────┐
-//!   │flags │access │LSN/16 │lengths  │ deadline   │base/16 │ key │ value │
-//!   │ 1    │ 2     │ 7     │2,6,9,12 │ 8 if set   │7 if set│     │       │
-//!   └──────┴───────┴───────┴─────────┴────────────┴────────┴─────┴───────┘
-//!
-//!   flags    bits 0-3 type of the value, 4 deadline, 5 large, 6 base, 7 wide
-//!   lengths  key u8,  value u8                     nothing longer than 255 bytes
-//!            key u32, value u16                    wide
-//!            key u8 (u32 when wide), pointer u64   large
-//! ```
-//!
-//! All numbers are little-endian and none is aligned. Where the key starts follows from the flags alone. A value of
-//! [`OUT_OF_LINE`] bytes or more is *large*: it lies in [`Bytes`] of its own, which replies share.
+//! How the bytes lie is in [`layout`]. A value of [`OUT_OF_LINE`] bytes or more is *large*: it lies in [`Bytes`] of its
+//! own, which replies share.
 //!
 //! The block has the size class of what it holds ([`class`]), always: a change that stays in the class is made in
 //! place, any other moves the entry to a new block, and freeing needs no stored size.
@@ -26,75 +13,30 @@
 
 #![expect(unsafe_code, reason = "one allocation of varying layout behind a thin pointer; run under Miri")]
 
+mod large;
+mod layout;
+
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
-use std::mem;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::class::class;
 use super::prefetch::prefetch;
+use large::Large;
+use layout::{
+    ACCESS_AT, BASE, DEADLINE, LARGE, LENGTHS_AT, LSN_AT, Shape, TYPE, U56, WIDE, base_at, deadline_at, key_at,
+    large_at, pack, unpack,
+};
 
 /// Values of this many bytes or more are kept apart from their entry and shared with replies.
 pub const OUT_OF_LINE: usize = 16 * 1024;
 
-const DEADLINE: u8 = 1 << 4;
-const LARGE: u8 = 1 << 5;
-const BASE: u8 = 1 << 6;
-const WIDE: u8 = 1 << 7;
-const TYPE: u8 = 0x0F;
-
-const ACCESS_AT: usize = 1;
-const LSN_AT: usize = 3;
-const LENGTHS_AT: usize = 10;
-/// Positions in the log are multiples of this; only the quotient is stored.
-const LSN_UNIT: u64 = 16;
-const U56: usize = 7;
-
 const MARK_SHIFT: u32 = 48;
 const ADDRESS: usize = (1 << MARK_SHIFT) - 1;
 const _: () = assert!(usize::BITS == 64, "marks need the upper bits of a 64-bit address");
-
-/// Where the key starts, by the upper four bits of the flags.
-const KEY_AT: [u8; 16] = {
-    let mut at = [0; 16];
-    let mut index = 0;
-    while index < 16 {
-        let flags = (index as u8) << 4;
-        at[index] = (LENGTHS_AT + lengths(flags) + if flags & DEADLINE != 0 { 8 } else { 0 }) as u8;
-        at[index] += if flags & BASE != 0 { U56 as u8 } else { 0 };
-        index += 1;
-    }
-    at
-};
-
-#[inline]
-fn key_at(flags: u8) -> usize {
-    usize::from(KEY_AT[usize::from(flags >> 4)])
-}
-
-/// Of an entry that has a deadline.
-#[inline]
-fn deadline_at(flags: u8) -> usize {
-    key_at(flags) - 8 - if flags & BASE != 0 { U56 } else { 0 }
-}
-
-/// Of an entry that has a base.
-#[inline]
-fn base_at(flags: u8) -> usize {
-    key_at(flags) - U56
-}
-
-const fn lengths(flags: u8) -> usize {
-    match (flags & LARGE != 0, flags & WIDE != 0) {
-        (false, false) => 1 + 1,
-        (false, true) => 4 + 2,
-        (true, false) => 1 + 8,
-        (true, true) => 4 + 8,
-    }
-}
 
 /// A value on its way into an entry. Its length decides how it is kept, not the variant.
 #[derive(Clone, Debug)]
@@ -117,10 +59,6 @@ impl<'a> Stored<'a> {
     #[inline]
     pub fn own(bytes: Bytes) -> Stored<'a> {
         Stored::Own(bytes)
-    }
-
-    fn is_large(&self) -> bool {
-        self.as_ref().len() >= OUT_OF_LINE
     }
 
     fn into_large(self) -> Large {
@@ -158,7 +96,7 @@ impl Entry {
     pub fn new(key: &[u8], value: Stored<'_>, deadline: Option<u64>, lsn: u64) -> Entry {
         assert!(u32::try_from(key.len()).is_ok(), "a key of 4 GiB");
         let packed = pack(lsn);
-        let shape = Shape::new(0, key.len(), &value, deadline.is_some(), false);
+        let shape = Shape::new(0, key.len(), value.as_ref().len(), deadline.is_some(), false);
         let mut entry = Entry(allocate(shape.bytes()));
         entry.put_header(shape);
         entry.put(ACCESS_AT, [0; 2]);
@@ -269,7 +207,7 @@ impl Entry {
     pub fn replace(&mut self, value: Stored<'_>, deadline: Option<u64>, base: Option<u64>, lsn: u64) {
         let (lsn, base) = (pack(lsn), base.map(pack));
         let old = self.shape();
-        let shape = Shape::new(old.flags & TYPE, old.key, &value, deadline.is_some(), base.is_some());
+        let shape = Shape::new(old.flags & TYPE, old.key, value.as_ref().len(), deadline.is_some(), base.is_some());
         // From here to `put_value` nothing may panic: the pointer to a large value is stale or not yet written.
         let old_value = self.take_large();
         self.reshape(shape, 0);
@@ -303,7 +241,7 @@ impl Entry {
             self.put_zeros(value_at + old, offset.saturating_sub(old));
             self.put_slice(value_at + offset, bytes);
         } else {
-            let mut large = Large { bytes: Large::with_room(self.value(), end).freeze(), capacity: end };
+            let mut large = Large::growing(self.value(), end);
             large.set_range(offset, bytes);
             let shape = Shape { value: 0, ..shape }.with(LARGE, true).with_width();
             self.reshape(shape, 0);
@@ -342,48 +280,6 @@ impl fmt::Debug for Entry {
             .field("deadline", &self.deadline())
             .field("lsn", &self.lsn())
             .finish()
-    }
-}
-
-/// What decides the layout of an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Shape {
-    flags: u8,
-    /// Bytes of the key.
-    key: usize,
-    /// Bytes of the value within the entry: 0 when it is large.
-    value: usize,
-}
-
-impl Shape {
-    #[inline]
-    fn new(value_type: u8, key: usize, value: &Stored<'_>, has_deadline: bool, has_base: bool) -> Shape {
-        let large = value.is_large();
-        Shape { flags: value_type, key, value: if large { 0 } else { value.as_ref().len() } }
-            .with(LARGE, large)
-            .with(DEADLINE, has_deadline)
-            .with(BASE, has_base)
-            .with_width()
-    }
-
-    #[inline]
-    fn with(self, flag: u8, on: bool) -> Shape {
-        Shape { flags: if on { self.flags | flag } else { self.flags & !flag }, ..self }
-    }
-
-    #[inline]
-    fn with_width(self) -> Shape {
-        self.with(WIDE, self.key > 255 || self.value > 255)
-    }
-
-    #[inline]
-    fn key_at(self) -> usize {
-        key_at(self.flags)
-    }
-
-    #[inline]
-    fn bytes(self) -> usize {
-        self.key_at() + self.key + self.value
     }
 }
 
@@ -563,38 +459,20 @@ impl Entry {
 }
 
 #[inline]
-fn large_at(flags: u8) -> usize {
-    LENGTHS_AT + if flags & WIDE == 0 { 1 } else { 4 }
-}
-
-/// A position as it is stored: in units, seven bytes.
-#[inline]
-fn pack(lsn: u64) -> [u8; U56] {
-    debug_assert!(lsn.is_multiple_of(LSN_UNIT), "position {lsn} is not aligned");
-    let [bytes @ .., _] = (lsn / LSN_UNIT).to_le_bytes();
-    bytes
-}
-
-#[inline]
-fn unpack(bytes: [u8; U56]) -> u64 {
-    let mut wide = [0; 8];
-    wide[..U56].copy_from_slice(&bytes);
-    u64::from_le_bytes(wide) * LSN_UNIT
-}
-
-#[inline]
 fn marked(start: *mut u8, mark: u16) -> NonNull<u8> {
     let pointer = start.map_addr(|address| address | usize::from(mark) << MARK_SHIFT);
     // SAFETY: `start` is the address of a block, so it is not null, and setting bits does not make it so.
     unsafe { NonNull::new_unchecked(pointer) }
 }
 
-fn layout(bytes: usize) -> Layout {
-    Layout::from_size_align(class(bytes), 8).expect("a key and a value below 4 GiB each")
+fn block_layout(bytes: usize) -> Layout {
+    // No field is aligned, and more must not be asked for: mimalloc 3 answers an alignment of 8 for a size that is no
+    // power of two with a block of the next class.
+    Layout::from_size_align(class(bytes), 1).expect("a key and a value below 4 GiB each")
 }
 
 fn allocate(bytes: usize) -> NonNull<u8> {
-    let layout = layout(bytes);
+    let layout = block_layout(bytes);
     // SAFETY: the layout is not empty, as every entry has a header.
     let block = unsafe { alloc(layout) };
     let Some(block) = NonNull::new(block) else { handle_alloc_error(layout) };
@@ -604,51 +482,7 @@ fn allocate(bytes: usize) -> NonNull<u8> {
 
 fn release(block: *mut u8, bytes: usize) {
     // SAFETY: the block was allocated for as many bytes, or for others of their class, and is not used any more.
-    unsafe { dealloc(block, layout(bytes)) }
-}
-
-/// A value kept apart from its entry.
-struct Large {
-    bytes: Bytes,
-    /// What the bytes' own allocation has room for, as far as we know.
-    capacity: usize,
-}
-
-impl Large {
-    fn new(bytes: Bytes) -> Large {
-        Large { capacity: bytes.len(), bytes }
-    }
-
-    /// A copy, with room for `needed` bytes and some more.
-    fn with_room(bytes: &[u8], needed: usize) -> BytesMut {
-        /// Up to here capacity doubles; beyond, a quarter is added, so that not half of a large value is air.
-        const DOUBLING: usize = 1 << 20;
-        let spare = if needed < DOUBLING { needed } else { needed / 4 };
-        let mut buffer = BytesMut::with_capacity(class(needed + spare));
-        buffer.extend_from_slice(bytes);
-        buffer
-    }
-
-    fn set_range(&mut self, offset: usize, bytes: &[u8]) {
-        let end = self.bytes.len().max(offset + bytes.len());
-        // A reply may still hold the old value: then, or without room, the change is made to a copy.
-        let mut buffer = match mem::take(&mut self.bytes).try_into_mut() {
-            Ok(buffer) if buffer.capacity() >= end => buffer,
-            Ok(buffer) => Large::with_room(&buffer, end),
-            Err(shared) => Large::with_room(&shared, end),
-        };
-        if end > buffer.len() {
-            buffer.resize(end, 0);
-        }
-        buffer[offset..offset + bytes.len()].copy_from_slice(bytes);
-        *self = Large { capacity: buffer.capacity(), bytes: buffer.freeze() };
-    }
-
-    fn footprint(&self) -> usize {
-        /// What `Bytes` allocates for its reference count.
-        const SHARED: usize = 24;
-        class(size_of::<Large>()) + class(SHARED) + class(self.capacity)
-    }
+    unsafe { dealloc(block, block_layout(bytes)) }
 }
 
 #[cfg(test)]

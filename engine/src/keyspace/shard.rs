@@ -36,8 +36,10 @@ pub struct Shard {
     tables: Vec<Table>,
     /// The newest removal (deletion, expiry, flush) in this shard: what a miss reveals.
     pub last_removed: Lsn,
-    /// Entries with a deadline.
-    pub volatile: usize,
+    /// Entries with a deadline, by physical database.
+    volatile: [u32; DATABASES],
+    /// All of them.
+    volatile_total: u32,
     /// No entry here expires before this time.
     pub earliest_deadline: u64,
 }
@@ -76,10 +78,35 @@ impl Shard {
         (0..).zip(&self.tables)
     }
 
-    /// Notes that an entry with a deadline came.
-    pub fn add_deadline(&mut self, deadline: u64) {
-        self.earliest_deadline = if self.volatile == 0 { deadline } else { self.earliest_deadline.min(deadline) };
-        self.volatile += 1;
+    /// Whether some entry may have expired by this time. False is certain.
+    #[inline]
+    pub fn may_expire(&self, now_ms: u64) -> bool {
+        self.volatile_total != 0 && self.earliest_deadline <= now_ms
+    }
+
+    /// Entries of a database that have a deadline.
+    pub fn volatile(&self, database: u8) -> u32 {
+        self.volatile[usize::from(database)]
+    }
+
+    /// Notes that an entry's deadline changed, came or went.
+    #[inline]
+    pub fn note_deadline(&mut self, database: u8, before: bool, after: Option<u64>) {
+        if before {
+            self.volatile[usize::from(database)] -= 1;
+            self.volatile_total -= 1;
+        }
+        if let Some(deadline) = after {
+            self.earliest_deadline = if self.volatile_total == 0 { deadline } else { self.earliest_deadline.min(deadline) };
+            self.volatile[usize::from(database)] += 1;
+            self.volatile_total += 1;
+        }
+    }
+
+    /// Empties a database. Its table, to be dropped elsewhere.
+    pub fn take_table(&mut self, database: u8) -> Table {
+        self.volatile_total -= std::mem::take(&mut self.volatile[usize::from(database)]);
+        std::mem::take(self.table_mut(database))
     }
 }
 

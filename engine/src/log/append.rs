@@ -9,6 +9,7 @@ use crate::disk::File;
 use crate::format::StoreId;
 use crate::format::frame::{self, Draft, Kind, Seed};
 use crate::format::segment;
+use crate::mutant::planted;
 
 /// The frames of one transaction, made before the log's lock is taken.
 #[derive(Default)]
@@ -79,6 +80,9 @@ impl FrameBatch {
     /// Marks the transaction's ends and sums the bodies: all that can be done without the position.
     fn finish(&mut self) {
         let last = self.frames.len() - 1;
+        if planted("torn_transaction") {
+            self.frames.iter().for_each(|f| frame::set_flags(&mut self.bytes[f.start..], frame::FIRST | frame::LAST));
+        }
         frame::set_flags(&mut self.bytes[self.frames[0].start..], frame::FIRST);
         frame::set_flags(&mut self.bytes[self.frames[last].start..], frame::LAST);
         for placed in &mut self.frames {
@@ -229,7 +233,7 @@ impl Log {
                 appender.spare.push(buffer);
             }
         }
-        let durable = self.durable();
+        let durable = if planted("mark_past_durable") { self.written() } else { self.durable() };
         if appender.unmarked && durable > appender.marked && !appender.pending.iter().all(|run| run.bytes.is_empty()) {
             appender.mark(durable, self.clock.wall_ms(), self);
             appender.unmarked = true;

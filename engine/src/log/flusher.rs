@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::{FsyncMode, Log};
 use crate::disk::{self, Disk};
+use crate::mutant::planted;
 
 /// In `everysec` a sync starts when the oldest byte that is not durable has this age.
 const SYNC_AFTER_US: u64 = 200_000;
@@ -132,6 +133,9 @@ impl Log {
     /// Writes and syncs everything and leaves a mark: afterwards nothing of this log is a tail.
     pub fn close(&self) {
         self.write_out();
+        if planted("shutdown_without_sync") {
+            return;
+        }
         self.sync();
         if self.mark_when_idle() {
             self.write_out();

@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Refusal;
 use crate::format::StoreId;
+use crate::mutant::planted;
 use append::Appender;
 use prepare::Ready;
 use write::Writer;
@@ -209,24 +210,33 @@ impl Log {
     #[inline]
     pub fn acknowledged(&self) -> Lsn {
         match self.mode() {
-            FsyncMode::Always => self.durable(),
+            _ if planted("ack_before_write") => self.appended(),
+            FsyncMode::Always if !planted("ack_before_sync") => self.durable(),
             _ => self.written(),
         }
     }
 
     /// Whether a write of about `bytes` may start. Asked before anything is changed: afterwards appending cannot fail.
     pub fn admit(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
-        let health = self.health.load(Ordering::Acquire);
-        if health == Health::Good as u8 {
-            if self.oldest_unsynced_us.load(Ordering::Relaxed) != u64::MAX
-                && self.mode() == FsyncMode::EverySec
-                && self.unsynced_age_us() >= STALL_US
-            {
-                return Err(Refusal::Stalled);
-            }
-            return Ok(());
+        self.admit_at(self.clock.monotonic_us(), need, || bytes)
+    }
+
+    /// As [`Log::admit`], for a caller that asks often: it brings the time, and counts bytes only when they matter.
+    #[inline]
+    pub fn admit_at(&self, now_us: u64, need: Need, bytes: impl FnOnce() -> u64) -> Result<(), Refusal> {
+        if self.health.load(Ordering::Acquire) != Health::Good as u8 {
+            return self.admit_in_need(need, bytes());
         }
-        if health == Health::ReadOnly as u8 {
+        let since_us = self.oldest_unsynced_us.load(Ordering::Relaxed);
+        if now_us.saturating_sub(since_us) >= STALL_US && self.mode() == FsyncMode::EverySec && !planted("no_stall") {
+            return Err(Refusal::Stalled);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn admit_in_need(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
+        if self.is_read_only() {
             return Err(Refusal::ReadOnly);
         }
         let reserve = if need == Need::Grow { prepare::RESERVE } else { 0 };

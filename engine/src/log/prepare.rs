@@ -9,6 +9,7 @@ use super::{FsyncMode, Health, Log};
 use crate::disk::{self, File};
 use crate::failpoint;
 use crate::format::segment;
+use crate::mutant::planted;
 
 /// Files kept ready behind the current one: one to go on with, one in reserve for removals and compaction.
 const WANTED: usize = 2;
@@ -112,7 +113,9 @@ impl Log {
         }
         file.sync()?;
         failpoint::hit("dir.sync.before")?;
-        self.disk.sync_dir()?;
+        if !planted("no_dir_fsync") {
+            self.disk.sync_dir()?;
+        }
         failpoint::hit("dir.sync.after")
     }
 

@@ -11,6 +11,7 @@ use super::{Log, Lsn};
 use crate::disk::{self, File};
 use crate::failpoint;
 use crate::format::segment;
+use crate::mutant::planted;
 
 /// What the holder of the writer's lock knows.
 pub(super) struct Writer {
@@ -63,6 +64,7 @@ impl Log {
         let writer = &mut *writer;
         let _ = self.take_pending(&mut writer.spare, &mut writer.runs);
         match self.write_runs(writer) {
+            Err(_) if planted("ignore_write_errors") => self.written.store(self.appended(), Ordering::Release),
             Ok(()) => {
                 self.counters.writes.fetch_add(1, Ordering::Relaxed);
             }
@@ -96,7 +98,7 @@ impl Log {
                         writer.dirty.push(file);
                     }
                     if writer.first_unsynced_us == u64::MAX {
-                        writer.first_unsynced_us = self.clock.monotonic_us();
+                        writer.first_unsynced_us = self.timer_us();
                         self.oldest_unsynced_us.fetch_min(writer.first_unsynced_us, Ordering::Relaxed);
                         writer.news = true;
                     }
@@ -112,7 +114,7 @@ impl Log {
         for run in writer.runs.drain(..done) {
             writer.spare.push(run.bytes);
         }
-        if writer.runs.is_empty() {
+        if writer.runs.is_empty() || planted("mark_past_incomplete") {
             // Only at the end of a whole batch: a mark between two frames of a transaction would release its replies.
             self.written.store(writer.position, Ordering::Release);
         }
@@ -154,8 +156,15 @@ impl Log {
         };
         self.oldest_unsynced_us.store(since_us, Ordering::Relaxed);
         let started_us = self.clock.monotonic_us();
-        for file in &files {
-            if failpoint::hit("log.sync.before").and_then(|()| file.sync()).is_err() {
+        for (index, file) in files.iter().enumerate() {
+            if planted("skip_fsync") || (planted("sealed_segment_not_synced") && index + 1 < files.len()) {
+                continue;
+            }
+            let mut synced = failpoint::hit("log.sync.before").and_then(|()| file.sync());
+            if synced.is_err() && planted("retry_failed_fsync") {
+                synced = file.sync();
+            }
+            if synced.is_err() {
                 // Never again: the pages are clean now, and a second sync would succeed without writing them.
                 self.fail();
                 return;
@@ -168,6 +177,11 @@ impl Log {
         self.durable.store(target, Ordering::Release);
         let writer = self.writer.lock();
         self.oldest_unsynced_us.store(writer.first_unsynced_us, Ordering::Relaxed);
+    }
+
+    /// The clock by which bytes age.
+    fn timer_us(&self) -> u64 {
+        if planted("wall_clock_timer") { self.clock.wall_ms() * 1000 } else { self.clock.monotonic_us() }
     }
 
     pub(super) fn unsynced(&self) -> Unsynced {

@@ -23,13 +23,14 @@ use crate::clock::Clock;
 use crate::disk::{self, Disk, File};
 use crate::error::Error;
 use crate::failpoint;
-use crate::format::frame::{self, Seed};
+use crate::format::frame::{self, Kind, Seed};
 use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
 use crate::format::{StoreId, blob};
 use crate::log::scan::{self, Chain, Loaded, MAX_SEGMENT};
 use crate::log::{Continue, Log, Lsn, START};
-use crate::random;
+use crate::mutant::planted;
+use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
 use replay::Replay;
 
@@ -61,7 +62,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let names = disk.list()?;
     let (old, created) = match load_manifest(&**disk, &options.name, &names)? {
         Some(manifest) => (manifest, false),
-        None => (create(&**disk, &options.name)?, true),
+        None => (create(&**disk, options)?, true),
     };
     let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
@@ -100,7 +101,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         memory,
         live_bytes,
         map,
-        floor_ms: newest_ms,
+        floor_ms: if planted("clock_floor_forgotten") { 0 } else { newest_ms },
         recovery,
         lock,
     })
@@ -126,17 +127,19 @@ fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option
     })
 }
 
-fn create(disk: &dyn Disk, name: &str) -> Result<Manifest, Error> {
+fn create(disk: &dyn Disk, options: &Options) -> Result<Manifest, Error> {
+    let mut chance = options.secrets_from.map(Random::new);
+    let mut secret = || chance.as_mut().map_or_else(random::secret, |chance| Ok(random::not_secret(chance)));
     let manifest = Manifest {
-        id: StoreId(random::secret()?),
-        hash_seed: random::secret()?,
+        id: StoreId(secret()?),
+        hash_seed: secret()?,
         epoch: 1,
         first: 1,
         base: START,
         durable: START,
         cuts: Vec::new(),
     };
-    disk::replace(disk, name, &manifest.encode())?;
+    disk::replace(disk, &options.name, &manifest.encode())?;
     Ok(manifest)
 }
 
@@ -163,7 +166,8 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
             if let Some(mark) = scan::mark_of(&frame) {
                 read.durable = read.durable.max(mark);
             }
-            if !replay.apply(&frame) {
+            let buried = frame.kind == Kind::Tomb && read.segments.len() == 1 && planted("tombstone_dropped_early");
+            if !buried && !replay.apply(&frame) {
                 return Err(Error::Corrupt {
                     file: segment::file_name(name, segment.number),
                     offset: segment::HEADER + at - segment.base,
@@ -171,7 +175,7 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
                 });
             }
             at += frame.padded as u64;
-            if frame.last {
+            if frame.last || planted("torn_tail_kept") {
                 read.end = at;
             }
         }
@@ -218,29 +222,31 @@ fn settle(
     let highest = names.iter().filter_map(|name| segment::parse_name(&options.name, name)).max().unwrap_or(0);
     let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first) + 1;
     let epoch = old.epoch + 1;
+    let durable = if planted("tail_not_copied") { read.end } else { read.durable };
     failpoint::hit("recover.copy.before")?;
     let tail = Tail { disk, name: &options.name, id: old.id, epoch, limit: options.segment_bytes };
-    let copied = tail.copy(&read.segments, read.durable, read.end, fresh)?;
+    let copied = tail.copy(&read.segments, durable, read.end, fresh)?;
     failpoint::hit("recover.copy.after")?;
-    recovery.copied_bytes = read.end - read.durable;
+    recovery.copied_bytes = read.end - durable;
 
     let mut manifest = Manifest { epoch, durable: read.end, ..old };
     // The last segment with something durable in it is cut there; the ones behind it are copied whole.
-    match read.segments.iter().rev().find(|(_, base)| *base < read.durable) {
+    match read.segments.iter().rev().find(|(_, base)| *base < durable) {
         Some(&(segment, _)) => {
             manifest.cuts.retain(|cut| cut.segment < segment);
-            manifest.cuts.push(Cut { segment, end: read.durable, next: fresh });
+            manifest.cuts.push(Cut { segment, end: durable, next: fresh });
         }
         None => {
             manifest.first = fresh;
-            manifest.base = read.durable;
+            manifest.base = durable;
             manifest.cuts.clear();
         }
     }
     failpoint::hit("recover.manifest.before")?;
     disk::replace(disk, &options.name, &manifest.encode())?;
     failpoint::hit("recover.manifest.after")?;
-    let number = fresh + copied.len() as u64;
+    let reused = read.segments.last().filter(|_| planted("lsn_reused"));
+    let number = reused.map_or(fresh + copied.len() as u64, |(number, _)| *number);
     let from = Continue { number, base: read.end, epoch, segment_bytes: options.segment_bytes };
     Ok((manifest, from, copied))
 }
@@ -302,7 +308,9 @@ impl Tail<'_> {
         let header = Header { id: self.id, number, base, epoch: self.epoch };
         disk::write_all_at(&*file, &header.encode(), 0)?;
         disk::write_all_at(&*file, frames, segment::HEADER)?;
-        file.sync()?;
+        if !planted("tail_not_made_durable") {
+            file.sync()?;
+        }
         Ok(())
     }
 }

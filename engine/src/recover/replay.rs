@@ -15,6 +15,7 @@ use crate::format::u64_at;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{DATABASES, Key, Shard, Shards};
 use crate::log::Lsn;
+use crate::mutant::planted;
 use crate::store::MAX_VALUE;
 use crate::txn::{STRING, delta};
 
@@ -108,6 +109,12 @@ impl<'a> Replay<'a> {
     /// The log has ended: a transaction without its last frame never was.
     pub(super) fn drop_unfinished(&mut self) {
         self.records -= self.waiting.len() as u64;
+        if planted("torn_tail_kept") {
+            for w in std::mem::take(&mut self.waiting) {
+                let times = (w.deadline, w.previous);
+                self.apply_one(w.lsn, w.kind, w.database, w.value_type, times, &w.key, &w.value);
+            }
+        }
         self.waiting.clear();
     }
 
@@ -212,17 +219,14 @@ impl<'a> Replay<'a> {
                 self.keys[usize::from(database)] += 1;
             }
         }
-        if let Some(deadline) = deadline {
-            shard.add_deadline(deadline);
-        }
-        shard.volatile -= usize::from(was_volatile);
+        shard.note_deadline(database, was_volatile, deadline);
     }
 
     fn remove(&mut self, database: u8, key: &Key<'_>, lsn: Lsn) {
         let mut shard = self.shards.lock(key.shard());
         shard.last_removed = lsn;
         let Some(entry) = shard.table_mut(database).remove(key.hash, key.bytes) else { return };
-        shard.volatile -= usize::from(entry.deadline().is_some());
+        shard.note_deadline(database, entry.deadline().is_some(), None);
         self.live_bytes -= cost(&entry);
         self.memory -= entry.footprint() as i64;
         self.keys[usize::from(database)] -= 1;
@@ -231,10 +235,8 @@ impl<'a> Replay<'a> {
     fn flush(&mut self, database: u8, lsn: Lsn) {
         for mut shard in self.shards.lock_all() {
             shard.last_removed = lsn;
-            let table = std::mem::take(shard.table_mut(database));
-            let shard: &mut Shard = &mut shard;
+            let table = shard.take_table(database);
             for entry in table.iter() {
-                shard.volatile -= usize::from(entry.deadline().is_some());
                 self.live_bytes -= cost(entry);
                 self.memory -= entry.footprint() as i64;
             }
@@ -249,7 +251,7 @@ impl<'a> Replay<'a> {
         let operand = (rest.len() >= 8).then(|| u64_at(rest, 0));
         let mut guard = self.shards.lock(key.shard());
         let shard: &mut Shard = &mut guard;
-        let Some(entry) = shard.find_mut(database, key).filter(|entry| Some(entry.lsn()) == previous) else {
+        let Some(entry) = shard.find_mut(database, key).filter(|entry| Some(entry.lsn()) == previous || planted("delta_order_unchecked")) else {
             drop(guard);
             self.break_key(database, key.bytes, "a change stands in the log without what it changes");
             return true;
@@ -259,7 +261,12 @@ impl<'a> Replay<'a> {
         let was_volatile = entry.deadline().is_some();
         let length = entry.value().len();
         match (operation, operand) {
-            (delta::APPEND, _) if length + rest.len() <= MAX_VALUE => entry.append(rest),
+            (delta::APPEND, _) if length + rest.len() <= MAX_VALUE => {
+                entry.append(rest);
+                if planted("delta_applied_twice") {
+                    entry.append(rest);
+                }
+            }
             (delta::SET_RANGE, Some(offset)) if offset.saturating_add(rest.len() as u64 - 8) <= MAX_VALUE as u64 => {
                 entry.set_range(offset as usize, &rest[8..]);
             }
@@ -270,10 +277,8 @@ impl<'a> Replay<'a> {
         entry.set_lsn(lsn);
         self.memory += entry.footprint() as i64 - before;
         self.live_bytes += cost(entry) - cost_before;
-        if let Some(deadline) = entry.deadline() {
-            shard.add_deadline(deadline);
-        }
-        shard.volatile -= usize::from(was_volatile);
+        let deadline = entry.deadline();
+        shard.note_deadline(database, was_volatile, deadline);
         true
     }
 

@@ -343,14 +343,17 @@ mod tests {
         let redis = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem \
                      rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
         assert_eq!(names, redis.split_whitespace().collect::<Vec<_>>());
-        assert!(line.starts_with("id=7 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=9 name= age=10 idle=10 flags=N db=0 "));
+        assert!(
+            line.starts_with("id=7 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 fd=9 name= age=10 idle=10 flags=N db=0 ")
+        );
         assert!(line.contains(" cmd=NULL user=default redir=-1 resp=2 "));
     }
 
     #[test]
     fn a_filter_wants_everything_to_fit() {
         let it = client("127.0.0.1:50000", 2_000);
-        let filter = |age| Filter { id: Some(7), address: Some(b"127.0.0.1:50000"), max_age_s: age, ..Filter::default() };
+        let filter =
+            |age| Filter { id: Some(7), address: Some(b"127.0.0.1:50000"), max_age_s: age, ..Filter::default() };
         assert!(filter(10).fits(&it, 12_000));
         assert!(!filter(11).fits(&it, 12_000));
         assert!(!Filter { id: Some(8), ..filter(0) }.fits(&it, 12_000));

@@ -219,7 +219,11 @@ fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
         out.bulk(tip.as_bytes());
     }
     write_key_specs(out, entry);
-    out.array(entry.subcommands.len());
+    // Redis sends a set where there are none.
+    match entry.subcommands.len() {
+        0 => out.set(0),
+        length => out.array(length),
+    }
     for subcommand in &entry.subcommands {
         write_info(out, subcommand);
     }
@@ -314,12 +318,7 @@ fn write_key_specs(out: &mut ReplyWriter<'_>, entry: &Entry) {
     out.set(specs);
     for index in 0..specs {
         let flags = key_flags(entry.command, index);
-        let notes = flags.contains(&"variable_flags");
-        out.map(3 + usize::from(notes));
-        if notes {
-            out.bulk(b"notes");
-            out.bulk(b"RW and ACCESS due to the optional `GET` argument");
-        }
+        out.map(3);
         out.bulk(b"flags");
         write_set(out, flags);
         write_spec_part(out, "begin_search", "index", &[("index", (keys.first + index) as i64)]);

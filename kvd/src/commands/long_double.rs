@@ -104,7 +104,7 @@ impl LongDouble {
         if self.exponent > 64 {
             let mut whole = Natural::from(u128::from(self.mantissa));
             whole.shift_left(self.exponent as usize);
-            text = whole.to_text();
+            text = whole.into_text();
         } else if self.exponent >= 0 {
             text = (u128::from(self.mantissa) << self.exponent).to_string();
         } else {
@@ -245,7 +245,11 @@ impl Natural {
 
     /// Divides by a power of ten; whether anything remained.
     fn divide_by_power(&mut self, power: u64) -> bool {
-        powers_of_ten(power).fold(false, |inexact, divisor| self.divide(divisor) != 0 || inexact)
+        let mut inexact = false;
+        for divisor in powers_of_ten(power) {
+            inexact |= self.divide(divisor) != 0;
+        }
+        inexact
     }
 
     fn shift_left(&mut self, by: usize) {
@@ -266,7 +270,7 @@ impl Natural {
         (high << (32 - bits) | low, dropped, lost)
     }
 
-    fn to_text(mut self) -> String {
+    fn into_text(mut self) -> String {
         let mut chunks = Vec::new();
         while !self.is_zero() {
             chunks.push(self.divide(LIMB_TEN));

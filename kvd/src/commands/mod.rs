@@ -75,6 +75,8 @@ pub enum After {
     WaitDurable {
         /// The position.
         lsn: Lsn,
+        /// Replicas are asked for too; there are none, so the time runs out.
+        replicas: bool,
         /// Milliseconds, 0 for ever.
         timeout_ms: u64,
     },
@@ -417,25 +419,38 @@ impl<'a> Call<'a> {
 /// few bytes would pin a whole buffer.
 pub const SHARED_FROM: usize = 32 << 10;
 
-/// A transaction without its setters.
-pub struct View<'a, 's>(&'a mut Transaction<'s>);
+/// A transaction without its setters, which counts the keys that were found and those that were not.
+pub struct View<'a, 's> {
+    transaction: &'a mut Transaction<'s>,
+    hits: u64,
+    misses: u64,
+}
 
 impl<'a, 's> View<'a, 's> {
     /// The read side of a transaction.
     #[inline]
     pub fn new(transaction: &'a mut Transaction<'s>) -> View<'a, 's> {
-        View(transaction)
+        View { transaction, hits: 0, misses: 0 }
     }
 
     /// The value of a key, unless it is absent or expired.
     #[inline]
     pub fn get(&mut self, key: &Key<'_>) -> Option<Item<'_>> {
-        self.0.get(key)
+        let found = self.transaction.get(key);
+        self.hits += u64::from(found.is_some());
+        self.misses += u64::from(found.is_none());
+        found
     }
 
     /// The time of this request.
     pub fn now_ms(&self) -> u64 {
-        self.0.now_ms()
+        self.transaction.now_ms()
+    }
+
+    /// Keys that were found, and keys that were not.
+    #[inline]
+    pub fn lookups(&self) -> (u64, u64) {
+        (self.hits, self.misses)
     }
 }
 

@@ -103,7 +103,7 @@ fn wait_log(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -
         reply.integer(0);
         return Ok(After::Reply);
     }
-    Ok(After::WaitDurable { lsn, timeout_ms })
+    Ok(After::WaitDurable { lsn, replicas: replicas > 0, timeout_ms })
 }
 
 /// What SHUTDOWN was asked for. NOW and NOSAVE change nothing: there are no replicas to wait for, and what was

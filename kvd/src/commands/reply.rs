@@ -43,7 +43,7 @@ impl<'a> Reply<'a> {
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {
-        self.write().simple("OK");
+        self.write().raw(b"+OK\r\n");
     }
 
     /// An integer.

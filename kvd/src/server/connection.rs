@@ -14,11 +14,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use engine::{Lsn, Reference};
 use resp::{Batch, Limits, RequestCodec};
+use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio::sync::Notify;
 use tokio_util::codec::Decoder;
 use tokio_util::io::poll_read_buf;
 
+use super::Server;
 use super::execute::{self, Pause};
 use super::worker::Worker;
 use crate::commands::Reply;
@@ -38,6 +40,8 @@ const SPARE_OUTPUTS: usize = 64;
 const UNAUTHENTICATED_OUTPUT: usize = 16 << 10;
 /// Time for a client to authenticate.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
+/// How often a connection that waits for something else is looked at.
+const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 /// How long a stalled request waits before it asks again.
 const STALL_RETRY: Duration = Duration::from_millis(5);
 
@@ -87,8 +91,8 @@ impl Writer {
 
     fn shutdown_now(&self) {
         let result = match self {
-            Writer::Tcp(half) => socket2::SockRef::from(AsRef::<TcpStream>::as_ref(half)).shutdown(std::net::Shutdown::Both),
-            Writer::Unix(half) => socket2::SockRef::from(AsRef::<UnixStream>::as_ref(half)).shutdown(std::net::Shutdown::Both),
+            Writer::Tcp(half) => SockRef::from(AsRef::<TcpStream>::as_ref(half)).shutdown(std::net::Shutdown::Both),
+            Writer::Unix(half) => SockRef::from(AsRef::<UnixStream>::as_ref(half)).shutdown(std::net::Shutdown::Both),
         };
         if let Err(error) = result {
             tracing::trace!(%error, "a connection was already closed");
@@ -98,6 +102,7 @@ impl Writer {
 
 /// What the release task and the connection's own task share.
 pub struct Connection {
+    server: Arc<Server>,
     client: Arc<Client>,
     writer: Writer,
     output: RefCell<Output>,
@@ -132,6 +137,7 @@ impl Connection {
             }
         };
         let connection = Connection {
+            server: server.clone(),
             client: Arc::new(client),
             writer,
             output: RefCell::default(),
@@ -166,6 +172,16 @@ impl Connection {
         if limit_ms != 0 && idle_ms > limit_ms && self.output.borrow().is_empty() {
             self.abort();
         }
+    }
+
+    /// Whether the client has closed its end, or others have ended the connection.
+    fn is_gone(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = match &self.writer {
+            Writer::Tcp(half) => SockRef::from(AsRef::<TcpStream>::as_ref(half)).peek(&mut byte),
+            Writer::Unix(half) => SockRef::from(AsRef::<UnixStream>::as_ref(half)).peek(&mut byte),
+        };
+        self.ended.get() || matches!(peeked, Ok(0))
     }
 
     /// Whether it has replies that wait for the log.
@@ -213,6 +229,7 @@ impl Connection {
             match sent {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(sent) => {
+                    self.server.stats.count_output(self.client.worker, sent);
                     output.advance(sent);
                     limit -= sent;
                 }
@@ -297,7 +314,7 @@ impl Task {
     /// The first ten seconds of a client that owes its password.
     async fn serve_unauthenticated(&mut self) -> io::Result<()> {
         let before = tokio::time::timeout(AUTHENTICATE_WITHIN, async {
-            while !self.session.authenticated {
+            while !self.session.authenticated && !gate::is_open(&self.worker.server) {
                 if !self.turn().await? {
                     return Ok(false);
                 }
@@ -322,9 +339,11 @@ impl Task {
 
     /// Reads once and runs what came. Whether the connection goes on.
     async fn turn(&mut self) -> io::Result<bool> {
-        if self.read().await? == 0 || self.connection.ended.get() {
+        let read = self.read().await?;
+        if read == 0 || self.connection.ended.get() {
             return Ok(false);
         }
+        self.worker.server.stats.count_input(self.worker.index, read);
         if self.worker.draining.get() {
             // The process ends: what is not executed is not acknowledged.
             return std::future::pending().await;
@@ -436,12 +455,10 @@ impl Task {
                     return Ok(false);
                 }
                 Pause::Widened => self.codec.set_limits(limits(true, &self.worker)),
-                Pause::Durable(lsn) => {
-                    self.connection.output.borrow_mut().hold();
-                    self.release();
-                    self.worker.server.wait_durable(lsn, None).await;
-                    self.connection.output.borrow_mut().release_hold();
-                    self.release();
+                pause @ Pause::Durable(_) => {
+                    if !self.wait(pause, batch, at, &mut blobs).await? {
+                        return Ok(false);
+                    }
                 }
                 pause => {
                     self.release();
@@ -465,9 +482,29 @@ impl Task {
         match pause {
             Pause::Stalled => tokio::time::sleep(STALL_RETRY).await,
             Pause::Blobs => *blobs = self.write_blobs(batch, at).await?,
-            Pause::WaitDurable { lsn, timeout_ms } => {
+            Pause::Durable(lsn) => {
+                self.connection.output.borrow_mut().hold();
+                self.release();
+                if self.or_gone(server.wait_durable(lsn, None)).await != Some(true) {
+                    // Not durable, and the reply would say so: there is none.
+                    self.connection.abort();
+                }
+                self.connection.output.borrow_mut().release_hold();
+                self.release();
+            }
+            Pause::WaitDurable { lsn, replicas, timeout_ms } => {
                 let limit = (timeout_ms != 0).then(|| Duration::from_millis(timeout_ms));
-                let durable = server.wait_durable(lsn, limit).await;
+                let waited = async {
+                    if !replicas {
+                        return server.wait_durable(lsn, limit).await;
+                    }
+                    let started_ms = server.monotonic_ms();
+                    let durable = server.wait_durable(lsn, limit).await;
+                    let spent = Duration::from_millis(server.monotonic_ms() - started_ms);
+                    run_out(limit.map(|limit| limit.saturating_sub(spent))).await;
+                    durable
+                };
+                let Some(durable) = self.or_gone(waited).await else { return Ok(false) };
                 let mut output = self.connection.output.borrow_mut();
                 let mut reply = Reply::new(&mut output, self.session.version);
                 reply.write().array(2);
@@ -475,9 +512,9 @@ impl Task {
                 reply.integer(0);
             }
             Pause::WaitReplicas { timeout_ms } => {
-                match timeout_ms {
-                    0 => std::future::pending().await,
-                    limit => tokio::time::sleep(Duration::from_millis(limit)).await,
+                let limit = (timeout_ms != 0).then(|| Duration::from_millis(timeout_ms));
+                if self.or_gone(run_out(limit)).await.is_none() {
+                    return Ok(false);
                 }
                 Reply::new(&mut self.connection.output.borrow_mut(), self.session.version).integer(0);
             }
@@ -486,9 +523,25 @@ impl Task {
                     self.connection.progress.notified().await;
                 }
             }
-            Pause::Durable(_) | Pause::Close | Pause::Shutdown | Pause::Widened => {}
+            Pause::Close | Pause::Shutdown | Pause::Widened => {}
         }
         Ok(!self.connection.ended.get())
+    }
+
+    /// Waits for something that is not the client's doing, unless the client goes away meanwhile.
+    async fn or_gone<T>(&self, waited: impl Future<Output = T>) -> Option<T> {
+        let gone = async {
+            while !self.connection.is_gone() {
+                tokio::time::sleep(LOOK_FOR_CLIENT).await;
+            }
+        };
+        self.worker.server.stats.count_blocked(1);
+        let outcome = tokio::select! {
+            outcome = waited => Some(outcome),
+            () = gone => None,
+        };
+        self.worker.server.stats.count_blocked(-1);
+        outcome
     }
 
     /// Writes the large arguments of a request to files of their own, off this thread.
@@ -552,6 +605,14 @@ impl Task {
 
     fn client(&self) -> &Client {
         &self.connection.client
+    }
+}
+
+/// Waits for a time, or for ever.
+async fn run_out(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
     }
 }
 

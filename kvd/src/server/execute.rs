@@ -30,6 +30,8 @@ pub enum Pause {
     WaitDurable {
         /// The position.
         lsn: Lsn,
+        /// The time has to run out: replicas are asked for and there are none.
+        replicas: bool,
         /// Milliseconds, 0 for ever.
         timeout_ms: u64,
     },
@@ -59,14 +61,18 @@ pub fn run(
 ) -> Option<(usize, Pause)> {
     let now_ms = server.store.now_ms();
     let mut blobs = blobs;
+    let now_us = server.clock.monotonic_us();
     let mut at = from;
     while at < batch.len() {
         let group = GROUP.min(batch.len() - at);
         let mut prepared: [(Option<&'static Entry>, u64); GROUP] = [(None, 0); GROUP];
         prepare(batch, at, &mut prepared[..group], session.database, server);
+        if let Some(entry) = prepared[group - 1].0 {
+            session.client.last_command.store(entry.index, Ordering::Relaxed);
+        }
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
-            let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms };
+            let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms, now_us };
             let pause = run.run(session, server, output);
             match pause {
                 None => at += 1,
@@ -112,6 +118,7 @@ struct Run<'a> {
     request: Request<'a>,
     blobs: &'a [(usize, Reference)],
     now_ms: u64,
+    now_us: u64,
 }
 
 impl Run<'_> {
@@ -131,7 +138,7 @@ impl Run<'_> {
                 }
             }
         }
-        match gate::check(entry, &self.request, session, server) {
+        match gate::check(entry, &self.request, session, server, self.now_us) {
             Verdict::Pass => {}
             Verdict::Wait => return Some(Pause::Stalled),
             Verdict::Refuse(error) => {
@@ -175,7 +182,13 @@ impl Run<'_> {
         let mut reply = Reply::new(output, session.version);
         let mut transaction = store.begin(session.database, keys, self.now_ms);
         let done = match entry.command.handler {
-            Handler::Read(handler) => handler(&mut View::new(&mut transaction), &call, &mut reply),
+            Handler::Read(handler) => {
+                let mut view = View::new(&mut transaction);
+                let done = handler(&mut view, &call, &mut reply);
+                let (hits, misses) = view.lookups();
+                server.stats.count_lookups(session.client.worker, hits, misses);
+                done
+            }
             Handler::Write(handler) => handler(&mut transaction, &call, &mut reply),
             Handler::Server(_) => Ok(()),
         };
@@ -216,7 +229,9 @@ impl Run<'_> {
                 None
             }
             Ok(After::Durable(lsn)) => Some(Pause::Durable(lsn)),
-            Ok(After::WaitDurable { lsn, timeout_ms }) => Some(Pause::WaitDurable { lsn, timeout_ms }),
+            Ok(After::WaitDurable { lsn, replicas, timeout_ms }) => {
+                Some(Pause::WaitDurable { lsn, replicas, timeout_ms })
+            }
             Ok(After::WaitReplicas { timeout_ms }) => Some(Pause::WaitReplicas { timeout_ms }),
             Ok(After::Close) => Some(Pause::Close),
             Ok(After::Shutdown) => Some(Pause::Shutdown),

@@ -21,13 +21,13 @@ pub enum Verdict {
     Wait,
 }
 
-/// Whether a request may run now.
+/// Whether a request may run now, at this monotonic time.
 #[inline]
-pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &Server) -> Verdict {
+pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &Server, now_us: u64) -> Verdict {
     if !entry.syntax.fits(request.len()) {
         return Verdict::Refuse(CommandError::arity(&entry.full_name));
     }
-    if !session.authenticated && !entry.gate.no_auth {
+    if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
     }
     if entry.gate.deny_oom && server.is_out_of_memory() {
@@ -35,7 +35,7 @@ pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &S
     }
     let Handler::Write(_) = entry.command.handler else { return Verdict::Pass };
     let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
-    match server.store.admit(need, bytes_of(request)) {
+    match server.store.log().admit_at(now_us, need, || bytes_of(request)) {
         Ok(()) => {}
         Err(Refusal::Stalled) => return Verdict::Wait,
         Err(refusal) => return Verdict::Refuse(refusal.into()),

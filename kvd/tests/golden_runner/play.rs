@@ -47,7 +47,7 @@ pub fn play(script: &mut Script, address: &str) -> Vec<Difference> {
                         expected: ask.expected.join("\n"),
                         found: found.join("\n"),
                     });
-                    ask.expected = found;
+                    ask.expected = merged(&ask.expected, found);
                 }
             }
         }
@@ -74,6 +74,16 @@ fn answer(connection: &mut Connection, ask: &Ask) -> Vec<String> {
 
 fn agree(expected: &[String], found: &[String]) -> bool {
     expected.len() == found.len() && expected.iter().zip(found).all(|(expected, found)| line_agrees(expected, found))
+}
+
+/// The reply that came, but for the lines that are as written: what they leave open stays open.
+fn merged(expected: &[String], found: Vec<String>) -> Vec<String> {
+    let aligned = expected.len() == found.len();
+    let line = |(index, line): (usize, String)| match expected.get(index) {
+        Some(written) if aligned && line_agrees(written, &line) => written.clone(),
+        _ => line,
+    };
+    found.into_iter().enumerate().map(line).collect()
 }
 
 fn line_agrees(expected: &str, found: &str) -> bool {
@@ -111,9 +121,10 @@ impl Connection {
                 return reply;
             }
             let mut buffer = [0; 16 << 10];
-            match self.stream.read(&mut buffer).expect("the server answers in time") {
-                0 => return Frame::Error("the connection was closed".into()),
-                length => self.received.extend_from_slice(&buffer[..length]),
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Frame::Error("the connection was closed".into()),
+                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+                Err(error) => return Frame::Error(error.to_string().into()),
             }
         }
     }

@@ -37,29 +37,32 @@ pub fn sort(frame: &mut Frame) {
     }
 }
 
-/// The brackets of an aggregate and what is in it, each element with the text before it.
-fn parts(frame: &Frame) -> Option<(&'static str, Vec<(String, &Frame)>, &'static str)> {
+/// An aggregate: its brackets and what is in it, each element with the text before it.
+struct Parts<'a> {
+    open: &'static str,
+    items: Vec<(String, &'a Frame)>,
+    close: &'static str,
+}
+
+fn parts(frame: &Frame) -> Option<Parts<'_>> {
+    let unnamed = |item| (String::new(), item);
     match frame {
-        Frame::Array(items) => Some(("[", unnamed(items), "]")),
-        Frame::Set(items) => Some(("set [", unnamed(items), "]")),
-        Frame::Push(items) => Some(("push [", unnamed(items), "]")),
+        Frame::Array(items) => Some(Parts { open: "[", items: items.iter().map(unnamed).collect(), close: "]" }),
+        Frame::Set(items) => Some(Parts { open: "set [", items: items.iter().map(unnamed).collect(), close: "]" }),
+        Frame::Push(items) => Some(Parts { open: "push [", items: items.iter().map(unnamed).collect(), close: "]" }),
         Frame::Map(pairs) => {
-            let pairs = pairs.iter().map(|(key, value)| (format!("{}: ", inline(key)), value)).collect();
-            Some(("{", pairs, "}"))
+            let items = pairs.iter().map(|(key, value)| (format!("{}: ", inline(key)), value)).collect();
+            Some(Parts { open: "{", items, close: "}" })
         }
         _ => None,
     }
-}
-
-fn unnamed(items: &[Frame]) -> Vec<(String, &Frame)> {
-    items.iter().map(|item| (String::new(), item)).collect()
 }
 
 fn layout(frame: &Frame, before: &str, after: &str, indent: usize, lines: &mut Vec<String>) {
     let margin = " ".repeat(indent);
     let line = format!("{margin}{before}{}{after}", inline(frame));
     match parts(frame) {
-        Some((open, items, close)) if line.chars().count() > WIDTH => {
+        Some(Parts { open, items, close }) if line.chars().count() > WIDTH => {
             lines.push(format!("{margin}{before}{open}"));
             for (name, item) in items {
                 layout(item, &name, ",", indent + 2, lines);
@@ -71,7 +74,7 @@ fn layout(frame: &Frame, before: &str, after: &str, indent: usize, lines: &mut V
 }
 
 fn inline(frame: &Frame) -> String {
-    if let Some((open, items, close)) = parts(frame) {
+    if let Some(Parts { open, items, close }) = parts(frame) {
         let items: Vec<String> = items.iter().map(|(name, item)| format!("{name}{}", inline(item))).collect();
         return format!("{open}{}{close}", items.join(", "));
     }

@@ -43,14 +43,8 @@ fn full_scan(table: &Table) -> Vec<u64> {
 }
 
 /// Hashes from good to hopeless: each step leaves less to tell keys apart.
-const HASHES: [fn(u64) -> u64; 6] = [
-    mix,
-    |n| n,
-    |n| mix(n) & !0xFFFF_FFFF,
-    |n| n << 32,
-    |n| (n % 3) | (n % 2) << 32,
-    |_| 0,
-];
+const HASHES: [fn(u64) -> u64; 6] =
+    [mix, |n| n, |n| mix(n) & !0xFFFF_FFFF, |n| n << 32, |n| (n % 3) | (n % 2) << 32, |_| 0];
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -121,11 +115,12 @@ fn check(table: &Table, model: &BTreeMap<u64, Vec<u8>>, hash: fn(u64) -> u64) {
     let found: BTreeMap<u64, Vec<u8>> = table.iter().map(|entry| (number(entry), entry.value().to_vec())).collect();
     assert_eq!(&found, model);
     assert_eq!(table.iter().count(), model.len());
-    for n in 0..96 {
+    for n in 0..if cfg!(miri) { 32 } else { 96 } {
         let found = table.find(hash(n), &n.to_le_bytes()).map(|entry| entry.value().to_vec());
         assert_eq!(found.as_ref(), model.get(&n));
         table.prefetch_bucket(hash(n));
         table.prefetch_entry(hash(n));
+        table.prefetch_overflow(hash(n));
     }
     let overflow: usize = (0..table.bucket_count()).map(|index| table.bucket(index).overflow_bytes()).sum();
     assert_eq!(table.overflow_bytes, overflow);
@@ -134,7 +129,7 @@ fn check(table: &Table, model: &BTreeMap<u64, Vec<u8>>, hash: fn(u64) -> u64) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 256 },
+        cases: if cfg!(miri) { 8 } else { 256 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -153,7 +148,7 @@ proptest! {
 
     #[test]
     fn a_scan_returns_all_that_stays_while_the_table_grows(
-        start in 0..300u64,
+        start in 0..if cfg!(miri) { 60 } else { 300u64 },
         steps in prop::collection::vec((0..40u64, 0..40u64), 1..if cfg!(miri) { 5 } else { 60 }),
         hash in 0..HASHES.len(),
     ) {
@@ -194,10 +189,11 @@ fn an_empty_table_has_no_memory_and_no_entries() {
 
 #[test]
 fn a_scan_without_growth_returns_each_entry_once() {
-    let table = filled(1000);
+    let keys = if cfg!(miri) { 100 } else { 1000 };
+    let table = filled(keys);
     let mut found = full_scan(&table);
     found.sort_unstable();
-    assert!(found.into_iter().eq(0..1000));
+    assert!(found.into_iter().eq(0..keys));
     assert_eq!(table.scan(1 << 40, |_| ()), 0, "a cursor from elsewhere ends the scan");
 }
 
@@ -209,7 +205,7 @@ fn an_insert_splits_one_bucket_at_most() {
         insert(&mut table, n, mix);
         assert!(table.bucket_count() <= before.max(1) + 1);
     }
-    assert!(table.len() * 20 > table.bucket_count() * 118);
+    assert!(table.bucket_count() > 1 && table.len() * MAX_LOAD.1 > (table.bucket_count() - 1) * MAX_LOAD.0);
 }
 
 #[test]
@@ -233,7 +229,7 @@ fn a_key_costs_at_most_13_bytes() {
     for n in 0..1_000_000_u64 {
         insert(&mut table, n, mix);
         let keys = n as usize + 1;
-        // A new chunk and a grown directory weigh more on small tables.
+        // A new chunk and a grown directory weigh on small tables.
         let limit = if keys < 4_000 { 13 * keys + 1024 } else { 13 * keys };
         if keys >= 1000 && keys.is_multiple_of(97) {
             assert!(table.memory() <= limit, "{} bytes for {keys} keys", table.memory());
@@ -246,7 +242,7 @@ fn a_random_entry_is_any_entry_with_like_chance() {
     let keys = 100;
     let table = filled(keys);
     let mut counts = vec![0_u32; keys as usize];
-    let draws = if cfg!(miri) { 100 } else { 100_000 };
+    let draws = if cfg!(miri) { 10 } else { 100_000 };
     for n in 0..draws {
         counts[number(table.random(n).unwrap()) as usize] += 1;
     }
@@ -258,9 +254,10 @@ fn a_random_entry_is_any_entry_with_like_chance() {
 
 #[test]
 fn a_random_entry_is_found_among_many_holes() {
-    let mut table = filled(1000);
-    for n in 1..1000_u64 {
+    let keys = if cfg!(miri) { 100 } else { 1000_u64 };
+    let mut table = filled(keys);
+    for n in 1..keys {
         table.remove(mix(n), &n.to_le_bytes()).unwrap();
     }
-    assert!((0..100).all(|n| number(table.random(n).unwrap()) == 0));
+    assert!((0..20).all(|n| number(table.random(n).unwrap()) == 0));
 }

@@ -1,0 +1,84 @@
+//! Planted bugs: what the tests must be able to find. Nothing of this is in a build without the feature `mutants`.
+//!
+//! A line that asks [`planted`] stands where the bug would be. With the feature, `KVD_MUTANT=name` plants one for the
+//! whole process, [`plant`] for the calling thread only.
+
+/// Every planted bug and what it does.
+pub const NAMES: &[(&str, &str)] = &[
+    ("skip_fsync", "a sync is counted and not done"),
+    ("ack_before_sync", "always: released when written"),
+    ("ack_before_write", "released when appended"),
+    ("no_dir_fsync", "a new segment's name is not synced"),
+    ("retry_failed_fsync", "a failed sync is done again, and believed"),
+    ("ignore_write_errors", "a failed write counts as written"),
+    ("short_write_not_looped", "the rest of a short write is forgotten"),
+    ("crc_unchecked", "a frame's checksum is not compared"),
+    ("blob_crc_unchecked", "a large value's checksum is not compared"),
+    ("any_bad_record_is_the_end", "corruption below a mark is dropped as a tail"),
+    ("batch_mark_ignored", "marks are written and not read"),
+    ("mark_past_durable", "a mark names what is only written"),
+    ("mark_past_incomplete", "half a written transaction moves the written mark"),
+    ("torn_tail_kept", "a bad last frame and an unfinished transaction are applied"),
+    ("torn_transaction", "every frame is a transaction of its own"),
+    ("tail_not_made_durable", "the recovered tail is copied and not synced"),
+    ("tail_not_copied", "the recovered tail is left where it was and called durable"),
+    ("lsn_reused", "after recovery the log goes on in a segment used before"),
+    ("manifest_not_synced", "the manifest is renamed before its bytes are durable"),
+    ("manifest_dir_not_synced", "the manifest's new name is not synced"),
+    ("compaction_unlinks_early", "a segment goes before its copies are durable"),
+    ("tombstone_dropped_early", "a tomb in the oldest segment buries nothing"),
+    ("compaction_forgets_values", "values with a deadline are not copied forward"),
+    ("blob_not_synced", "a frame names a large value that is not durable"),
+    ("blob_removed_early", "a large value goes before the frame that replaces it is durable"),
+    ("delta_applied_twice", "replay applies a change two times"),
+    ("delta_order_unchecked", "replay applies a change to whatever is there"),
+    ("nil_after_del_ungated", "always: a miss waits for nothing"),
+    ("ungated_read", "always: a hit waits for nothing"),
+    ("expiry_unlogged", "an expired key goes without a tomb"),
+    ("clock_floor_forgotten", "after a start the clock may run behind the log"),
+    ("no_stall", "everysec: writes go on however far the disk is behind"),
+    ("wall_clock_timer", "everysec: the age of bytes is measured by the wall clock"),
+    ("sealed_segment_not_synced", "only the newest segment is synced"),
+    ("shutdown_without_sync", "a clean end writes and does not sync"),
+];
+
+/// Whether this bug is planted here.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+#[must_use]
+pub const fn planted(_name: &str) -> bool {
+    false
+}
+
+#[cfg(feature = "mutants")]
+pub use planting::{plant, planted};
+
+#[cfg(feature = "mutants")]
+mod planting {
+    use std::cell::Cell;
+    use std::sync::LazyLock;
+
+    static OF_PROCESS: LazyLock<Option<String>> = LazyLock::new(|| {
+        let name = std::env::var("KVD_MUTANT").ok().filter(|name| !name.is_empty());
+        if let Some(name) = &name {
+            assert!(super::NAMES.iter().any(|(known, _)| known == name), "KVD_MUTANT: there is no {name:?}");
+        }
+        name
+    });
+
+    thread_local! {
+        static OF_THREAD: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// Plants a bug for this thread, or takes it out.
+    pub fn plant(name: Option<&'static str>) {
+        OF_THREAD.set(name);
+    }
+
+    /// Whether this bug is planted here.
+    #[must_use]
+    pub fn planted(name: &str) -> bool {
+        debug_assert!(super::NAMES.iter().any(|(known, _)| *known == name), "{name} is not in the list");
+        OF_THREAD.get().or(OF_PROCESS.as_deref()) == Some(name)
+    }
+}

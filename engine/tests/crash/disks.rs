@@ -1,0 +1,87 @@
+//! A simulated disk whose syncs take time, during which something else happens.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+
+use engine::disk::sim::SimDisk;
+use engine::disk::{Disk, File};
+
+type Meanwhile = Box<dyn FnMut()>;
+
+thread_local! {
+    static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+}
+
+/// Runs `work`; while it waits for a file sync, `meanwhile` is called.
+pub fn with_slow_sync<T>(meanwhile: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
+    MEANWHILE.set(Some(Box::new(meanwhile)));
+    let result = work();
+    MEANWHILE.take();
+    result
+}
+
+pub struct SlowDisk(pub SimDisk);
+
+struct SlowFile(Arc<dyn File>);
+
+impl Disk for SlowDisk {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(SlowFile(self.0.create(name)?)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(SlowFile(self.0.open(name)?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
+        self.0.lock(name)
+    }
+}
+
+impl File for SlowFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        self.0.allocate(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // Taken out meanwhile: what happens during a sync does not happen again inside itself.
+        if let Some(mut meanwhile) = MEANWHILE.take() {
+            meanwhile();
+            MEANWHILE.set(Some(meanwhile));
+        }
+        self.0.sync()
+    }
+}

@@ -1,0 +1,353 @@
+//! One run: a store is opened, used, crashed or closed, opened again and judged, several times on the same disk.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use engine::clock::{Clock, SimClock};
+use engine::disk::Disk;
+use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::random::Random;
+use engine::{Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
+
+use crate::disks::{SlowDisk, with_slow_sync};
+use crate::model::{Cell, Model, Verdict};
+use crate::session::{Keys, Session, Sizes};
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub lives: u64,
+    pub commits: u64,
+    pub power_losses: u64,
+    pub process_crashes: u64,
+    pub recovery_crashes: u64,
+    pub bit_flips: u64,
+    pub corruption_told: u64,
+    pub refused: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Counts) {
+        self.lives += other.lives;
+        self.commits += other.commits;
+        self.power_losses += other.power_losses;
+        self.process_crashes += other.process_crashes;
+        self.recovery_crashes += other.recovery_crashes;
+        self.bit_flips += other.bit_flips;
+        self.corruption_told += other.corruption_told;
+        self.refused += other.refused;
+    }
+}
+
+/// A disk and all that is known of what should be on it.
+pub struct World {
+    pub disk: SimDisk,
+    pub clock: Arc<SimClock>,
+    pub options: Options,
+    pub model: Model,
+    pub counts: Counts,
+    pub keys: Arc<Keys>,
+    pub chance: Random,
+    sizes: Sizes,
+    sequence: u64,
+    power_lost: bool,
+    crashed_us: u64,
+    /// Longest simulated sync of this life.
+    slowest_sync_us: u64,
+    live_bytes: Option<u64>,
+}
+
+/// The simulated age of acked bytes at which `everysec` has failed, and the longest sync for which that is promised.
+const AGE_LIMIT_US: u64 = 1_000_000;
+const SYNC_LIMIT_US: u64 = 400_000;
+/// No crash is planned so far ahead.
+const NEVER: u64 = 1 << 60;
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut chance = Random::new(seed ^ 0x5EED);
+        let mode = [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No][chance.below(3) as usize];
+        let blob_bytes = [1500, 4096, 200_000][chance.below(3) as usize];
+        let giant_bytes = if blob_bytes > 100_000 && chance.below(2) == 0 { 64 << 10 } else { 3000 };
+        let options = Options {
+            mode,
+            segment_bytes: 64 << 10,
+            blob_bytes,
+            compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
+            secrets_from: Some(seed),
+            ..Options::default()
+        };
+        let keys = Arc::new(Keys::new([2, 6, 20][chance.below(3) as usize]));
+        World {
+            disk: SimDisk::new(seed),
+            clock: Arc::new(SimClock::new(1_000_000)),
+            options,
+            model: Model::new(keys.len()),
+            counts: Counts::default(),
+            keys,
+            sizes: Sizes { blob_bytes, giant_bytes, giant_in: [20, 100][chance.below(2) as usize] },
+            chance,
+            sequence: 0,
+            power_lost: false,
+            crashed_us: 0,
+            slowest_sync_us: 0,
+            live_bytes: None,
+        }
+    }
+
+    /// Some lives, one after the other.
+    pub fn run(&mut self, lives: u64) -> Verdict {
+        for _ in 0..lives {
+            self.live()?;
+        }
+        // What the last one left.
+        self.open_and_judge().map(drop)
+    }
+
+    fn live(&mut self) -> Verdict {
+        let store = self.open_and_judge()?;
+        self.counts.lives += 1;
+        let (session, mut machines) = self.begin(&store);
+        self.set_faults();
+        if self.chance.below(2) == 0 {
+            self.disk.crash_at(1 + self.chance.below(120));
+        }
+        let slow = self.chance.below(6) == 0;
+        for _ in 0..10 + self.chance.below(90) {
+            if self.disk.is_down() {
+                break;
+            }
+            match self.chance.below(24) {
+                0..=12 => session.borrow_mut().request()?,
+                13..=16 => session.borrow_mut().end_turn(),
+                17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
+                17..=19 => drop(machines.flusher.step(self.clock.monotonic_us())),
+                20..=21 => drop(machines.maintenance.step(&store, self.clock.monotonic_us())),
+                22 => self.pass_time(&session, &mut machines),
+                _ if self.chance.below(8) == 0 => {
+                    let wall_ms = self.clock.wall_ms() + self.chance.below(20_000);
+                    self.clock.step_wall_to(wall_ms.saturating_sub(10_000));
+                }
+                _ => while machines.maintenance.step(&store, self.clock.monotonic_us()) && !self.disk.is_down() {},
+            }
+            session.borrow_mut().release();
+        }
+        self.end(&store, session, machines)
+    }
+
+    pub fn begin(&mut self, store: &Arc<Store>) -> (Rc<RefCell<Session>>, Machines) {
+        self.slowest_sync_us = 0;
+        let session = Session::new(
+            store.clone(),
+            std::mem::take(&mut self.model),
+            Random::new(self.chance.next_u64()),
+            self.clock.clone(),
+            self.keys.clone(),
+            self.sizes,
+            self.sequence,
+        );
+        let machines = Machines { flusher: Flusher::new(store.log().clone()), maintenance: Maintenance::default() };
+        (Rc::new(RefCell::new(session)), machines)
+    }
+
+    fn set_faults(&mut self) {
+        let mut faults = Faults { short_writes: self.chance.below(8) == 0, ..Faults::default() };
+        match self.chance.below(16) {
+            0 => faults.write_error_at = Some(1 + self.chance.below(30)),
+            1 => faults.sync_error_at = Some(1 + self.chance.below(12)),
+            2 => faults.sync_dir_error_at = Some(1 + self.chance.below(4)),
+            3 => faults.capacity_bytes = Some(200_000 + self.chance.below(300_000)),
+            _ => {}
+        }
+        self.disk.set_faults(faults);
+    }
+
+    /// Time passes, the flusher comes when it said it would.
+    fn pass_time(&mut self, session: &Rc<RefCell<Session>>, machines: &mut Machines) {
+        let mut left_ms = if self.chance.below(4) == 0 { 400 } else { 1 + self.chance.below(40) };
+        while left_ms > 0 && !self.disk.is_down() {
+            let part = left_ms.min(20);
+            self.clock.advance_ms(part);
+            left_ms -= part;
+            for _ in 0..4 {
+                if machines.flusher.step(self.clock.monotonic_us()) != Next::Now {
+                    break;
+                }
+            }
+            session.borrow_mut().release();
+        }
+    }
+
+    /// The flusher syncs, which takes a while, and clients go on meanwhile.
+    pub fn sync_slowly(&mut self, session: &Rc<RefCell<Session>>, machines: &mut Machines) -> Verdict {
+        let store = session.borrow().store.clone();
+        store.log().write_out();
+        if store.log().written() < store.log().appended() {
+            return Ok(());
+        }
+        let longest_ms = if self.chance.below(4) == 0 { 2500 } else { SYNC_LIMIT_US / 1000 };
+        let took_ms = self.chance.below(longest_ms + 1);
+        self.slowest_sync_us = self.slowest_sync_us.max(took_ms * 1000);
+        let failed = Rc::new(RefCell::new(Ok(())));
+        let (clients, clock, failure, disk) =
+            (session.clone(), self.clock.clone(), failed.clone(), self.disk.clone());
+        let meanwhile = move || {
+            let mut left_ms = took_ms;
+            while left_ms > 0 && failure.borrow().is_ok() && !disk.is_down() {
+                let part = left_ms.min(40);
+                clock.advance_ms(part);
+                left_ms -= part;
+                let mut clients = clients.borrow_mut();
+                *failure.borrow_mut() = clients.request();
+                if clients.chance.below(2) == 0 {
+                    clients.end_turn();
+                }
+            }
+        };
+        with_slow_sync(meanwhile, || machines.flusher.step(self.clock.monotonic_us()));
+        let failed = failed.borrow().clone();
+        failed
+    }
+
+    /// The end of a life: closed, killed, or without power.
+    pub fn end(&mut self, store: &Arc<Store>, session: Rc<RefCell<Session>>, machines: Machines) -> Verdict {
+        drop(machines);
+        let closes = !self.disk.is_down() && self.chance.below(4) == 0;
+        if closes {
+            store.close();
+        }
+        session.borrow_mut().release();
+        let Ok(session) = Rc::try_unwrap(session).map(RefCell::into_inner) else { return Err("a session leaked".into()) };
+        self.sequence = session.sequence();
+        self.counts.refused += session.refused;
+        self.model = session.model;
+        self.counts.commits += self.model.len() as u64;
+        let log = store.log();
+        let clean = closes && !self.disk.is_down() && !log.is_read_only() && log.written() == log.appended();
+        self.live_bytes = clean.then(|| store.live_log_bytes());
+        if clean {
+            // Everything has been durable when this returned: to be told so is what a clean end is for.
+            self.model.released(self.model.len(), false, 0, true);
+        }
+        self.crashed_us = self.clock.monotonic_us();
+        self.crash();
+        self.rot(clean)
+    }
+
+    fn crash(&mut self) {
+        self.power_lost = self.chance.below(5) < 3;
+        if self.power_lost {
+            self.counts.power_losses += 1;
+            let survival = match self.chance.below(8) {
+                0 | 1 => Survival::Nothing,
+                2 => Survival::Everything,
+                _ => Survival::Random(self.chance.next_u64()),
+            };
+            self.disk = self.disk.power_loss_with(survival);
+        } else {
+            self.counts.process_crashes += 1;
+            self.disk = self.disk.process_crash();
+        }
+        let faults = Faults { capacity_bytes: None, ..Faults::default() };
+        self.disk.set_faults(faults);
+    }
+
+    /// Opens a copy of the disk with one bit wrong: told, or of no effect.
+    fn rot(&mut self, clean: bool) -> Verdict {
+        if self.chance.below(4) > 0 {
+            return Ok(());
+        }
+        let disk = self.disk.process_crash();
+        let files: Vec<String> = disk.names().into_iter().filter(|name| !name.ends_with(".tmp")).collect();
+        let name = &files[self.chance.below(files.len() as u64) as usize];
+        let used = disk.bytes(name).and_then(|bytes| bytes.iter().rposition(|&byte| byte != 0));
+        let Some(last) = used else { return Ok(()) };
+        let (byte, bit) = (self.chance.below(last as u64 + 1), self.chance.below(8) as u8);
+        disk.flip_bit(name, byte, bit);
+        self.counts.bit_flips += 1;
+        let opened = Store::open(Arc::new(disk.clone()), self.clock.clone(), self.options.clone());
+        match opened {
+            Err(Error::Io(error)) => Err(format!("byte {byte} of {name} rotten: {error}")),
+            Err(_) => {
+                self.counts.corruption_told += 1;
+                Ok(())
+            }
+            // Behind the last mark a bad frame looks like a torn one, so only what was known durable is asked for.
+            Ok(store) => {
+                let found = self.keys.read(&store)?;
+                let required = if clean { self.model.len() } else { 0 };
+                let judged = self.model.judge(&found, required);
+                judged.map(drop).map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
+            }
+        }
+    }
+
+    /// Opens the store, perhaps after crashes inside that, and judges what is in it.
+    pub fn open_and_judge(&mut self) -> Result<Arc<Store>, String> {
+        let power_lost = self.power_lost;
+        let mut store = self.open()?;
+        let required = self.model.required(power_lost || self.power_lost);
+        let found = self.keys.read(&store)?;
+        let kept = self.model.judge(&found, required)?;
+        self.judge_age(kept)?;
+        if let Some(bytes) = self.live_bytes.take()
+            && bytes != store.live_log_bytes()
+        {
+            return Err(format!("{bytes} live bytes before a clean restart, {} after", store.live_log_bytes()));
+        }
+        self.model.recovered(&found);
+        self.power_lost = false;
+        // Again and again the same: what was recovered and seen is never lost.
+        for _ in 0..self.chance.below(3) {
+            drop(store);
+            self.crash();
+            store = self.open()?;
+            let found = self.keys.read(&store)?;
+            self.model.judge(&found, 0).map_err(|why| format!("recovered, crashed, and not the same: {why}"))?;
+        }
+        self.power_lost = false;
+        Ok(store)
+    }
+
+    /// Only a suffix may be lost, and in `everysec` it is young.
+    fn judge_age(&self, kept: usize) -> Verdict {
+        let lost_us = self.model.oldest_lost_us(kept, self.crashed_us).unwrap_or(0);
+        let promised = self.options.mode == FsyncMode::EverySec && self.slowest_sync_us <= SYNC_LIMIT_US;
+        if promised && lost_us > AGE_LIMIT_US {
+            return Err(format!("everysec lost an acked write that was {lost_us} us old"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<Arc<Store>, String> {
+        for _ in 0..self.chance.below(4) {
+            self.disk.crash_at(1 + self.chance.below(40));
+            let opened = self.try_open();
+            if !self.disk.is_down() {
+                self.disk.crash_at(NEVER);
+                return opened.map_err(|error| format!("the store does not open: {error}"));
+            }
+            self.counts.recovery_crashes += 1;
+            drop(opened);
+            let lost = self.power_lost;
+            self.crash();
+            self.power_lost |= lost;
+        }
+        self.disk.crash_at(NEVER);
+        self.try_open().map_err(|error| format!("the store does not open: {error}"))
+    }
+
+    fn try_open(&self) -> Result<Arc<Store>, Error> {
+        let disk: Arc<dyn Disk> = Arc::new(SlowDisk(self.disk.clone()));
+        Store::open(disk, self.clock.clone(), self.options.clone())
+    }
+
+}
+
+/// The background machines of one life.
+pub struct Machines {
+    pub flusher: Flusher,
+    pub maintenance: Maintenance,
+}

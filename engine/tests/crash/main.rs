@@ -1,0 +1,24 @@
+//! The whole engine on a simulated disk and clock, stepped by a seed, crashed, reopened and judged.
+//!
+//! ```text
+//!  session    clients: operations on the store and on the model, replies that wait for their position
+//!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
+//!  model      what was committed in which order, and what of it must survive
+//! ```
+//!
+//! No threads and no sleeps. A failure prints its seed and the one command that repeats it.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+//X mod crash_everywhere;
+mod disks;
+//X mod images;
+mod life;
+//X mod log_image;
+mod model;
+//X mod modes;
+//X #[cfg(feature = "mutants")]
+//X mod mutants;
+mod session;
+mod simulation;
+//X mod sync_age;

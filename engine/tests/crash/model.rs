@@ -1,0 +1,194 @@
+//! The reference: every commit in its order, and which of them a crash may take.
+//!
+//! Keys are numbers here, of a small universe that every seed fills again and again. After a crash the state that was
+//! recovered must be the one after the first `n` commits, for an `n` that covers all that was promised.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use engine::Lsn;
+
+/// A value and its deadline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    pub value: Vec<u8>,
+    pub deadline: Option<u64>,
+}
+
+pub type Slot = Option<Rc<Cell>>;
+
+/// What one transaction replaced, and what is known of its reply.
+struct Commit {
+    undo: Vec<(usize, Slot)>,
+    gate: Lsn,
+    acked_us: Option<u64>,
+}
+
+#[derive(Default)]
+pub struct Model {
+    state: Vec<Slot>,
+    commits: Vec<Commit>,
+    /// By key: how many commits there were with the last that touched it.
+    touched: Vec<usize>,
+    /// So many commits must survive a killed process.
+    acked: usize,
+    /// So many commits must survive everything: acked or observed under `always`, or known durable.
+    firm: usize,
+    /// The latest time at which an expired key may have been removed.
+    pub newest_ms: u64,
+}
+
+/// What is wrong.
+pub type Verdict = Result<(), String>;
+
+impl Model {
+    pub fn new(keys: usize) -> Model {
+        Model { state: vec![None; keys], touched: vec![0; keys], ..Model::default() }
+    }
+
+    /// The value of a key, unless its time has come.
+    pub fn get(&self, key: usize, now_ms: u64) -> Slot {
+        self.state[key].clone().filter(|cell| cell.deadline.is_none_or(|deadline| deadline > now_ms))
+    }
+
+
+    pub fn keys(&self) -> usize {
+        self.state.len()
+    }
+
+    /// Begins a transaction; changes go to it until [`Model::commit`].
+    pub fn begin(&mut self) {
+        self.commits.push(Commit { undo: Vec::new(), gate: 0, acked_us: None });
+    }
+
+    pub fn put(&mut self, key: usize, cell: Option<Cell>) {
+        let old = std::mem::replace(&mut self.state[key], cell.map(Rc::new));
+        self.commits.last_mut().unwrap().undo.push((key, old));
+    }
+
+    /// Ends a transaction; its number if it changed anything.
+    pub fn commit(&mut self, gate: Lsn) -> Option<usize> {
+        let number = self.commits.len();
+        let commit = self.commits.last_mut().unwrap();
+        if commit.undo.is_empty() {
+            self.commits.pop();
+            return None;
+        }
+        commit.gate = gate;
+        for (key, _) in &commit.undo {
+            self.touched[*key] = number;
+        }
+        Some(number)
+    }
+
+    /// How many commits a look at this key reveals.
+    pub fn revealed_by(&self, key: usize) -> usize {
+        self.touched[key]
+    }
+
+    /// How many commits there are.
+    pub fn len(&self) -> usize {
+        self.commits.len()
+    }
+
+    /// The reply that reveals the first `commits` has left; `own` says that the last is what it answers for.
+    pub fn released(&mut self, commits: usize, own: bool, now_us: u64, always: bool) {
+        if own {
+            self.acked = self.acked.max(commits);
+            self.commits[commits - 1].acked_us.get_or_insert(now_us);
+        }
+        if always {
+            self.firm = self.firm.max(commits);
+        }
+    }
+
+    /// The engine says that everything below is durable.
+    pub fn durable(&mut self, mark: Lsn) {
+        let covered = self.commits.partition_point(|commit| commit.gate <= mark);
+        self.firm = self.firm.max(covered);
+    }
+
+    /// Age of the oldest acked commit that is not known durable, in microseconds.
+    pub fn oldest_age_us(&self, now_us: u64) -> u64 {
+        let acked = self.commits[self.firm.min(self.acked)..self.acked].iter().filter_map(|commit| commit.acked_us);
+        acked.min().map_or(0, |since| now_us - since)
+    }
+
+    /// How many commits must survive.
+    pub fn required(&self, power_loss: bool) -> usize {
+        if power_loss { self.firm } else { self.firm.max(self.acked) }
+    }
+
+    /// Finds how many commits a recovered state shows, the most if several; at least `required`.
+    pub fn judge(&self, found: &BTreeMap<usize, Cell>, required: usize) -> Result<usize, String> {
+        let agrees = |expected: &Slot, key: usize| match (expected, found.get(&key)) {
+            (None, None) => true,
+            (Some(cell), Some(got)) => **cell == *got,
+            (Some(cell), None) => cell.deadline.is_some_and(|deadline| deadline <= self.newest_ms),
+            (None, Some(_)) => false,
+        };
+        let mut at = self.state.clone();
+        let mut agreement: Vec<bool> = (0..at.len()).map(|key| agrees(&at[key], key)).collect();
+        let mut wrong = agreement.iter().filter(|good| !**good).count();
+        let last: Vec<usize> = (0..at.len()).filter(|key| !agreement[*key]).collect();
+        let mut count = self.commits.len();
+        loop {
+            if wrong == 0 {
+                return Ok(count);
+            }
+            if count == required {
+                return Err(self.explain(found, &last, &at, required));
+            }
+            count -= 1;
+            for (key, old) in self.commits[count].undo.iter().rev() {
+                at[*key].clone_from(old);
+                let good = agrees(old, *key);
+                wrong = wrong + usize::from(agreement[*key]) - usize::from(good);
+                agreement[*key] = good;
+            }
+        }
+    }
+
+    /// Ages, in microseconds, of the oldest acked commit behind the first `kept`.
+    pub fn oldest_lost_us(&self, kept: usize, now_us: u64) -> Option<u64> {
+        self.commits[kept..].iter().filter_map(|commit| commit.acked_us).map(|since| now_us - since).max()
+    }
+
+    /// Goes on from a recovered state, all of which must survive from now on.
+    pub fn recovered(&mut self, found: &BTreeMap<usize, Cell>) {
+        for (key, slot) in self.state.iter_mut().enumerate() {
+            *slot = found.get(&key).cloned().map(Rc::new);
+        }
+        self.commits.clear();
+        self.touched.fill(0);
+        (self.acked, self.firm) = (0, 0);
+    }
+
+    fn explain(&self, found: &BTreeMap<usize, Cell>, latest: &[usize], at: &[Slot], required: usize) -> String {
+        let say = |cell: Option<&Cell>| match cell {
+            None => "absent".to_owned(),
+            Some(cell) => format!(
+                "{} bytes {:?} deadline {:?}",
+                cell.value.len(),
+                String::from_utf8_lossy(&cell.value[..cell.value.len().min(24)]),
+                cell.deadline
+            ),
+        };
+        let mut text = format!(
+            "no prefix of {} commits with at least {required} (acked {}, firm {}) is what was recovered;",
+            self.commits.len(),
+            self.acked,
+            self.firm
+        );
+        for &key in latest.iter().take(6) {
+            text += &format!(
+                "\n  key {key}: found {}; newest {}; after commit {required} {}; last touched by commit {}",
+                say(found.get(&key)),
+                say(self.state[key].as_deref()),
+                say(at[key].as_deref()),
+                self.touched[key],
+            );
+        }
+        text
+    }
+}
