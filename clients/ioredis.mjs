@@ -22,6 +22,11 @@ function value(node, i = 0) {
   return node.hex !== undefined ? Buffer.from(node.hex, "hex") : Buffer.from(node.repeat.repeat(node.times));
 }
 
+// ioredis wants the command's name as a string.
+function command([name, ...rest], i) {
+  return [name, ...rest.map((part) => value(part, i))];
+}
+
 function same(expected, reply, i = 0) {
   if (expected === null || typeof expected === "number") return reply === expected;
   if (Array.isArray(expected))
@@ -44,7 +49,7 @@ function shown(reply) {
 async function call(step) {
   const deadline = Date.now() + (step.within_ms ?? 0);
   for (;;) {
-    const reply = await client.callBuffer(...step.call.map((part) => value(part))).catch((error) => error);
+    const reply = await client.callBuffer(...command(step.call)).catch((error) => error);
     if (same(step.reply, reply)) return null;
     if (Date.now() >= deadline) return shown(reply);
     await sleep(20);
@@ -53,7 +58,7 @@ async function call(step) {
 
 async function pipeline(step) {
   const pipe = client.pipeline();
-  for (let i = 1; i <= step.times; i++) pipe.callBuffer(...step.pipeline.map((part) => value(part, i)));
+  for (let i = 1; i <= step.times; i++) pipe.callBuffer(...command(step.pipeline, i));
   const replies = await pipe.exec();
   if (replies.length !== step.times) return `${replies.length} replies`;
   const wrong = replies.findIndex(([error, reply], at) => !same(step.reply, error ?? reply, at + 1));

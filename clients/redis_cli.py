@@ -13,7 +13,7 @@ PORT, PROGRAM, VERSION = sys.argv[1:4]
 COMMAND = [PROGRAM, "-p", PORT] + (["-3"] if VERSION == "3" else [])
 MARK = b"__end_of_reply__"
 
-session = subprocess.Popen([*COMMAND, "--no-raw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+session = subprocess.Popen([*COMMAND, "--no-raw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def quoted(argument):
@@ -35,7 +35,7 @@ def read_lines(commands):
 
 def parsed(lines):
     """One reply from the form that redis-cli shows to people: a scalar, or numbered items, one level deep."""
-    items = [item for item in (re.match(rb"\d+([)#]) (.*)", line) for line in lines) if item]
+    items = [item for item in (re.match(rb" *\d+([)#]) (.*)", line) for line in lines) if item]
     if not items:
         return scalar(b"\n".join(lines))
     if items[0].group(1) == b"#":

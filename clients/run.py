@@ -163,7 +163,7 @@ def run_benchmark(program, server):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     binary = installed(sys.argv[1])
     failed = False

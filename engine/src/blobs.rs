@@ -106,6 +106,11 @@ impl Blobs {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether the frame at this position names a live blob.
+    pub(crate) fn contains(&self, lsn: Lsn) -> bool {
+        !self.is_empty() && self.live.lock().contains_key(&lsn)
+    }
+
     /// The blob that the frame at this position names, if it names one. The caller answers for it now.
     pub(crate) fn take(&self, lsn: Lsn) -> Option<Reference> {
         let taken = self.live.lock().remove(&lsn);
@@ -115,11 +120,11 @@ impl Blobs {
         taken.map(|(_, reference)| reference)
     }
 
-    /// Takes all blobs of a database that is being flushed.
-    pub(crate) fn take_database(&self, database: u8) -> Vec<u64> {
+    /// Takes all blobs of a database that is being flushed: the positions that named them, and their numbers.
+    pub(crate) fn take_database(&self, database: u8) -> Vec<(Lsn, u64)> {
         let mut live = self.live.lock();
-        let gone: Vec<u64> =
-            live.extract_if(|_, (of, _)| *of == database).map(|(_, (_, reference))| reference.number).collect();
+        let gone: Vec<(Lsn, u64)> =
+            live.extract_if(|_, (of, _)| *of == database).map(|(lsn, (_, reference))| (lsn, reference.number)).collect();
         self.count.fetch_sub(gone.len(), Ordering::Relaxed);
         gone
     }

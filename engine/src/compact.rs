@@ -75,7 +75,7 @@ impl Compactor {
                     return Ok(false);
                 }
                 self.state = begin(store)?;
-                Ok(true)
+                Ok(!matches!(self.state, State::Idle))
             }
             State::Copying { segment, at, end } => {
                 if store.admit(Need::Shrink, STEP_BYTES).is_err() {
@@ -191,6 +191,8 @@ impl Store {
         let mut shorter = manifest.clone();
         shorter.first = next;
         shorter.base = next_base;
+        // Never below the base: what was dropped was durable, and so is the rest of a transaction that began there.
+        shorter.durable = shorter.durable.max(self.log().durable());
         shorter.cuts.retain(|cut| cut.segment >= next);
         disk::replace(self.disk(), &self.options().name, &shorter.encode())?;
         *manifest = shorter;

@@ -1,6 +1,6 @@
 //! A store: open it, run transactions on it, look over all of it, close it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
 use crate::keyspace::table::Table;
 use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
 use crate::recover::{self, Recovery};
-use crate::txn::{Item, Transaction};
+use crate::txn::{Item, Transaction, live_cost};
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -70,8 +70,6 @@ pub struct Store {
     live_bytes: AtomicI64,
     expired: AtomicU64,
     compacting: AtomicBool,
-    /// The wall clock never runs behind the newest time in the log: a step back revives nothing.
-    floor_ms: AtomicU64,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
     /// First LSNs of all segments in use, by number.
@@ -91,7 +89,6 @@ pub(crate) struct Parts {
     pub memory: i64,
     pub live_bytes: i64,
     pub map: [u8; DATABASES],
-    pub floor_ms: u64,
     pub recovery: Recovery,
     pub lock: Box<dyn Send + Sync>,
 }
@@ -114,7 +111,6 @@ impl Store {
             live_bytes: AtomicI64::new(parts.live_bytes),
             expired: AtomicU64::new(0),
             compacting: AtomicBool::new(false),
-            floor_ms: AtomicU64::new(parts.floor_ms),
             blobs: parts.blobs,
             manifest: Mutex::new(parts.manifest),
             segments: Mutex::new(parts.segments),
@@ -170,7 +166,7 @@ impl Store {
     /// Milliseconds since the epoch, for deadlines.
     #[inline]
     pub fn now_ms(&self) -> u64 {
-        self.clock.wall_ms().max(self.floor_ms.load(Ordering::Relaxed))
+        self.log.now_ms()
     }
 
     /// The clock of this store.
@@ -233,24 +229,28 @@ impl Store {
 
     /// Visits some keys of a database: whole buckets from `cursor` on, until `enough` entries were seen. The next
     /// cursor, 0 at the end. Every key that is there from the first call to the last is seen at least once, whatever
-    /// is written in between. Expired keys are passed over.
+    /// is written in between. Expired keys are removed. What it shows may be told when the log's end is safe.
     pub fn scan(&self, database: u8, cursor: u64, enough: usize, mut visit: impl FnMut(&[u8], Item<'_>)) -> u64 {
         let now_ms = self.now_ms();
         let physical = self.physical(database);
         let (mut index, mut bucket) = ((cursor % SHARDS as u64) as usize, cursor / SHARDS as u64);
         let (mut seen, mut looked) = (0, 0);
-        while index < SHARDS {
+        // Who is not shown an expired key has been told that it is gone.
+        let mut due = Vec::new();
+        'shards: while index < SHARDS {
             let shard = self.shards.lock(index);
             if let Some(table) = shard.table(physical) {
                 loop {
                     if seen >= enough || looked > SCAN_BUCKETS.max(enough) {
-                        return bucket * SHARDS as u64 + index as u64;
+                        break 'shards;
                     }
                     looked += 1;
                     bucket = table.scan(bucket, |entry| {
                         if entry.deadline().is_none_or(|deadline| deadline > now_ms) {
                             seen += 1;
                             visit(entry.key(), Item::of(entry));
+                        } else {
+                            due.push((physical, entry.key().to_vec()));
                         }
                     });
                     if bucket == 0 {
@@ -261,7 +261,8 @@ impl Store {
             index += 1;
             bucket = 0;
         }
-        0
+        self.bury(&due, now_ms);
+        if index < SHARDS { bucket * SHARDS as u64 + index as u64 } else { 0 }
     }
 
     /// Some key of a database that has not expired.
@@ -290,6 +291,7 @@ impl Store {
         let mut old = Vec::new();
         let (mut keys, mut memory) = (0, 0);
         let mut dead = Vec::new();
+        let mut blobs = HashSet::new();
         for &database in databases {
             let physical = self.physical(database);
             let count = self.keys[usize::from(physical)].swap(0, Ordering::Relaxed);
@@ -298,15 +300,21 @@ impl Store {
             }
             keys += count;
             old.extend(transaction.flush(physical));
-            dead.extend(self.blobs.take_database(physical));
+            for (lsn, number) in self.blobs.take_database(physical) {
+                blobs.insert(lsn);
+                dead.push(number);
+            }
         }
         if keys == 0 {
-            return (transaction.commit(), old);
+            // What made it empty is perhaps not safe yet.
+            let gate = self.log.appended();
+            return (transaction.commit().max(gate), old);
         }
         for table in &old {
             memory += table.memory() as i64 + table.iter().map(|entry| entry.footprint() as i64).sum::<i64>();
         }
-        let live = old.iter().flat_map(Table::iter).map(crate::txn::live_estimate).sum::<i64>();
+        let in_blob = |entry: &Entry| !blobs.is_empty() && blobs.contains(&entry.base().unwrap_or(entry.lsn()));
+        let live = old.iter().flat_map(Table::iter).map(|entry| live_cost(entry, in_blob(entry))).sum::<i64>();
         let end = transaction.commit_flush();
         self.blobs.retire(end, dead);
         self.account(-memory, -live);

@@ -56,30 +56,33 @@ impl Store {
             let mut earliest = u64::MAX;
             'walk: for (database, table) in shard.tables() {
                 for entry in table.iter() {
-                    match entry.deadline() {
-                        Some(deadline) if deadline <= now_ms => {
-                            due.push((database, entry.key().to_vec()));
-                            if due.len() == BURY_AT_ONCE {
-                                earliest = 0;
-                                break 'walk;
-                            }
+                    let Some(deadline) = entry.deadline() else { continue };
+                    // Those that are due count too: looking at them below removes them only if something here is due.
+                    earliest = earliest.min(deadline);
+                    if deadline <= now_ms {
+                        due.push((database, entry.key().to_vec()));
+                        if due.len() == BURY_AT_ONCE {
+                            break 'walk;
                         }
-                        Some(deadline) => earliest = earliest.min(deadline),
-                        None => {}
                     }
                 }
             }
             shard.earliest_deadline = earliest;
         }
-        for (physical, bytes) in &due {
+        self.bury(&due, now_ms);
+        if !due.is_empty() {
+            self.log().write_out();
+        }
+        due.len()
+    }
+
+    /// Removes these keys of physical databases if they have expired.
+    pub(crate) fn bury(&self, keys: &[(u8, Vec<u8>)], now_ms: u64) {
+        for (physical, bytes) in keys {
             let key = self.key(bytes);
             let mut transaction = self.begin(0, &[key], now_ms);
             transaction.look(&key, *physical);
             transaction.commit();
         }
-        if !due.is_empty() {
-            self.log().write_out();
-        }
-        due.len()
     }
 }

@@ -272,7 +272,7 @@ impl<'s> Transaction<'s> {
         if entry.base().unwrap_or(entry.lsn()) != lsn {
             return false;
         }
-        let (deadline, length) = (entry.deadline(), entry.value().len());
+        let (deadline, outside) = (entry.deadline(), live_cost(entry, false) - live_cost(entry, true));
         entry.set_base(None);
         match self.take_blob(key) {
             Some(reference) if !changed => {
@@ -282,7 +282,7 @@ impl<'s> Transaction<'s> {
             }
             blob => {
                 if blob.is_some() {
-                    self.live += length as i64 - Reference::BYTES as i64;
+                    self.live += outside;
                 }
                 self.retire(blob);
                 self.push_image(key);
@@ -360,22 +360,25 @@ impl<'s> Transaction<'s> {
 
     /// Changes a present entry in place and logs the change, or the whole value when that is short.
     fn change(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry)) {
+        let in_blob = self.is_in_blob(key);
         let shard = self.guards.shard(key.shard());
         let entry = shard.find_mut(self.database, key).expect("the caller has just seen it");
-        let (memory, length, lsn) = (entry.footprint() as i64, entry.value().len() as i64, entry.lsn());
+        let (memory, live, lsn) = (entry.footprint() as i64, live_cost(entry, in_blob), entry.lsn());
         let was_volatile = entry.deadline().is_some();
         mutate(entry);
         self.memory += entry.footprint() as i64 - memory;
-        self.live += entry.value().len() as i64 - length;
         let deadline = entry.deadline();
-        // Without a position in the log (it came in this transaction) there is nothing a delta could name.
+        // Without a position in the log (it came or changed in this transaction) there is nothing a delta could name.
         let by_delta = lsn != 0 && entry.value().len() >= DELTA_FROM;
-        entry.set_base(by_delta.then(|| entry.base().unwrap_or(lsn)));
+        let base = entry.base().unwrap_or(lsn);
+        entry.set_base(by_delta.then_some(base));
+        entry.set_lsn(0);
+        self.live += live_cost(entry, in_blob && by_delta) - live;
         shard.note_deadline(self.database, was_volatile, deadline);
         if by_delta {
             self.push(key, Kind::Delta, None, Some(lsn), value);
         } else {
-            let blob = self.take_blob_at(key, lsn);
+            let blob = self.take_blob_at(key, base);
             self.retire(blob);
             self.push_image(key);
         }
@@ -483,6 +486,19 @@ impl<'s> Transaction<'s> {
         self.take_blob_at(key, at)
     }
 
+    /// Whether the value a key had at its base lies in a blob.
+    #[inline]
+    fn is_in_blob(&mut self, key: &Key<'_>) -> bool {
+        if self.store.blobs().is_empty() && self.new_blobs.is_empty() {
+            return false;
+        }
+        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return false };
+        match entry.base().unwrap_or(entry.lsn()) {
+            0 => self.new_blobs.iter().any(|blob| blob.database == self.database && blob.hash == key.hash),
+            lsn => self.store.blobs().contains(lsn),
+        }
+    }
+
     fn take_blob_at(&mut self, key: &Key<'_>, lsn: Lsn) -> Option<Reference> {
         if lsn != 0 {
             return self.store.blobs().take(lsn);
@@ -512,12 +528,8 @@ fn frame_cost(key: usize, value: usize, deadline: Option<u64>) -> i64 {
     frame::padded(frame::HEADER + 8 * usize::from(deadline.is_some()) + key + value) as i64
 }
 
-/// What an entry counts for, when it is not known whether its value lies in a blob.
-pub(crate) fn live_estimate(entry: &Entry) -> i64 {
-    live_cost(entry, false)
-}
-
-fn live_cost(entry: &Entry, in_blob: bool) -> i64 {
+/// Bytes of log that a live entry needs.
+pub(crate) fn live_cost(entry: &Entry, in_blob: bool) -> i64 {
     let value = if in_blob { Reference::BYTES } else { entry.value().len() };
     frame_cost(entry.key().len(), value, entry.deadline())
 }

@@ -165,7 +165,11 @@ impl Appender {
     }
 
     fn place(&mut self, frame: &mut [u8], body: u32, log: &Log) -> Lsn {
-        if self.room() < frame.len() {
+        if self.room() < frame.len() && self.next == self.base {
+            // Nothing in it yet: a segment that is passed over would have no header and seem to be the log's end.
+            self.segment.bytes = (frame.len() as u64 + segment::HEADER).next_multiple_of(4096);
+            self.pending.iter_mut().for_each(|run| run.segment_bytes = self.segment.bytes);
+        } else if self.room() < frame.len() {
             let claimed = log.ready.lock().claim(frame.len() as u64 + segment::HEADER);
             self.seed = Seed::new(self.id, claimed.number);
             self.segment = claimed;
@@ -235,7 +239,7 @@ impl Log {
         }
         let durable = if planted("mark_past_durable") { self.written() } else { self.durable() };
         if appender.unmarked && durable > appender.marked && !appender.pending.iter().all(|run| run.bytes.is_empty()) {
-            appender.mark(durable, self.clock.wall_ms(), self);
+            appender.mark(durable, self.now_ms(), self);
             appender.unmarked = true;
             self.appended.store(appender.next, Ordering::Release);
         }
@@ -251,7 +255,7 @@ impl Log {
         if !appender.unmarked || durable != appender.next {
             return false;
         }
-        appender.mark(durable, self.clock.wall_ms(), self);
+        appender.mark(durable, self.now_ms(), self);
         self.appended.store(appender.next, Ordering::Release);
         true
     }

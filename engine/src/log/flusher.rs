@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{FsyncMode, Log};
+use super::{FlusherState, FsyncMode, Log};
 use crate::disk::{self, Disk};
 use crate::mutant::planted;
 
@@ -63,6 +63,10 @@ impl Flusher {
                 log.tell_listeners();
             }
         }
+        let wanted = log.sync_wanted.load(Ordering::Acquire);
+        if wanted > log.durable() && log.written() < log.appended() {
+            log.write_out();
+        }
         let unsynced = log.unsynced();
         let due_us = match mode {
             FsyncMode::Always => 0,
@@ -71,10 +75,6 @@ impl Flusher {
             FsyncMode::No if unsynced.sealed => 0,
             FsyncMode::No => u64::MAX,
         };
-        let wanted = log.sync_wanted.load(Ordering::Acquire);
-        if wanted > log.durable() && log.written() < log.appended() {
-            log.write_out();
-        }
         if unsynced.since_us != u64::MAX && (now_us >= due_us || wanted > log.durable()) {
             log.sync();
             self.last_sync_us = now_us;
@@ -120,14 +120,12 @@ impl Log {
             }
             Next::Woken => at_most,
         };
-        let mut asleep = self.flusher_asleep.lock();
-        // A waker that came between the step and here saw nobody asleep: look once more under the lock.
-        if self.mode() == FsyncMode::Always && self.appended() > self.durable() && !self.is_read_only() {
-            return;
+        let mut state = self.flusher_state.lock();
+        if *state != FlusherState::Called {
+            *state = FlusherState::Asleep;
+            self.flusher_wake.wait_for(&mut state, time);
         }
-        *asleep = true;
-        self.flusher_wake.wait_for(&mut asleep, time);
-        *asleep = false;
+        *state = FlusherState::Awake;
     }
 
     /// Writes and syncs everything and leaves a mark: afterwards nothing of this log is a tail.

@@ -95,10 +95,12 @@ pub struct Log {
     appended: AtomicU64,
     written: AtomicU64,
     durable: AtomicU64,
+    /// The latest time anyone was told: a clock that steps back revives nothing.
+    newest_ms: AtomicU64,
     /// Monotonic microseconds of the oldest byte that is written but not durable; `u64::MAX` when there is none.
     oldest_unsynced_us: AtomicU64,
     sync_wanted: AtomicU64,
-    flusher_asleep: Mutex<bool>,
+    flusher_state: Mutex<FlusherState>,
     flusher_wake: Condvar,
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     counters: Counters,
@@ -119,6 +121,14 @@ pub struct Counters {
     pub errors: AtomicU64,
 }
 
+/// A call that comes between a step of the flusher and its sleep must not be lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FlusherState {
+    Awake,
+    Called,
+    Asleep,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Health {
@@ -137,6 +147,8 @@ pub(crate) struct Continue {
     pub base: Lsn,
     /// This opening's count.
     pub epoch: u64,
+    /// The newest time in the log.
+    pub newest_ms: u64,
     /// Largest segment file in bytes.
     pub segment_bytes: u64,
 }
@@ -167,9 +179,10 @@ impl Log {
             appended: AtomicU64::new(from.base),
             written: AtomicU64::new(from.base),
             durable: AtomicU64::new(from.base),
+            newest_ms: AtomicU64::new(from.newest_ms),
             oldest_unsynced_us: AtomicU64::new(u64::MAX),
             sync_wanted: AtomicU64::new(0),
-            flusher_asleep: Mutex::new(false),
+            flusher_state: Mutex::new(FlusherState::Awake),
             flusher_wake: Condvar::new(),
             listeners: Mutex::new(Vec::new()),
             counters: Counters::default(),
@@ -216,6 +229,16 @@ impl Log {
         }
     }
 
+    /// Milliseconds since the epoch, for deadlines: never behind what was told before, here or in the log.
+    #[inline]
+    pub fn now_ms(&self) -> u64 {
+        let (now, newest) = (self.clock.wall_ms(), self.newest_ms.load(Ordering::Relaxed));
+        if now > newest {
+            self.newest_ms.fetch_max(now, Ordering::Relaxed);
+        }
+        now.max(newest)
+    }
+
     /// Whether a write of about `bytes` may start. Asked before anything is changed: afterwards appending cannot fail.
     pub fn admit(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
         self.admit_at(self.clock.monotonic_us(), need, || bytes)
@@ -239,8 +262,17 @@ impl Log {
         if self.is_read_only() {
             return Err(Refusal::ReadOnly);
         }
-        let reserve = if need == Need::Grow { prepare::RESERVE } else { 0 };
-        let room = self.appender.lock().room() as u64 + self.ready.lock().bytes_behind(reserve);
+        if self.mode() == FsyncMode::EverySec && self.unsynced_age_us() >= STALL_US {
+            return Err(Refusal::Stalled);
+        }
+        let room = self.appender.lock().room() as u64;
+        let ready = self.ready.lock();
+        let room = match need {
+            // The last ready file has been taken into use: what is left of it is the reserve.
+            Need::Grow if ready.count() < prepare::RESERVE => 0,
+            Need::Grow => room + ready.bytes_behind(prepare::RESERVE),
+            Need::Shrink => room + ready.bytes_behind(0),
+        };
         if room > bytes + prepare::SLACK { Ok(()) } else { Err(Refusal::NoSpace) }
     }
 
@@ -280,9 +312,8 @@ impl Log {
 
     /// Tells a sleeping flusher that there is work.
     pub fn wake_flusher(&self) {
-        let mut asleep = self.flusher_asleep.lock();
-        if *asleep {
-            *asleep = false;
+        let before = std::mem::replace(&mut *self.flusher_state.lock(), FlusherState::Called);
+        if before == FlusherState::Asleep {
             self.flusher_wake.notify_one();
         }
     }

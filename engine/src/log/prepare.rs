@@ -63,6 +63,10 @@ impl Ready {
         self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
+
     pub(super) fn next_number(&self) -> u64 {
         self.next
     }

@@ -5,9 +5,10 @@
 //! position and whose checksum holds, in the rest of the segment and in all later ones.
 
 use std::io;
+use std::sync::Arc;
 
 use super::Lsn;
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, File};
 use crate::error::Error;
 use crate::format::frame::{self, ALIGN, Frame, Kind, Seed};
 use crate::format::manifest::Manifest;
@@ -33,24 +34,22 @@ pub struct Loaded {
 impl Loaded {
     /// Reads the segment whole. `None` when its header is not in use, or of another opening than expected.
     pub fn load(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<(Header, Loaded)>> {
+        let Some(header) = read_header(disk, store, id, number)? else { return Ok(None) };
+        let loaded = Loaded::assume(disk, store, id, number, header.base)?;
+        Ok(loaded.map(|loaded| (header, loaded)))
+    }
+
+    /// Reads the segment whole and takes it to begin at `base`, whatever its header says. `None` when there is none.
+    fn assume(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<Option<Loaded>> {
         let name = segment::file_name(store, number);
-        let file = match disk.open(&name) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(e),
-        };
+        let Some(file) = open(disk, &name)? else { return Ok(None) };
         let length = file.len()?;
         if length > MAX_SEGMENT {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{name} is longer than any segment")));
         }
         let mut bytes = vec![0; length as usize];
         disk::read_exact_at(&*file, &mut bytes, 0)?;
-        let Some(header) = Header::parse(&bytes) else { return Ok(None) };
-        if header.id != id || header.number != number {
-            return Ok(None);
-        }
-        let seed = Seed::new(id, number);
-        Ok(Some((header, Loaded { number, base: header.base, end: None, bytes, seed })))
+        Ok(Some(Loaded { number, base, end: None, bytes, seed: Seed::new(id, number) }))
     }
 
     /// The frame at a position; `None` when there is none that is valid.
@@ -80,7 +79,7 @@ impl Loaded {
         let mut highest = None;
         let mut offset = (segment::HEADER + (lsn - self.base)) as usize;
         while offset + frame::HEADER <= self.bytes.len() {
-            let here = self.base + offset as u64 - segment::HEADER;
+            let here = self.base.wrapping_add(offset as u64 - segment::HEADER);
             if u64_at(&self.bytes, offset + 8) == here
                 && let Some(frame) = frame::parse(&self.bytes[offset..], here, &self.seed)
             {
@@ -97,6 +96,25 @@ impl Loaded {
 /// The durable position a mark frame names.
 pub fn mark_of(frame: &Frame<'_>) -> Option<Lsn> {
     (frame.kind == Kind::Mark && !planted("batch_mark_ignored") && frame.value.len() >= 8).then(|| u64_at(frame.value, 0))
+}
+
+fn open(disk: &dyn Disk, name: &str) -> io::Result<Option<Arc<dyn File>>> {
+    match disk.open(name) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The header of a segment, if there is one that is valid and this segment's.
+fn read_header(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Header>> {
+    let Some(file) = open(disk, &segment::file_name(store, number))? else { return Ok(None) };
+    let mut bytes = [0; segment::HEADER as usize];
+    match disk::read_exact_at(&*file, &mut bytes, 0) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    Ok(Header::parse(&bytes).filter(|header| header.id == id && header.number == number))
 }
 
 /// Walks the segments of a store in the order of the log.
@@ -123,19 +141,18 @@ impl<'a> Chain<'a> {
         let last_cut = self.manifest.cuts.last();
         let in_force = last_cut.is_none_or(|cut| number >= cut.next);
         let name = segment::file_name(self.store, number);
-        let Some((header, mut loaded)) = Loaded::load(self.disk, self.store, self.manifest.id, number)? else {
-            // The segments that the manifest names must be there. Later ones exist when they were begun.
-            if !in_force || (number == self.manifest.first && self.manifest.durable > self.expected_base) {
+        let follows = |header: &Header| header.base == self.expected_base && header.epoch <= self.manifest.epoch;
+        let loaded = Loaded::load(self.disk, self.store, self.manifest.id, number)?;
+        let Some((_, mut loaded)) = loaded.filter(|(header, _)| follows(header)) else {
+            // The segments that the manifest names must be there. Later ones exist when they were begun, and then
+            // something behind their damaged header may say that it was durable.
+            let base = self.expected_base;
+            let named = number == self.manifest.first && self.manifest.durable > base;
+            if !in_force || named || self.highest_mark_from(number, base)?.is_some_and(|mark| mark > base) {
                 return Err(Error::Corrupt { file: name, offset: 0, what: "the segment is missing or its header is damaged" });
             }
             return Ok(None);
         };
-        if header.base != self.expected_base || header.epoch > self.manifest.epoch {
-            if !in_force {
-                return Err(Error::Corrupt { file: name, offset: 0, what: "the segment does not follow the one before" });
-            }
-            return Ok(None);
-        }
         let cut = self.manifest.cuts.iter().find(|cut| cut.segment == number);
         loaded.end = cut.map(|cut| cut.end);
         self.next = Some(cut.map_or(number + 1, |cut| cut.next));
@@ -145,38 +162,25 @@ impl<'a> Chain<'a> {
     /// Whether the next segment begins at this position: then nothing is wrong with a segment that ends there.
     pub fn follows(&self, lsn: Lsn) -> Result<bool, Error> {
         let Some(number) = self.next else { return Ok(false) };
-        let name = segment::file_name(self.store, number);
-        let file = match self.disk.open(&name) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(e.into()),
-        };
-        let mut bytes = [0; segment::HEADER as usize];
-        match disk::read_exact_at(&*file, &mut bytes, 0) {
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
-            other => other?,
-        }
-        Ok(Header::parse(&bytes).is_some_and(|header| {
-            header.id == self.manifest.id
-                && header.number == number
-                && header.base == lsn
-                && header.epoch <= self.manifest.epoch
-        }))
+        let header = read_header(self.disk, self.store, self.manifest.id, number)?;
+        Ok(header.is_some_and(|header| header.base == lsn && header.epoch <= self.manifest.epoch))
     }
 
-    /// The highest mark in segments of the last opening numbered `from` and up, wherever their frames stand.
-    pub fn highest_later_mark(&self, from: u64) -> Result<Option<Lsn>, Error> {
+    /// The highest mark in segments of the last opening numbered `from` and up, wherever their frames stand. The first
+    /// of them should begin at `base`, and is believed to if its header is damaged.
+    pub fn highest_mark_from(&self, from: u64, base: Lsn) -> Result<Option<Lsn>, Error> {
         let mut highest = None;
         for name in self.disk.list()? {
             let Some(number) = segment::parse_name(self.store, &name) else { continue };
             if number < from {
                 continue;
             }
-            if let Some((header, loaded)) = Loaded::load(self.disk, self.store, self.manifest.id, number)?
-                && header.epoch == self.manifest.epoch
-            {
-                highest = highest.max(loaded.highest_mark_from(loaded.base));
-            }
+            let loaded = match Loaded::load(self.disk, self.store, self.manifest.id, number)? {
+                Some((header, loaded)) => (header.epoch == self.manifest.epoch).then_some(loaded),
+                None if number == from => Loaded::assume(self.disk, self.store, self.manifest.id, number, base)?,
+                None => None,
+            };
+            highest = highest.max(loaded.and_then(|loaded| loaded.highest_mark_from(loaded.base)));
         }
         Ok(highest)
     }
@@ -194,5 +198,5 @@ pub fn is_corruption(chain: &Chain<'_>, segment: &Loaded, lsn: Lsn, known_durabl
         return Ok(false);
     }
     let here = segment.highest_mark_from(lsn);
-    Ok(here.max(chain.highest_later_mark(segment.number + 1)?).is_some_and(|mark| mark > lsn))
+    Ok(here.max(chain.highest_mark_from(segment.number + 1, lsn)?).is_some_and(|mark| mark > lsn))
 }

@@ -77,12 +77,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
+    let newest_ms = if planted("clock_floor_forgotten") { 0 } else { replay.newest_ms };
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
-        let from = Continue { number: old.first, base: old.base, epoch: old.epoch, segment_bytes: options.segment_bytes };
-        (old, from, Vec::new())
+        let (number, base, epoch) = (old.first, old.base, old.epoch);
+        (old, Continue { number, base, epoch, newest_ms, segment_bytes: options.segment_bytes }, Vec::new())
     } else {
-        settle(&**disk, options, old, &read, &names, &mut recovery)?
+        settle(&**disk, options, old, &read, newest_ms, &names, &mut recovery)?
     };
     let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
     log.make_first_segment();
@@ -90,7 +91,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     replay.finish_blobs();
     remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
-    let Replay { shards, keys, memory, live_bytes, map, newest_ms, .. } = replay;
+    let Replay { shards, keys, memory, live_bytes, map, .. } = replay;
     Ok(Parts {
         shards,
         log: Arc::new(log),
@@ -101,7 +102,6 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         memory,
         live_bytes,
         map,
-        floor_ms: if planted("clock_floor_forgotten") { 0 } else { newest_ms },
         recovery,
         lock,
     })
@@ -216,6 +216,7 @@ fn settle(
     options: &Options,
     old: Manifest,
     read: &Read,
+    newest_ms: u64,
     names: &[String],
     recovery: &mut Recovery,
 ) -> Result<(Manifest, Continue, Vec<(u64, Lsn)>), Error> {
@@ -247,7 +248,7 @@ fn settle(
     failpoint::hit("recover.manifest.after")?;
     let reused = read.segments.last().filter(|_| planted("lsn_reused"));
     let number = reused.map_or(fresh + copied.len() as u64, |(number, _)| *number);
-    let from = Continue { number, base: read.end, epoch, segment_bytes: options.segment_bytes };
+    let from = Continue { number, base: read.end, epoch, newest_ms, segment_bytes: options.segment_bytes };
     Ok((manifest, from, copied))
 }
 

@@ -10,14 +10,14 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 use crate::blobs::Blobs;
 use crate::error::Error;
 use crate::format::blob::Reference;
-use crate::format::frame::{self, Frame, Kind};
+use crate::format::frame::{Frame, Kind};
 use crate::format::u64_at;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{DATABASES, Key, Shard, Shards};
 use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::MAX_VALUE;
-use crate::txn::{STRING, delta};
+use crate::txn::{STRING, delta, live_cost};
 
 /// A frame kept until its transaction is known to be whole.
 struct Waiting {
@@ -43,6 +43,9 @@ pub(super) struct Replay<'a> {
     secrets: RapidSecrets,
     blobs: &'a Blobs,
     waiting: Vec<Waiting>,
+    /// No beginning of a transaction was seen yet. Compaction may have dropped the segment in which one began; all of
+    /// it was durable then, so the rest of its frames count.
+    headless: bool,
     /// Keys whose value cannot be known unless something later replaces it.
     broken: HashMap<(u8, Vec<u8>), &'static str>,
     blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
@@ -65,6 +68,7 @@ impl<'a> Replay<'a> {
             secrets,
             blobs,
             waiting: Vec::new(),
+            headless: true,
             broken: HashMap::new(),
             blob_frames: HashMap::new(),
         }
@@ -73,10 +77,12 @@ impl<'a> Replay<'a> {
     /// Takes the next frame of the log. Whether it makes sense.
     pub(super) fn apply(&mut self, frame: &Frame<'_>) -> bool {
         self.records += 1;
-        if usize::from(frame.database) >= DATABASES || (frame.first != self.waiting.is_empty()) {
+        let continued = !frame.first && self.waiting.is_empty() && self.headless;
+        if usize::from(frame.database) >= DATABASES || (frame.first != self.waiting.is_empty() && !continued) {
             return false;
         }
-        if frame.first && frame.last {
+        self.headless &= !frame.first;
+        if continued || (frame.first && frame.last) {
             return self.apply_one(
                 frame.lsn,
                 frame.kind,
@@ -132,7 +138,9 @@ impl<'a> Replay<'a> {
             let hash = rapidhash_v3_seeded(&key, &self.secrets);
             let key = Key { bytes: &key, hash };
             let shard = self.shards.lock(key.shard());
-            if shard.find(database, &key).is_some_and(|entry| entry.base().unwrap_or(entry.lsn()) == lsn) {
+            let named = shard.find(database, &key).filter(|entry| entry.base().unwrap_or(entry.lsn()) == lsn);
+            if let Some(entry) = named {
+                self.live_bytes -= live_cost(entry, false) - live_cost(entry, true);
                 self.blobs.insert(lsn, database, reference);
             }
         }
@@ -202,14 +210,14 @@ impl<'a> Replay<'a> {
             Some(entry) => {
                 was_volatile = entry.deadline().is_some();
                 let before = entry.footprint() as i64;
-                self.live_bytes -= cost(entry);
+                self.live_bytes -= live_cost(entry, false);
                 entry.replace(value, deadline, None, lsn);
-                self.live_bytes += cost(entry);
+                self.live_bytes += live_cost(entry, false);
                 self.memory += entry.footprint() as i64 - before;
             }
             None => {
                 let entry = Entry::new(key.bytes, value, deadline, lsn);
-                self.live_bytes += cost(&entry);
+                self.live_bytes += live_cost(&entry, false);
                 self.memory += entry.footprint() as i64;
                 let secrets = &self.secrets;
                 let table = shard.table_mut(database);
@@ -227,7 +235,7 @@ impl<'a> Replay<'a> {
         shard.last_removed = lsn;
         let Some(entry) = shard.table_mut(database).remove(key.hash, key.bytes) else { return };
         shard.note_deadline(database, entry.deadline().is_some(), None);
-        self.live_bytes -= cost(&entry);
+        self.live_bytes -= live_cost(&entry, false);
         self.memory -= entry.footprint() as i64;
         self.keys[usize::from(database)] -= 1;
     }
@@ -237,7 +245,7 @@ impl<'a> Replay<'a> {
             shard.last_removed = lsn;
             let table = shard.take_table(database);
             for entry in table.iter() {
-                self.live_bytes -= cost(entry);
+                self.live_bytes -= live_cost(entry, false);
                 self.memory -= entry.footprint() as i64;
             }
             self.memory -= table.memory() as i64;
@@ -257,7 +265,7 @@ impl<'a> Replay<'a> {
             return true;
         };
         let base = entry.base().unwrap_or(entry.lsn());
-        let (before, cost_before) = (entry.footprint() as i64, cost(entry));
+        let (before, cost_before) = (entry.footprint() as i64, live_cost(entry, false));
         let was_volatile = entry.deadline().is_some();
         let length = entry.value().len();
         match (operation, operand) {
@@ -276,7 +284,7 @@ impl<'a> Replay<'a> {
         entry.set_base(Some(base));
         entry.set_lsn(lsn);
         self.memory += entry.footprint() as i64 - before;
-        self.live_bytes += cost(entry) - cost_before;
+        self.live_bytes += live_cost(entry, false) - cost_before;
         let deadline = entry.deadline();
         shard.note_deadline(database, was_volatile, deadline);
         true
@@ -291,9 +299,4 @@ impl<'a> Replay<'a> {
     fn break_key(&mut self, database: u8, key: &[u8], what: &'static str) {
         self.broken.insert((database, key.to_vec()), what);
     }
-}
-
-fn cost(entry: &Entry) -> i64 {
-    let deadline = 8 * usize::from(entry.deadline().is_some());
-    frame::padded(frame::HEADER + deadline + entry.key().len() + entry.value().len()) as i64
 }

@@ -130,7 +130,7 @@ impl World {
                     let wall_ms = self.clock.wall_ms() + self.chance.below(20_000);
                     self.clock.step_wall_to(wall_ms.saturating_sub(10_000));
                 }
-                _ => while machines.maintenance.step(&store, self.clock.monotonic_us()) && !self.disk.is_down() {},
+                _ => self.maintain(&store, &mut machines)?,
             }
             session.borrow_mut().release();
         }
@@ -162,6 +162,16 @@ impl World {
             _ => {}
         }
         self.disk.set_faults(faults);
+    }
+
+    /// All background work that can be done now; it must come to an end.
+    pub fn maintain(&self, store: &Store, machines: &mut Machines) -> Verdict {
+        for _ in 0..2000 {
+            if self.disk.is_down() || !machines.maintenance.step(store, self.clock.monotonic_us()) {
+                return Ok(());
+            }
+        }
+        Err("maintenance finds no rest".to_owned())
     }
 
     /// Time passes, the flusher comes when it said it would.
@@ -289,7 +299,7 @@ impl World {
         let power_lost = self.power_lost;
         let mut store = self.open()?;
         let required = self.model.required(power_lost || self.power_lost);
-        let found = self.keys.read(&store)?;
+        let found = self.read_safely(&store)?;
         let kept = self.model.judge(&found, required)?;
         self.judge_age(kept)?;
         if let Some(bytes) = self.live_bytes.take()
@@ -304,11 +314,22 @@ impl World {
             drop(store);
             self.crash();
             store = self.open()?;
-            let found = self.keys.read(&store)?;
+            let found = self.read_safely(&store)?;
             self.model.judge(&found, 0).map_err(|why| format!("recovered, crashed, and not the same: {why}"))?;
         }
         self.power_lost = false;
         Ok(store)
+    }
+
+    /// All keys; a look removes the expired ones, and what it has shown is made durable.
+    fn read_safely(&self, store: &Arc<Store>) -> Result<BTreeMap<usize, Cell>, String> {
+        let found = self.keys.read(store)?;
+        store.log().want_sync(store.log().appended());
+        Flusher::new(store.log().clone()).step(self.clock.monotonic_us());
+        match store.log().durable() == store.log().appended() {
+            true => Ok(found),
+            false => Err("a sync that was asked for did not come".to_owned()),
+        }
     }
 
     /// Only a suffix may be lost, and in `everysec` it is young.

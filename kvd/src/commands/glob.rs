@@ -7,7 +7,7 @@
 //!
 //! The odd cases are Redis's (`stringmatchlen`): `[!a]` is no negation; a class that is not closed ends with the
 //! pattern; the ends of a range may stand in either order and are compared as signed bytes; nothing but the empty
-//! pattern matches the empty text.
+//! pattern matches the empty text; a pattern with more than a thousand stars matches nothing.
 //!
 //! There is no recursion. When the pattern behind a `*` fails, only the last `*` need try again one byte further on:
 //! whatever an earlier one could still do, the last one has tried. So the work is at most pattern × text.
@@ -35,6 +35,9 @@ pub fn matches_all(pattern: &[u8]) -> bool {
     pattern == b"*"
 }
 
+/// Groups of stars, one at the end apart, that a pattern may have; with more of them it matches nothing, as in Redis.
+const MAX_STARS: usize = 1000;
+
 /// Whether a text matches a pattern.
 pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
     if text.is_empty() {
@@ -43,9 +46,17 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
     let (mut at, mut read) = (0, 0);
     // Behind the last star, and how much of the text it leaves to what follows.
     let mut star: Option<(usize, usize)> = None;
+    let mut stars = 0;
     while read < text.len() {
         if pattern.get(at) == Some(&b'*') {
-            at += 1;
+            at = behind_stars(pattern, at);
+            if at == pattern.len() {
+                return true;
+            }
+            stars += 1;
+            if stars > MAX_STARS {
+                return false;
+            }
             star = Some((at, read));
         } else if let Some(next) = one(pattern, at, text[read], case) {
             at = next;
@@ -56,11 +67,12 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
         } else {
             return false;
         }
-        if star.is_some_and(|(behind, _)| behind == pattern.len()) {
-            return true;
-        }
     }
-    pattern[at..].iter().all(|&byte| byte == b'*')
+    behind_stars(pattern, at) == pattern.len()
+}
+
+fn behind_stars(pattern: &[u8], at: usize) -> usize {
+    at + pattern[at..].iter().take_while(|&&byte| byte == b'*').count()
 }
 
 /// The end of the pattern's element at `at`, if there is one and it matches the byte.
@@ -287,9 +299,19 @@ mod tests {
 
     #[test]
     fn a_hostile_pattern_takes_no_more_than_pattern_times_text() {
-        let pattern = b"a*".repeat(50_000);
-        let text = b"a".repeat(20_000);
-        assert!(!matches(&[&pattern[..], b"b"].concat(), &text, Case::Exact));
+        let text = b"a".repeat(10_000);
+        let many_stars = [b"a*".repeat(1000), b"b".to_vec()].concat();
+        let late_failure = [b"*".to_vec(), b"a".repeat(1000), b"b".to_vec()].concat();
+        assert!(!matches(&many_stars, &text, Case::Exact));
+        assert!(!matches(&late_failure, &text, Case::Exact));
+    }
+
+    #[test]
+    fn more_than_a_thousand_stars_match_nothing() {
+        let text = b"a".repeat(2000);
+        assert!(matches(&b"*?".repeat(1000), &text, Case::Exact));
+        assert!(matches(&[b"*?".repeat(1000), b"**".to_vec()].concat(), &text, Case::Exact));
+        assert!(!matches(&b"*?".repeat(1001), &text, Case::Exact));
     }
 
     fn fragments() -> impl Strategy<Value = Vec<u8>> {
