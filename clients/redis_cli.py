@@ -30,7 +30,8 @@ def read_lines(commands):
         if not line:
             raise EOFError("redis-cli ended")
         lines.append(line.rstrip(b"\n"))
-    return lines
+    # A reply that took more than half a second is followed by its time.
+    return [line for line in lines if not re.fullmatch(rb"\(\d+\.\d\ds\)", line)]
 
 
 def parsed(lines):

@@ -55,6 +55,11 @@ def as_bytes(reply):
     return reply.encode() if isinstance(reply, str) else reply
 
 
+def shown(reply):
+    text = repr(reply)
+    return text if len(text) <= 200 else f"{text[:100]} … {text[-100:]} ({len(text)} characters)"
+
+
 def run_step(step, call, pipeline, scan):
     """Nothing when the step holds, else what came instead."""
     count = range(1, step.get("times", 0) + 1)
@@ -66,14 +71,14 @@ def run_step(step, call, pipeline, scan):
         wrong = [i for i, reply in zip(count, replies) if not same(step["reply"], reply, i)]
         if len(replies) != len(count):
             return f"{len(replies)} replies"
-        return f"reply {wrong[0]} is {replies[wrong[0] - 1]!r}" if wrong else None
+        return f"reply {wrong[0]} is {shown(replies[wrong[0] - 1])}" if wrong else None
     deadline = time.monotonic() + step.get("within_ms", 0) / 1000
     while True:
         reply = call([value(part) for part in step["call"]])
         if same(step["reply"], reply):
             return None
         if time.monotonic() >= deadline:
-            return repr(reply)[:200]
+            return shown(reply)
         time.sleep(0.02)
 
 

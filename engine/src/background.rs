@@ -38,6 +38,8 @@ pub struct Background {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// By how much the maintenance thread stands back (`nice(2)`, which Linux applies to the calling thread).
+const MAINTENANCE_NICENESS: i32 = 10;
 /// How long the maintenance thread rests when there is nothing to do.
 const REST: Duration = Duration::from_millis(5);
 
@@ -58,6 +60,8 @@ impl Background {
         })?);
         let (kept, until) = (store.clone(), stop);
         background.threads.push(std::thread::Builder::new().name("maintenance".into()).spawn(move || {
+            // Work that can wait must not take a time slice from a worker that shares the processor. Best effort.
+            let _ = rustix::process::nice(MAINTENANCE_NICENESS);
             let mut maintenance = Maintenance::default();
             while !until.load(Ordering::Acquire) {
                 if !maintenance.step(&kept, kept.clock().monotonic_us()) {

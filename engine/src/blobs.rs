@@ -88,7 +88,8 @@ impl Blobs {
             return Err(corrupt("the blob is cut short"));
         }
         let value = bytes.slice(blob::HEADER as usize..whole as usize);
-        if !planted("blob_crc_unchecked") && !blob::verify(self.id, reference, &bytes[..blob::HEADER as usize], &value) {
+        if !planted("blob_crc_unchecked") && !blob::verify(self.id, reference, &bytes[..blob::HEADER as usize], &value)
+        {
             return Err(corrupt("the blob's checksum does not hold"));
         }
         Ok(Some(value))
@@ -123,9 +124,13 @@ impl Blobs {
     /// Takes all blobs of a database that is being flushed: the positions that named them, and their numbers.
     pub(crate) fn take_database(&self, database: u8) -> Vec<(Lsn, u64)> {
         let mut live = self.live.lock();
-        let gone: Vec<(Lsn, u64)> =
-            live.extract_if(|_, (of, _)| *of == database).map(|(lsn, (_, reference))| (lsn, reference.number)).collect();
+        let mut gone: Vec<(Lsn, u64)> = live
+            .extract_if(|_, (of, _)| *of == database)
+            .map(|(lsn, (_, reference))| (lsn, reference.number))
+            .collect();
         self.count.fetch_sub(gone.len(), Ordering::Relaxed);
+        // The map has no order of its own, and a simulation must go the same way again.
+        gone.sort_unstable();
         gone
     }
 
@@ -140,7 +145,10 @@ impl Blobs {
     pub(crate) fn sweep(&self, durable: Lsn) -> usize {
         let due: Vec<u64> = {
             let mut dying = self.dying.lock();
-            dying.extract_if(.., |(lsn, _)| *lsn <= durable || planted("blob_removed_early")).map(|(_, number)| number).collect()
+            dying
+                .extract_if(.., |(lsn, _)| *lsn <= durable || planted("blob_removed_early"))
+                .map(|(_, number)| number)
+                .collect()
         };
         for number in &due {
             // A file that stays behind is swept at the next start.

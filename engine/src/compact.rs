@@ -28,9 +28,15 @@ const STEP_BYTES: u64 = 256 << 10;
 enum State {
     Idle,
     /// Copying from the oldest segment.
-    Copying { segment: Box<Loaded>, at: Lsn, end: Lsn },
+    Copying {
+        segment: Box<Loaded>,
+        at: Lsn,
+        end: Lsn,
+    },
     /// The copies must be durable up to here before the segment may go.
-    Waiting { until: Lsn },
+    Waiting {
+        until: Lsn,
+    },
     /// The manifest or the directory could not be written; tried again later.
     Dropping,
 }
@@ -168,7 +174,9 @@ impl Store {
     fn wants_compaction(&self) -> bool {
         let segments = self.segments().lock().len();
         let log = self.log_bytes();
-        segments > 1 && (segments > MAX_SEGMENTS || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
+        segments > 1
+            && (segments > MAX_SEGMENTS
+                || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
     }
 
     /// Notes the segments that the log has begun since the last look.
@@ -192,7 +200,9 @@ impl Store {
         shorter.first = next;
         shorter.base = next_base;
         // Never below the base: what was dropped was durable, and so is the rest of a transaction that began there.
-        shorter.durable = shorter.durable.max(self.log().durable());
+        if !planted("manifest_mark_below_base") {
+            shorter.durable = shorter.durable.max(self.log().durable());
+        }
         shorter.cuts.retain(|cut| cut.segment >= next);
         disk::replace(self.disk(), &self.options().name, &shorter.encode())?;
         *manifest = shorter;

@@ -274,7 +274,7 @@ impl<'s> Transaction<'s> {
         }
         let (deadline, outside) = (entry.deadline(), live_cost(entry, false) - live_cost(entry, true));
         entry.set_base(None);
-        match self.take_blob(key) {
+        match self.take_blob_at(key, lsn) {
             Some(reference) if !changed => {
                 self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
                 let frame = self.scratch.batch.len() - 1;
@@ -303,10 +303,7 @@ impl<'s> Transaction<'s> {
             key: b"",
             value: [b"", b""],
         });
-        self.guards
-            .all()
-            .map(|shard| shard.take_table(physical))
-            .collect()
+        self.guards.all().map(|shard| shard.take_table(physical)).collect()
     }
 
     /// The removal that a flush is, for readers of absence.
@@ -372,7 +369,9 @@ impl<'s> Transaction<'s> {
         let by_delta = lsn != 0 && entry.value().len() >= DELTA_FROM;
         let base = entry.base().unwrap_or(lsn);
         entry.set_base(by_delta.then_some(base));
-        entry.set_lsn(0);
+        if !planted("second_change_names_first") {
+            entry.set_lsn(0);
+        }
         self.live += live_cost(entry, in_blob && by_delta) - live;
         shard.note_deadline(self.database, was_volatile, deadline);
         if by_delta {
@@ -403,7 +402,15 @@ impl<'s> Transaction<'s> {
     fn push(&mut self, key: &Key<'_>, kind: Kind, deadline: Option<u64>, previous: Option<Lsn>, value: [&[u8]; 2]) {
         let database = self.database;
         self.take_scratch();
-        self.scratch.batch.push(&Draft { kind, database, value_type: STRING, deadline, previous, key: key.bytes, value });
+        self.scratch.batch.push(&Draft {
+            kind,
+            database,
+            value_type: STRING,
+            deadline,
+            previous,
+            key: key.bytes,
+            value,
+        });
         self.touch(key, kind == Kind::Tomb);
     }
 

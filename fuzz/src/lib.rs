@@ -7,5 +7,6 @@
 //! cargo +nightly fuzz run request_split -- -max_total_time=60
 //! ```
 
+pub mod log_image;
 pub mod replies;
 pub mod requests;

@@ -54,7 +54,8 @@ fn value(n: u64) -> Vec<u8> {
 /// SETs until one is refused; gives the number that were acknowledged and the refusal.
 fn fill(client: &mut Client, from: u64) -> (u64, String) {
     for n in from..from + 100_000 {
-        match client.call(&[b"SET", key(n).as_bytes(), &value(n)]).unwrap() {
+        let reply = client.call(&[b"SET", key(n).as_bytes(), &value(n)]);
+        match reply.unwrap_or_else(|error| panic!("SET number {n} got no reply: {error}")) {
             Reply::Simple(_) => {}
             Reply::Error(text) => return (n, text),
             other => panic!("SET: {other:?}"),

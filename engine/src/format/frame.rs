@@ -226,7 +226,7 @@ pub fn parse<'a>(bytes: &'a [u8], lsn: u64, seed: &Seed) -> Option<Frame<'a>> {
         return None;
     }
     let length = u32_at(bytes, 4) as usize;
-    if length < HEADER || length > MAX_FRAME || padded(length) > bytes.len() {
+    if !(HEADER..=MAX_FRAME).contains(&length) || padded(length) > bytes.len() {
         return None;
     }
     let holds = seed.finish(crc32c::crc32c(&bytes[16..length]), &bytes[4..16]) == u32_at(bytes, 0);

@@ -115,9 +115,7 @@ impl Log {
         let at_most = Duration::from_millis(500);
         let time = match next {
             Next::Now => return,
-            Next::At(at_us) => {
-                Duration::from_micros(at_us.saturating_sub(self.clock.monotonic_us())).min(at_most)
-            }
+            Next::At(at_us) => Duration::from_micros(at_us.saturating_sub(self.clock.monotonic_us())).min(at_most),
             Next::Woken => at_most,
         };
         let mut state = self.flusher_state.lock();

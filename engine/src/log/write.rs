@@ -125,8 +125,7 @@ impl Log {
     fn write_run(&self, run: &Run, file: &Arc<dyn File>) -> io::Result<()> {
         failpoint::hit("log.write.before")?;
         if run.start == run.base {
-            let header =
-                segment::Header { id: self.id, number: run.segment, base: run.base, epoch: self.epoch };
+            let header = segment::Header { id: self.id, number: run.segment, base: run.base, epoch: self.epoch };
             disk::write_all_at(&**file, &header.encode(), 0)?;
         }
         let offset = segment::HEADER + run.start - run.base;

@@ -66,7 +66,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     };
     let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
-    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs);
+    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable);
     let read = read_log(&**disk, &options.name, &old, &mut replay)?;
     replay.check()?;
     let mut recovery = Recovery {
@@ -77,7 +77,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
-    let newest_ms = if planted("clock_floor_forgotten") { 0 } else { replay.newest_ms };
+    let newest_ms = replay.newest_ms;
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
         let (number, base, epoch) = (old.first, old.base, old.epoch);
@@ -92,19 +92,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
     let Replay { shards, keys, memory, live_bytes, map, .. } = replay;
-    Ok(Parts {
-        shards,
-        log: Arc::new(log),
-        blobs,
-        manifest,
-        segments,
-        keys,
-        memory,
-        live_bytes,
-        map,
-        recovery,
-        lock,
-    })
+    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, keys, memory, live_bytes, map, recovery, lock })
 }
 
 fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option<Manifest>, Error> {
@@ -166,7 +154,11 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
             if let Some(mark) = scan::mark_of(&frame) {
                 read.durable = read.durable.max(mark);
             }
-            let buried = frame.kind == Kind::Tomb && read.segments.len() == 1 && planted("tombstone_dropped_early");
+            let buried = frame.kind == Kind::Tomb
+                && frame.first
+                && frame.last
+                && read.segments.len() == 1
+                && planted("tombstone_dropped_early");
             if !buried && !replay.apply(&frame) {
                 return Err(Error::Corrupt {
                     file: segment::file_name(name, segment.number),
@@ -210,6 +202,9 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
     Ok(read)
 }
 
+/// Segments written by a recovery, with their first LSNs.
+type Copied = Vec<(u64, Lsn)>;
+
 /// Makes the recovered log durable and tells the manifest.
 fn settle(
     disk: &dyn Disk,
@@ -219,7 +214,7 @@ fn settle(
     newest_ms: u64,
     names: &[String],
     recovery: &mut Recovery,
-) -> Result<(Manifest, Continue, Vec<(u64, Lsn)>), Error> {
+) -> Result<(Manifest, Continue, Copied), Error> {
     let highest = names.iter().filter_map(|name| segment::parse_name(&options.name, name)).max().unwrap_or(0);
     let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first) + 1;
     let epoch = old.epoch + 1;
@@ -328,7 +323,8 @@ fn chain_segments(manifest: &Manifest, read: &Read, copied: &[(u64, Lsn)], from:
 fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next: u64, blobs: &Blobs) {
     let live: HashSet<u64> = blobs.live_numbers();
     for other in disk.list().unwrap_or_default() {
-        let segment_gone = segment::parse_name(name, &other).is_some_and(|number| !keep.contains_key(&number) && number < next);
+        let segment_gone =
+            segment::parse_name(name, &other).is_some_and(|number| !keep.contains_key(&number) && number < next);
         let blob_gone = blob::parse_name(name, &other).is_some_and(|number| !live.contains(&number));
         if segment_gone || blob_gone {
             let _ = disk.remove(&other);

@@ -43,16 +43,17 @@ pub(super) struct Replay<'a> {
     secrets: RapidSecrets,
     blobs: &'a Blobs,
     waiting: Vec<Waiting>,
-    /// No beginning of a transaction was seen yet. Compaction may have dropped the segment in which one began; all of
-    /// it was durable then, so the rest of its frames count.
-    headless: bool,
+    /// Compaction may have dropped the segment in which a transaction began. All of it was durable then: frames below
+    /// this position, before the first beginning of a transaction, count. 0 once a beginning was seen.
+    headless_below: Lsn,
     /// Keys whose value cannot be known unless something later replaces it.
     broken: HashMap<(u8, Vec<u8>), &'static str>,
     blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
 }
 
 impl<'a> Replay<'a> {
-    pub(super) fn new(secrets: RapidSecrets, blobs: &'a Blobs) -> Replay<'a> {
+    /// An empty state; everything below `durable` is known to have been durable.
+    pub(super) fn new(secrets: RapidSecrets, blobs: &'a Blobs, durable: Lsn) -> Replay<'a> {
         let mut map = [0; DATABASES];
         for (logical, physical) in (0..).zip(&mut map) {
             *physical = logical;
@@ -68,7 +69,7 @@ impl<'a> Replay<'a> {
             secrets,
             blobs,
             waiting: Vec::new(),
-            headless: true,
+            headless_below: if planted("compacted_transaction_refused") { 0 } else { durable },
             broken: HashMap::new(),
             blob_frames: HashMap::new(),
         }
@@ -77,11 +78,13 @@ impl<'a> Replay<'a> {
     /// Takes the next frame of the log. Whether it makes sense.
     pub(super) fn apply(&mut self, frame: &Frame<'_>) -> bool {
         self.records += 1;
-        let continued = !frame.first && self.waiting.is_empty() && self.headless;
+        let continued = !frame.first && self.waiting.is_empty() && frame.lsn < self.headless_below;
         if usize::from(frame.database) >= DATABASES || (frame.first != self.waiting.is_empty() && !continued) {
             return false;
         }
-        self.headless &= !frame.first;
+        if frame.first {
+            self.headless_below = 0;
+        }
         if continued || (frame.first && frame.last) {
             return self.apply_one(
                 frame.lsn,
@@ -259,7 +262,7 @@ impl<'a> Replay<'a> {
         let operand = (rest.len() >= 8).then(|| u64_at(rest, 0));
         let mut guard = self.shards.lock(key.shard());
         let shard: &mut Shard = &mut guard;
-        let Some(entry) = shard.find_mut(database, key).filter(|entry| Some(entry.lsn()) == previous || planted("delta_order_unchecked")) else {
+        let Some(entry) = shard.find_mut(database, key).filter(|entry| Some(entry.lsn()) == previous) else {
             drop(guard);
             self.break_key(database, key.bytes, "a change stands in the log without what it changes");
             return true;

@@ -158,10 +158,15 @@ impl World {
             0 => faults.write_error_at = Some(1 + self.chance.below(30)),
             1 => faults.sync_error_at = Some(1 + self.chance.below(12)),
             2 => faults.sync_dir_error_at = Some(1 + self.chance.below(4)),
-            3 => faults.capacity_bytes = Some(200_000 + self.chance.below(300_000)),
+            3 | 4 => faults.capacity_bytes = Some(self.used_bytes() + self.chance.below(100_000)),
             _ => {}
         }
         self.disk.set_faults(faults);
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let names = self.disk.names();
+        names.iter().filter_map(|name| self.disk.bytes(name)).map(|bytes| bytes.len() as u64).sum()
     }
 
     /// All background work that can be done now; it must come to an end.
@@ -200,25 +205,24 @@ impl World {
         let longest_ms = if self.chance.below(4) == 0 { 2500 } else { SYNC_LIMIT_US / 1000 };
         let took_ms = self.chance.below(longest_ms + 1);
         self.slowest_sync_us = self.slowest_sync_us.max(took_ms * 1000);
-        let failed = Rc::new(RefCell::new(Ok(())));
-        let (clients, clock, failure, disk) =
-            (session.clone(), self.clock.clone(), failed.clone(), self.disk.clone());
+        let failed = Rc::new(RefCell::new(None::<String>));
+        let (clients, clock, failure, disk) = (session.clone(), self.clock.clone(), failed.clone(), self.disk.clone());
+        // All of it at the first file, if there are several: time in which nothing is written finds no bugs.
+        let mut left_ms = took_ms;
         let meanwhile = move || {
-            let mut left_ms = took_ms;
-            while left_ms > 0 && failure.borrow().is_ok() && !disk.is_down() {
+            while left_ms > 0 && failure.borrow().is_none() && !disk.is_down() {
                 let part = left_ms.min(40);
                 clock.advance_ms(part);
                 left_ms -= part;
                 let mut clients = clients.borrow_mut();
-                *failure.borrow_mut() = clients.request();
+                *failure.borrow_mut() = clients.request().err();
                 if clients.chance.below(2) == 0 {
                     clients.end_turn();
                 }
             }
         };
         with_slow_sync(meanwhile, || machines.flusher.step(self.clock.monotonic_us()));
-        let failed = failed.borrow().clone();
-        failed
+        failed.take().map_or(Ok(()), Err)
     }
 
     /// The end of a life: closed, killed, or without power.
@@ -229,7 +233,9 @@ impl World {
             store.close();
         }
         session.borrow_mut().release();
-        let Ok(session) = Rc::try_unwrap(session).map(RefCell::into_inner) else { return Err("a session leaked".into()) };
+        let Ok(session) = Rc::try_unwrap(session).map(RefCell::into_inner) else {
+            return Err("a session leaked".into());
+        };
         self.sequence = session.sequence();
         self.counts.refused += session.refused;
         self.model = session.model;
@@ -241,7 +247,8 @@ impl World {
             // Everything has been durable when this returned: to be told so is what a clean end is for.
             self.model.released(self.model.len(), false, 0, true);
         }
-        self.crashed_us = self.clock.monotonic_us();
+        // What was acked before a disk failed grows old, and nothing is acked any more.
+        self.crashed_us = session.failed_us.unwrap_or_else(|| self.clock.monotonic_us());
         self.crash();
         self.rot(clean)
     }
@@ -298,15 +305,15 @@ impl World {
     pub fn open_and_judge(&mut self) -> Result<Arc<Store>, String> {
         let power_lost = self.power_lost;
         let mut store = self.open()?;
-        let required = self.model.required(power_lost || self.power_lost);
-        let found = self.read_safely(&store)?;
-        let kept = self.model.judge(&found, required)?;
-        self.judge_age(kept)?;
         if let Some(bytes) = self.live_bytes.take()
             && bytes != store.live_log_bytes()
         {
             return Err(format!("{bytes} live bytes before a clean restart, {} after", store.live_log_bytes()));
         }
+        let required = self.model.required(power_lost || self.power_lost);
+        let found = self.read_safely(&store)?;
+        let kept = self.model.judge(&found, required)?;
+        self.judge_age(kept)?;
         self.model.recovered(&found);
         self.power_lost = false;
         // Again and again the same: what was recovered and seen is never lost.
@@ -364,7 +371,6 @@ impl World {
         let disk: Arc<dyn Disk> = Arc::new(SlowDisk(self.disk.clone()));
         Store::open(disk, self.clock.clone(), self.options.clone())
     }
-
 }
 
 /// The background machines of one life.

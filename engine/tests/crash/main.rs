@@ -10,15 +10,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
-//X mod crash_everywhere;
+mod crash_everywhere;
 mod disks;
-//X mod images;
+mod images;
 mod life;
-//X mod log_image;
+mod log_image;
 mod model;
-//X mod modes;
-//X #[cfg(feature = "mutants")]
-//X mod mutants;
+mod modes;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod session;
 mod simulation;
-//X mod sync_age;
+mod sync_age;

@@ -51,7 +51,6 @@ impl Model {
         self.state[key].clone().filter(|cell| cell.deadline.is_none_or(|deadline| deadline > now_ms))
     }
 
-
     pub fn keys(&self) -> usize {
         self.state.len()
     }
@@ -66,8 +65,9 @@ impl Model {
         self.commits.last_mut().unwrap().undo.push((key, old));
     }
 
-    /// Ends a transaction; its number if it changed anything.
-    pub fn commit(&mut self, gate: Lsn) -> Option<usize> {
+    /// Ends a transaction; its number if it changed anything. `own` says that its changes stand in the log here: keys
+    /// that only turned out to be gone were removed somewhere before, and to see that reveals nothing of this one.
+    pub fn commit(&mut self, gate: Lsn, own: bool) -> Option<usize> {
         let number = self.commits.len();
         let commit = self.commits.last_mut().unwrap();
         if commit.undo.is_empty() {
@@ -75,7 +75,7 @@ impl Model {
             return None;
         }
         commit.gate = gate;
-        for (key, _) in &commit.undo {
+        for (key, _) in commit.undo.iter().filter(|_| own) {
             self.touched[*key] = number;
         }
         Some(number)
@@ -91,6 +91,11 @@ impl Model {
         self.commits.len()
     }
 
+    /// How many commits end at or below a position.
+    pub fn commits_below(&self, lsn: Lsn) -> usize {
+        self.commits.partition_point(|commit| commit.gate <= lsn)
+    }
+
     /// The reply that reveals the first `commits` has left; `own` says that the last is what it answers for.
     pub fn released(&mut self, commits: usize, own: bool, now_us: u64, always: bool) {
         if own {
@@ -104,8 +109,7 @@ impl Model {
 
     /// The engine says that everything below is durable.
     pub fn durable(&mut self, mark: Lsn) {
-        let covered = self.commits.partition_point(|commit| commit.gate <= mark);
-        self.firm = self.firm.max(covered);
+        self.firm = self.firm.max(self.commits_below(mark));
     }
 
     /// Age of the oldest acked commit that is not known durable, in microseconds.

@@ -34,28 +34,36 @@ impl Keys {
         self.names.len()
     }
 
+    pub fn name(&self, key: usize) -> &[u8] {
+        &self.names[key].1
+    }
+
     /// Everything in a store, expired keys left out. An unknown key is a phantom.
     pub fn read(&self, store: &Store) -> Result<BTreeMap<usize, Cell>, String> {
         let mut found = BTreeMap::new();
-        for database in 0..16 {
-            let mut cursor = 0;
+        for database in (0..16).filter(|database| store.key_count(*database) > 0) {
+            let (mut cursor, before) = (0, found.len());
             loop {
                 let mut phantom = None;
-                cursor = store.scan(database, cursor, 1000, |key, item| {
-                    match self.numbers.get(&(database, key.to_vec())) {
+                cursor =
+                    store.scan(database, cursor, 1000, |key, item| match self.numbers.get(&(database, key.to_vec())) {
                         Some(&number) => {
                             let cell = Cell { value: item.value().to_vec(), deadline: item.deadline() };
                             found.insert(number, cell);
                         }
                         None => phantom = Some(key.to_vec()),
-                    }
-                });
+                    });
                 if let Some(key) = phantom {
                     return Err(format!("phantom key {:?} in database {database}", String::from_utf8_lossy(&key)));
                 }
                 if cursor == 0 {
                     break;
                 }
+            }
+            let (seen, counted) = ((found.len() - before) as u64, store.key_count(database));
+            // A log that takes nothing any more cannot bury what has expired.
+            if seen != counted && !store.log().is_read_only() {
+                return Err(format!("{counted} keys counted and {seen} seen in database {database}"));
             }
         }
         Ok(found)
@@ -100,6 +108,8 @@ pub struct Session {
     last_gate: Lsn,
     sequence: u64,
     pub refused: u64,
+    /// When the log was first seen to take nothing any more.
+    pub failed_us: Option<u64>,
 }
 
 impl Session {
@@ -113,7 +123,19 @@ impl Session {
         sequence: u64,
     ) -> Session {
         let last_gate = store.log().appended();
-        Session { store, model, chance, clock, keys, sizes, waiting: Vec::new(), last_gate, sequence, refused: 0 }
+        Session {
+            store,
+            model,
+            chance,
+            clock,
+            keys,
+            sizes,
+            waiting: Vec::new(),
+            last_gate,
+            sequence,
+            refused: 0,
+            failed_us: None,
+        }
     }
 
     /// One request of some client.
@@ -148,6 +170,9 @@ impl Session {
             !leaves
         });
         model.durable(log.durable());
+        if log.is_read_only() {
+            self.failed_us.get_or_insert(now_us);
+        }
     }
 
     pub fn sequence(&self) -> u64 {
@@ -192,6 +217,7 @@ impl Session {
             .map(name)
             .collect();
         let now_ms = store.now_ms();
+        let before = store.log().appended();
         let mut transaction = store.begin(DATABASES[database], &named, now_ms);
         self.model.begin();
         let mut revealed = 0;
@@ -206,7 +232,7 @@ impl Session {
             self.run(&mut transaction, &name, key, action)?;
         }
         let gate = transaction.commit();
-        self.reply(gate, revealed);
+        self.reply(gate, revealed, before);
         Ok(())
     }
 
@@ -225,11 +251,9 @@ impl Session {
                 }
                 Ok(())
             }
-            (expected, got) => Err(format!(
-                "key {key} reads as {:?} instead of {:?} at {now_ms}",
-                say(got.as_ref()),
-                say(expected)
-            )),
+            (expected, got) => {
+                Err(format!("key {key} reads as {:?} instead of {:?} at {now_ms}", say(got.as_ref()), say(expected)))
+            }
         }
     }
 
@@ -244,7 +268,8 @@ impl Session {
         let present = transaction.get(&name(key)).is_some();
         let old = if present { self.model.get(key, 0) } else { None };
         let cell = old.as_deref().cloned();
-        let told = |what: &str, right: bool| if right { Ok(()) } else { Err(format!("{what} told wrongly of key {key}")) };
+        let told =
+            |what: &str, right: bool| if right { Ok(()) } else { Err(format!("{what} told wrongly of key {key}")) };
         match action {
             Action::Get => {}
             Action::Set(value, deadline, reference) => {
@@ -299,6 +324,7 @@ impl Session {
         }
         let database = self.chance.below(2) as usize;
         self.model.begin();
+        let before = self.store.log().appended();
         let (gate, tables) = self.store.flush(&[DATABASES[database]]);
         drop(tables);
         let mut revealed = 0;
@@ -308,27 +334,30 @@ impl Session {
                 self.model.put(key, None);
             }
         }
-        self.reply(gate, revealed);
+        self.reply(gate, revealed, before);
         Ok(())
     }
 
     /// Looks at all keys. As every reply about the whole store, this one waits for the end of the log.
     fn scan(&mut self) -> Verdict {
+        let before = self.store.log().appended();
         let found = self.keys.read(&self.store)?;
         self.model.begin();
         for key in 0..self.model.keys() {
             self.seen(key, found.get(&key).cloned())?;
         }
-        self.reply(self.store.log().appended(), self.model.len() - 1);
+        self.reply(self.store.log().appended(), self.model.len() - 1, before);
         Ok(())
     }
 
-    fn reply(&mut self, gate: Lsn, revealed: usize) {
-        // A key that the sweep removed has no frame in this transaction: its tomb stands somewhere before here.
-        let position = if gate == 0 { self.store.log().appended() } else { gate };
-        self.last_gate = self.last_gate.max(position);
-        let number = self.model.commit(self.last_gate);
-        self.waiting.push(Waiting { gate, commits: number.unwrap_or(revealed), own: number.is_some() });
+    /// A reply that waits for `gate` and reveals so many commits; the log ended at `before` when it was begun.
+    fn reply(&mut self, gate: Lsn, revealed: usize, before: Lsn) {
+        let end = self.store.log().appended();
+        self.last_gate = self.last_gate.max(end);
+        // Nothing of its own in the log: the keys that turned out to be gone were removed by the sweep, some time ago.
+        let is_own = end > before;
+        let own = self.model.commit(self.last_gate, is_own).filter(|_| is_own);
+        self.waiting.push(Waiting { gate, commits: own.unwrap_or(revealed), own: own.is_some() });
     }
 
     fn any_key(&mut self, database: usize) -> usize {

@@ -13,7 +13,7 @@ use crate::life::{Counts, World};
 /// Lives of one run.
 pub const LIVES_A_RUN: u64 = 4;
 /// Lives in a plain `cargo test`.
-const LIVES: u64 = 1600;
+const LIVES: u64 = 8000;
 /// Failures after which a run of many ends.
 const SHOWN: usize = 10;
 

@@ -1,0 +1,194 @@
+//! The store without a network: set, get, both mixed, one group commit in each mode, and recovery.
+//!
+//! ```text
+//! cargo bench -p engine --bench store
+//! ```
+//!
+//! Set, get and mixed run on a disk that forgets the log, so that they measure memory and the log's own work; group
+//! commit and recovery use a directory of the real one (`TMPDIR` says where).
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that panics has failed, as it should")]
+
+use std::hint::black_box;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use engine::clock::{SimClock, SystemClock};
+use engine::disk::sim::SimDisk;
+use engine::disk::{Disk, File, OsDisk};
+use engine::random::Random;
+use engine::{Flusher, FsyncMode, Maintenance, Options, Store, Value};
+
+const KEYS: u64 = 100_000;
+/// Requests of one turn of a worker, after which it writes what they appended.
+const TURN: u64 = 16;
+const VALUE: [u8; 64] = [b'v'; 64];
+
+fn key_name(number: u64) -> [u8; 16] {
+    let mut name = *b"key:000000000000";
+    name[8..].copy_from_slice(&number.to_be_bytes());
+    name
+}
+
+fn set(store: &Store, number: u64, now_ms: u64) -> u64 {
+    let name = key_name(number);
+    let key = store.key(&name);
+    let mut transaction = store.begin(0, &[key], now_ms);
+    transaction.set(&key, Value::Copy(&VALUE), None);
+    transaction.commit()
+}
+
+fn get(store: &Store, number: u64, now_ms: u64) -> usize {
+    let name = key_name(number);
+    let key = store.key(&name);
+    let mut transaction = store.begin(0, &[key], now_ms);
+    transaction.get(&key).map_or(0, |item| item.value().len())
+}
+
+/// A disk that keeps small files and forgets what is written to segments.
+struct Forgetful(SimDisk);
+
+struct Nothing;
+
+impl Disk for Forgetful {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        if name.ends_with(".log") { Ok(Arc::new(Nothing)) } else { self.0.create(name) }
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.0.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.0.sync_dir()
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
+        self.0.lock(name)
+    }
+}
+
+impl File for Nothing {
+    fn len(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn read_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write_at(&self, bytes: &[u8], _offset: u64) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn set_len(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn allocate(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn forgetful() -> Arc<Store> {
+    let clock = Arc::new(SimClock::new(1 << 40));
+    let store = Store::open(Arc::new(Forgetful(SimDisk::new(1))), clock, Options::default()).unwrap();
+    for number in 0..KEYS {
+        set(&store, number, 1);
+    }
+    store.log().write_out();
+    store
+}
+
+fn requests(c: &mut Criterion) {
+    let store = forgetful();
+    let mut chance = Random::new(1);
+    let mut group = c.benchmark_group("request");
+    group.throughput(Throughput::Elements(TURN));
+    for (name, sets_in_eight) in [("get", 0), ("mixed_1_set_in_8", 1), ("set", 8)] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for _ in 0..TURN {
+                    let number = chance.below(KEYS);
+                    if chance.below(8) < sets_in_eight {
+                        black_box(set(&store, number, 1));
+                    } else {
+                        black_box(get(&store, number, 1));
+                    }
+                }
+                store.log().write_out();
+            });
+        });
+    }
+    group.finish();
+}
+
+fn on_disk(directory: &Path, mode: FsyncMode) -> Arc<Store> {
+    let disk = Arc::new(OsDisk::open(directory).unwrap());
+    Store::open(disk, Arc::new(SystemClock::new()), Options { mode, ..Options::default() }).unwrap()
+}
+
+/// So many clients write one value each, then all are acknowledged.
+fn group_commit(c: &mut Criterion) {
+    let mut group = c.benchmark_group("group_commit");
+    group.measurement_time(Duration::from_secs(3)).sample_size(20);
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        for clients in [1, 50] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = on_disk(directory.path(), mode);
+            let mut flusher = Flusher::new(store.log().clone());
+            let mut maintenance = Maintenance::default();
+            while maintenance.step(&store, store.clock().monotonic_us()) {}
+            group.throughput(Throughput::Elements(clients));
+            group.bench_function(BenchmarkId::new(format!("{mode:?}"), clients), |b| {
+                b.iter(|| {
+                    let last = (0..clients).map(|client| set(&store, client, 1)).max().unwrap();
+                    store.log().write_out();
+                    while store.log().acknowledged() < last {
+                        flusher.step(store.clock().monotonic_us());
+                    }
+                });
+            });
+            maintenance.step(&store, store.clock().monotonic_us());
+        }
+    }
+    group.finish();
+}
+
+fn recovery(c: &mut Criterion) {
+    let mut group = c.benchmark_group("recovery");
+    group.sample_size(10).throughput(Throughput::Elements(KEYS));
+    let directory = tempfile::tempdir().unwrap();
+    let store = on_disk(directory.path(), FsyncMode::No);
+    for number in 0..KEYS {
+        set(&store, number, 1);
+    }
+    store.close();
+    drop(store);
+    group.bench_function("open_100000_keys", |b| {
+        b.iter_batched(|| (), |()| on_disk(directory.path(), FsyncMode::No), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+criterion_group!(benches, requests, group_commit, recovery);
+criterion_main!(benches);

@@ -1,0 +1,322 @@
+//! A crash at every single disk operation of a small workload, each followed by every kind of survival.
+//!
+//! One workload for each thing that must be atomic: append and sync, segment change, opening (recovery itself),
+//! compaction, large values, clean close. It is the same each time, so operation `n` is always the same one.
+
+use std::sync::Arc;
+
+use engine::clock::{Clock, SimClock};
+use engine::disk::sim::{SimDisk, Survival};
+use engine::{Error, Flusher, FsyncMode, Maintenance, Need, Options, Store, Value};
+
+use crate::model::{Cell, Model};
+use crate::session::Keys;
+
+/// What the machine does until it stops.
+struct Machine {
+    disk: SimDisk,
+    clock: Arc<SimClock>,
+    options: Options,
+    keys: Keys,
+    model: Model,
+    sequence: u64,
+    /// The operation at which it stops, over all its disks.
+    stops_at: u64,
+    operations_before: u64,
+}
+
+/// No operation has this number.
+const NEVER: u64 = 1 << 60;
+
+/// A running store with its machines.
+struct Running {
+    store: Arc<Store>,
+    flusher: Flusher,
+    maintenance: Maintenance,
+    unacked: Vec<(u64, usize)>,
+}
+
+impl Machine {
+    fn new(mode: FsyncMode) -> Machine {
+        let options = Options {
+            mode,
+            segment_bytes: 64 << 10,
+            blob_bytes: 4096,
+            compact_from_bytes: 64 << 10,
+            secrets_from: Some(7),
+            ..Options::default()
+        };
+        let keys = Keys::new(6);
+        let model = Model::new(keys.len());
+        let (disk, clock) = (SimDisk::new(7), Arc::new(SimClock::new(1 << 40)));
+        Machine { disk, clock, options, keys, model, sequence: 0, stops_at: NEVER, operations_before: 0 }
+    }
+
+    fn operations(&self) -> u64 {
+        self.operations_before + self.disk.operations()
+    }
+
+    fn stop_at(&mut self, operation: u64) {
+        self.stops_at = operation;
+        self.disk.crash_at(operation);
+    }
+
+    /// The process is killed and the machine goes on.
+    fn kill(&mut self) {
+        self.operations_before += self.disk.operations();
+        self.disk = self.disk.process_crash();
+        self.disk.crash_at(self.stops_at.saturating_sub(self.operations_before));
+    }
+
+    fn open(&self) -> Result<Running, Error> {
+        let store = Store::open(Arc::new(self.disk.clone()), self.clock.clone(), self.options.clone())?;
+        let flusher = Flusher::new(store.log().clone());
+        Ok(Running { store, flusher, maintenance: Maintenance::default(), unacked: Vec::new() })
+    }
+
+    /// Sets some keys in one transaction, as a server does: admission, blobs, transaction, reply at its position.
+    fn set(&mut self, running: &mut Running, keys: &[usize], bytes: usize) {
+        if running.store.admit(Need::Grow, (keys.len() * bytes) as u64).is_err() {
+            return;
+        }
+        let mut values = Vec::new();
+        for _ in keys {
+            self.sequence += 1;
+            let mut value = self.sequence.to_string().into_bytes();
+            value.resize(bytes.max(value.len()), b'.');
+            let reference = match value.len() >= self.options.blob_bytes {
+                true => match running.store.write_blob(&value) {
+                    Ok(reference) => Some(reference),
+                    Err(_) => return,
+                },
+                false => None,
+            };
+            values.push((value, reference));
+        }
+        let names: Vec<Vec<u8>> = keys.iter().map(|key| self.keys.name(*key).to_vec()).collect();
+        let named: Vec<_> = names.iter().map(|name| running.store.key(name)).collect();
+        let mut transaction = running.store.begin(0, &named, self.clock.wall_ms());
+        self.model.begin();
+        for ((key, name), (value, reference)) in keys.iter().zip(&named).zip(values) {
+            match reference {
+                Some(reference) => transaction.set(name, Value::Blob(value.clone().into(), reference), None),
+                None => transaction.set(name, Value::Copy(&value), None),
+            }
+            self.model.put(*key, Some(Cell { value, deadline: None }));
+        }
+        let gate = transaction.commit();
+        let number = self.model.commit(gate, true).unwrap();
+        running.unacked.push((gate, number));
+    }
+
+    fn remove(&mut self, running: &mut Running, key: usize) {
+        if running.store.admit(Need::Shrink, 64).is_err() {
+            return;
+        }
+        let name = self.keys.name(key).to_vec();
+        let named = running.store.key(&name);
+        let mut transaction = running.store.begin(0, &[named], self.clock.wall_ms());
+        self.model.begin();
+        if transaction.remove(&named) {
+            self.model.put(key, None);
+        }
+        let gate = transaction.commit();
+        if let Some(number) = self.model.commit(gate, true) {
+            running.unacked.push((gate, number));
+        }
+    }
+
+    /// A turn of everybody else, and the replies that may leave after it.
+    fn turn(&mut self, running: &mut Running) {
+        let store = running.store.clone();
+        if store.log().mode() != FsyncMode::Always {
+            store.log().write_out();
+        }
+        self.release(running);
+        self.clock.advance_ms(100);
+        for _ in 0..3 {
+            running.flusher.step(self.clock.monotonic_us());
+        }
+        self.release(running);
+        for _ in 0..8 {
+            running.maintenance.step(&store, self.clock.monotonic_us());
+        }
+    }
+
+    fn release(&mut self, running: &mut Running) {
+        let log = running.store.log();
+        let (mark, always) = (log.acknowledged(), log.mode() == FsyncMode::Always);
+        for (_, number) in running.unacked.extract_if(.., |(gate, _)| *gate <= mark) {
+            self.model.released(number, true, self.clock.monotonic_us(), always);
+        }
+        self.model.durable(log.durable());
+    }
+
+    fn close(&mut self, mut running: Running) {
+        running.store.close();
+        self.release(&mut running);
+        if !self.disk.is_down() {
+            assert_eq!(running.store.log().durable(), running.store.log().appended(), "closed, and not durable");
+        }
+    }
+}
+
+/// What every workload is: it runs until it is done or the machine stops.
+type Workload = fn(&mut Machine) -> Result<(), Error>;
+
+fn append_and_sync(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..6 {
+        machine.set(&mut running, &[round % 3], 30);
+        machine.set(&mut running, &[3, 4, 5], 300);
+        machine.remove(&mut running, (round + 1) % 3);
+        machine.turn(&mut running);
+    }
+    Ok(())
+}
+
+fn segment_change(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..16 {
+        // Transactions of twelve kilobytes: some begin in one segment and end in the next.
+        machine.set(&mut running, &[round % 6, (round + 1) % 6, (round + 2) % 6, (round + 3) % 6], 3000);
+        if round % 2 == 0 {
+            machine.turn(&mut running);
+        }
+    }
+    Ok(())
+}
+
+fn compaction(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    machine.set(&mut running, &[5], 100);
+    for round in 0..60 {
+        machine.set(&mut running, &[round % 3, 3], 3000);
+        if round % 7 == 0 {
+            machine.remove(&mut running, 3);
+        }
+        machine.turn(&mut running);
+    }
+    assert!(machine.disk.is_down() || running.store.log_bytes() < 300_000, "nothing was compacted");
+    Ok(())
+}
+
+fn large_values(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..5 {
+        machine.set(&mut running, &[round % 2], 5000);
+        machine.set(&mut running, &[2, 3], 5000 + round);
+        machine.remove(&mut running, 2);
+        machine.turn(&mut running);
+    }
+    Ok(())
+}
+
+fn close_and_open(machine: &mut Machine) -> Result<(), Error> {
+    for round in 0..4 {
+        let mut running = machine.open()?;
+        machine.set(&mut running, &[round, 5], 200);
+        machine.turn(&mut running);
+        machine.set(&mut running, &[round], 2000);
+        machine.close(running);
+    }
+    Ok(())
+}
+
+/// The process dies, three times, with a tail that nothing says is durable: recovery has work to do.
+fn open_after_kill(machine: &mut Machine) -> Result<(), Error> {
+    for round in 0..4 {
+        let mut running = machine.open()?;
+        for part in 0..3 {
+            machine.set(&mut running, &[round % 3, 3 + part], 9000 / (part + 1));
+        }
+        running.store.log().write_out();
+        machine.release(&mut running);
+        if round < 3 && !machine.disk.is_down() {
+            drop(running);
+            machine.kill();
+        }
+    }
+    Ok(())
+}
+
+const WORKLOADS: [(&str, Workload); 6] = [
+    ("append and sync", append_and_sync),
+    ("segment change", segment_change),
+    ("compaction", compaction),
+    ("large values", large_values),
+    ("close and open", close_and_open),
+    ("open after a kill", open_after_kill),
+];
+
+/// What is left of the disk when the machine stopped.
+const SURVIVALS: [Option<Survival>; 5] =
+    [None, Some(Survival::Nothing), Some(Survival::Everything), Some(Survival::Random(1)), Some(Survival::Random(2))];
+/// At one crash in so many, recovery itself is crashed at every operation.
+const RECOVERIES: u64 = 23;
+
+fn left(disk: &SimDisk, survival: Option<Survival>) -> SimDisk {
+    survival.map_or_else(|| disk.process_crash(), |survival| disk.power_loss_with(survival))
+}
+
+/// Opens what is left, and compares it with what was promised.
+fn judge(machine: &Machine, disk: &SimDisk, power_loss: bool) -> Result<(), String> {
+    let store = Store::open(Arc::new(disk.clone()), machine.clock.clone(), machine.options.clone());
+    let store = store.map_err(|error| error.to_string())?;
+    let found = machine.keys.read(&store)?;
+    machine.model.judge(&found, machine.model.required(power_loss)).map(drop)
+}
+
+/// Recovery stops at each of its operations in turn, and whatever that leaves recovers to the same.
+fn crash_recovery_everywhere(machine: &Machine, disk: &SimDisk, power_lost: bool) -> Result<u64, String> {
+    let mut crashes = 0;
+    for at in 1.. {
+        let copy = disk.process_crash();
+        copy.crash_at(at);
+        let _ = Store::open(Arc::new(copy.clone()), machine.clock.clone(), machine.options.clone());
+        if !copy.is_down() {
+            break;
+        }
+        for survival in [None, Some(Survival::Nothing), Some(Survival::Random(at))] {
+            crashes += 1;
+            judge(machine, &left(&copy, survival), power_lost || survival.is_some())
+                .map_err(|why| format!("recovery stopped at operation {at}, then {survival:?}: {why}"))?;
+        }
+    }
+    Ok(crashes)
+}
+
+fn crash_everywhere(name: &str, workload: Workload, mode: FsyncMode) -> (u64, u64) {
+    let mut whole = Machine::new(mode);
+    workload(&mut whole).unwrap();
+    let (operations, mut crashes) = (whole.operations(), 0);
+    for n in 1..=operations {
+        let mut machine = Machine::new(mode);
+        machine.stop_at(n);
+        let ended = workload(&mut machine);
+        assert!(machine.disk.is_down(), "{name}, {mode:?}: operation {n} was not reached: {:?}", ended.err());
+        for survival in SURVIVALS {
+            let disk = left(&machine.disk, survival);
+            let judged = judge(&machine, &disk.process_crash(), survival.is_some()).and_then(|()| {
+                crashes += 1;
+                match n % RECOVERIES {
+                    0 => crash_recovery_everywhere(&machine, &disk, survival.is_some()),
+                    _ => Ok(0),
+                }
+            });
+            crashes +=
+                judged.unwrap_or_else(|why| panic!("{name}, {mode:?}, stopped at {n}, then {survival:?}: {why}"));
+        }
+    }
+    (operations, crashes)
+}
+
+#[test]
+fn every_operation() {
+    for (name, workload) in WORKLOADS {
+        for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+            let (operations, crashes) = crash_everywhere(name, workload, mode);
+            println!("{name}, {mode:?}: {operations} operations, {crashes} crashes");
+        }
+    }
+}

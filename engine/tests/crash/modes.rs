@@ -1,0 +1,332 @@
+//! What each mode promises, one behaviour a test, and what a store refuses.
+
+use std::sync::Arc;
+
+use engine::clock::{Clock, SimClock};
+use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::{Error, Flusher, FsyncMode, Maintenance, Need, Options, Refusal, Store, Value};
+
+struct Bench {
+    disk: SimDisk,
+    clock: Arc<SimClock>,
+    store: Arc<Store>,
+    flusher: Flusher,
+    maintenance: Maintenance,
+}
+
+fn options(mode: FsyncMode) -> Options {
+    Options { mode, segment_bytes: 64 << 10, blob_bytes: 8 << 10, secrets_from: Some(3), ..Options::default() }
+}
+
+fn bench(mode: FsyncMode) -> Bench {
+    bench_on(SimDisk::new(3), mode)
+}
+
+fn bench_on(disk: SimDisk, mode: FsyncMode) -> Bench {
+    let clock = Arc::new(SimClock::new(1 << 40));
+    let store = Store::open(Arc::new(disk.clone()), clock.clone(), options(mode)).unwrap();
+    let flusher = Flusher::new(store.log().clone());
+    Bench { disk, clock, store, flusher, maintenance: Maintenance::default() }
+}
+
+impl Bench {
+    fn set(&self, key: &[u8], value: &[u8]) -> u64 {
+        let key = self.store.key(key);
+        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
+        transaction.set(&key, Value::Copy(value), None);
+        transaction.commit()
+    }
+
+    fn remove(&self, key: &[u8]) -> u64 {
+        let key = self.store.key(key);
+        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
+        transaction.remove(&key);
+        transaction.commit()
+    }
+
+    /// The value and the position that must be safe before it may be told.
+    fn get(&self, key: &[u8]) -> (Option<Vec<u8>>, u64) {
+        let key = self.store.key(key);
+        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
+        let value = transaction.get(&key).map(|item| item.value().to_vec());
+        (value, transaction.commit())
+    }
+
+    fn may_leave(&self, gate: u64) -> bool {
+        gate <= self.store.log().acknowledged()
+    }
+
+    fn step(&mut self) {
+        self.flusher.step(self.clock.monotonic_us());
+    }
+
+    fn maintain(&mut self) {
+        while self.maintenance.step(&self.store, self.clock.monotonic_us()) {}
+    }
+
+    fn reopened(&self, survival: Survival) -> Bench {
+        bench_on(self.disk.power_loss_with(survival), self.store.log().mode())
+    }
+
+    fn try_open(disk: &SimDisk) -> Result<Arc<Store>, Error> {
+        Store::open(Arc::new(disk.clone()), Arc::new(SimClock::new(1 << 40)), options(FsyncMode::Always))
+    }
+}
+
+#[test]
+fn always_a_reader_waits_for_the_write_it_sees() {
+    let mut bench = bench(FsyncMode::Always);
+    let write = bench.set(b"a", b"1");
+    let (value, read) = bench.get(b"a");
+    assert_eq!(value.as_deref(), Some(&b"1"[..]));
+    assert!(!bench.may_leave(write) && !bench.may_leave(read));
+    bench.store.log().write_out();
+    assert!(!bench.may_leave(write) && !bench.may_leave(read), "the kernel is not the disk");
+    bench.step();
+    assert!(bench.may_leave(write) && bench.may_leave(read));
+    assert!(bench.may_leave(bench.get(b"a").1));
+}
+
+#[test]
+fn always_a_miss_waits_for_the_removal_it_reveals() {
+    let mut bench = bench(FsyncMode::Always);
+    bench.set(b"a", b"1");
+    bench.step();
+    assert!(bench.may_leave(bench.get(b"never there").1) || bench.get(b"never there").0.is_none());
+    let gone = bench.remove(b"a");
+    let (value, read) = bench.get(b"a");
+    assert_eq!(value, None);
+    assert!(!bench.may_leave(gone) && !bench.may_leave(read));
+    bench.step();
+    assert!(bench.may_leave(gone) && bench.may_leave(read));
+    assert_eq!(bench.reopened(Survival::Nothing).get(b"a").0, None);
+}
+
+#[test]
+fn always_a_miss_waits_for_the_flush_and_for_the_expiry_it_reveals() {
+    let mut bench = bench(FsyncMode::Always);
+    bench.set(b"a", b"1");
+    let key = bench.store.key(b"b");
+    let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+    transaction.set(&key, Value::Copy(b"2"), Some(bench.store.now_ms() + 5));
+    transaction.commit();
+    bench.step();
+    bench.clock.advance_ms(10);
+    let (value, read) = bench.get(b"b");
+    assert!(value.is_none() && !bench.may_leave(read));
+    bench.step();
+    assert!(bench.may_leave(read));
+    bench.store.flush(&[0]);
+    let (value, read) = bench.get(b"a");
+    assert!(value.is_none() && !bench.may_leave(read));
+    let (again, _) = bench.store.flush(&[0]);
+    assert!(!bench.may_leave(again), "a flush of what is empty tells that it is");
+    bench.step();
+    assert!(bench.may_leave(read) && bench.may_leave(again));
+}
+
+#[test]
+fn everysec_and_no_acknowledge_what_the_kernel_has() {
+    for mode in [FsyncMode::EverySec, FsyncMode::No] {
+        let bench = bench(mode);
+        let gate = bench.set(b"a", b"1");
+        assert!(!bench.may_leave(gate));
+        bench.store.log().write_out();
+        assert!(bench.may_leave(gate));
+        let killed = bench_on(bench.disk.process_crash(), mode);
+        assert_eq!(killed.get(b"a").0.as_deref(), Some(&b"1"[..]));
+        assert_eq!(killed.reopened(Survival::Nothing).get(b"a").0.as_deref(), Some(&b"1"[..]), "seen, so not lost");
+    }
+}
+
+#[test]
+fn everysec_syncs_after_a_fifth_of_a_second_and_no_does_not() {
+    for (mode, durable) in [(FsyncMode::EverySec, true), (FsyncMode::No, false)] {
+        let mut bench = bench(mode);
+        let gate = bench.set(b"a", b"1");
+        bench.store.log().write_out();
+        bench.clock.advance_ms(199);
+        bench.step();
+        assert!(bench.store.log().durable() < gate);
+        bench.clock.advance_ms(1);
+        bench.step();
+        assert_eq!(bench.store.log().durable() >= gate, durable);
+        bench.store.log().want_sync(gate);
+        bench.step();
+        assert!(bench.store.log().durable() >= gate, "a sync that is asked for comes in every mode");
+    }
+}
+
+#[test]
+fn everysec_writers_stall_while_the_disk_is_behind_and_go_on_by_themselves() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.set(b"a", b"1");
+    bench.store.log().write_out();
+    bench.clock.advance_ms(1899);
+    assert_eq!(bench.store.admit(Need::Grow, 10), Ok(()));
+    bench.clock.advance_ms(1);
+    assert_eq!(bench.store.admit(Need::Grow, 10), Err(Refusal::Stalled));
+    assert_eq!(bench.store.admit(Need::Shrink, 10), Err(Refusal::Stalled));
+    bench.step();
+    assert_eq!(bench.store.admit(Need::Grow, 10), Ok(()));
+}
+
+#[test]
+fn a_mode_made_stricter_answers_when_all_before_is_durable() {
+    let mut bench = bench(FsyncMode::No);
+    let gate = bench.set(b"a", b"1");
+    bench.store.log().write_out();
+    bench.store.log().set_mode(FsyncMode::Always);
+    assert!(!bench.may_leave(gate));
+    bench.step();
+    assert!(bench.may_leave(gate));
+}
+
+#[test]
+fn a_failed_sync_is_never_tried_again_and_nothing_is_acknowledged_after_it() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec] {
+        let mut bench = bench(mode);
+        bench.set(b"a", b"1");
+        bench.store.log().write_out();
+        bench.disk.set_faults(Faults { sync_error_at: Some(1), ..Faults::default() });
+        bench.disk.record();
+        bench.clock.advance_ms(300);
+        for _ in 0..5 {
+            bench.step();
+            bench.clock.advance_ms(300);
+            bench.maintain();
+        }
+        assert_eq!(bench.disk.trace().iter().filter(|line| line.contains(" sync ")).count(), 1);
+        assert!(bench.store.log().is_read_only());
+        assert_eq!(bench.store.admit(Need::Shrink, 10), Err(Refusal::ReadOnly));
+        assert_eq!(bench.get(b"a").0.as_deref(), Some(&b"1"[..]), "reads go on");
+        // The page cache still has it; the restart writes it to a fresh file, so that it is safe before it is seen.
+        let restarted = bench_on(bench.disk.process_crash(), mode);
+        assert_eq!(restarted.get(b"a").0.as_deref(), Some(&b"1"[..]));
+        assert_eq!(restarted.reopened(Survival::Nothing).get(b"a").0.as_deref(), Some(&b"1"[..]));
+    }
+}
+
+#[test]
+fn a_failed_write_ends_writing_and_is_never_acknowledged() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec] {
+        let mut bench = bench(mode);
+        let safe = bench.set(b"a", b"1");
+        bench.store.log().write_out();
+        bench.clock.advance_ms(300);
+        bench.step();
+        bench.disk.set_faults(Faults { write_error_at: Some(1), ..Faults::default() });
+        let lost = bench.set(b"b", b"2");
+        bench.store.log().write_out();
+        bench.step();
+        assert!(bench.may_leave(safe) && !bench.may_leave(lost));
+        assert_eq!(bench.store.admit(Need::Grow, 10), Err(Refusal::ReadOnly));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_lets_removals_in_and_recovers_by_itself() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        let mut bench = bench(mode);
+        bench.set(b"gone", b"1");
+        bench.disk.set_faults(Faults { capacity_bytes: Some(400_000), ..Faults::default() });
+        let mut acked = Vec::new();
+        let refusal = (0..1000_u32).find_map(|n| {
+            bench.maintain();
+            if let Err(refusal) = bench.store.admit(Need::Grow, 2100) {
+                return Some(refusal);
+            }
+            let gate = bench.set(&n.to_be_bytes(), &[b'x'; 2000]);
+            bench.store.log().write_out();
+            bench.clock.advance_ms(250);
+            bench.step();
+            assert!(bench.may_leave(gate), "admitted, and {n} hangs");
+            acked.push(n);
+            None
+        });
+        assert_eq!(refusal, Some(Refusal::NoSpace));
+        assert!(bench.store.log().is_full());
+        let (removed, kept) = acked.split_at(60);
+        for n in removed {
+            assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n}");
+            bench.remove(b"gone");
+            let gate = bench.remove(&n.to_be_bytes());
+            bench.store.log().write_out();
+            bench.step();
+            assert!(bench.may_leave(gate));
+        }
+        assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace), "the reserve is not for writes");
+        assert!(acked.len() > 80, "{}", acked.len());
+        bench.disk.set_faults(Faults::default());
+        bench.clock.advance_ms(250);
+        bench.maintain();
+        assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()));
+        bench.store.close();
+        let reopened = bench.reopened(Survival::Nothing);
+        assert_eq!(reopened.get(b"gone").0, None);
+        for (some, length) in [(removed, None), (kept, Some(2000))] {
+            for n in some {
+                assert_eq!(reopened.get(&n.to_be_bytes()).0.map(|value| value.len()), length, "{n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_lives() {
+    let bench = bench(FsyncMode::Always);
+    assert!(matches!(Bench::try_open(&bench.disk), Err(Error::Locked(_))));
+    let disk = bench.disk.clone();
+    drop(bench);
+    assert!(Bench::try_open(&disk).is_ok());
+}
+
+#[test]
+fn a_newer_format_a_foreign_file_and_a_missing_manifest_are_told_apart() {
+    let disk = bench(FsyncMode::Always).disk.process_crash();
+    let newer = disk.process_crash();
+    newer.corrupt("dump.kv", 8, &[2]);
+    assert!(matches!(Bench::try_open(&newer), Err(Error::NewerFormat { found: 2, known: 1, .. })));
+    let foreign = disk.process_crash();
+    foreign.corrupt("dump.kv", 0, b"REDIS0011");
+    assert!(matches!(Bench::try_open(&foreign), Err(Error::Foreign(_))));
+    let damaged = disk.process_crash();
+    damaged.flip_bit("dump.kv", 40, 3);
+    assert!(matches!(Bench::try_open(&damaged), Err(Error::Corrupt { .. })));
+    engine::disk::Disk::remove(&disk, "dump.kv").unwrap();
+    assert!(matches!(Bench::try_open(&disk), Err(Error::ManifestMissing(_))));
+    assert!(!disk.names().contains(&"dump.kv".to_owned()), "nothing was made in its place");
+}
+
+#[test]
+fn a_clock_that_steps_back_revives_nothing() {
+    let mut bench = bench(FsyncMode::Always);
+    let key = bench.store.key(b"a");
+    let start_ms = bench.clock.wall_ms();
+    let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+    transaction.set(&key, Value::Copy(b"1"), Some(start_ms + 1000));
+    transaction.commit();
+    bench.step();
+    bench.clock.advance_ms(2000);
+    let mut shown = 0;
+    bench.store.scan(0, 0, usize::MAX, |_, _| shown += 1);
+    assert_eq!(shown, 0);
+    bench.clock.step_wall_to(start_ms);
+    assert_eq!(bench.get(b"a").0, None);
+    bench.step();
+    // The next life begins with the clock that is wrong.
+    assert_eq!(bench.reopened(Survival::Nothing).get(b"a").0, None);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let trace = || {
+        let mut world = crate::life::World::new(11);
+        world.disk.record();
+        world.run(3).unwrap();
+        world.disk.trace()
+    };
+    let first = trace();
+    assert!(first.len() > 100);
+    assert!(first == trace(), "chance from elsewhere");
+}

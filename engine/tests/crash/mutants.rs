@@ -1,0 +1,41 @@
+//! Planted bugs: the simulation must find each one within a budget of seeds, or it proves nothing.
+//!
+//! ```text
+//! cargo test -p engine --features mutants --test crash mutants -- --nocapture
+//! ```
+
+use engine::mutant::{NAMES, plant};
+
+use crate::simulation::run;
+
+/// Runs within which a planted bug must have been found.
+const BUDGET: u64 = 4000;
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it really took is what the table says")]
+fn mutants() {
+    // What a planted bug breaks may well panic: that is a way to be found.
+    std::panic::set_hook(Box::new(|_| {}));
+    let only = std::env::var("SIM_MUTANT").ok();
+    let mut missed = Vec::new();
+    println!("{:28} {:6} {:>6} {:>8}  found as", "mutant", "level", "seeds", "seconds");
+    for (name, _) in NAMES.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
+        plant(Some(name));
+        let started = std::time::Instant::now();
+        let caught = (0..BUDGET).find_map(|seed| run(seed).err().map(|why| (seed + 1, why)));
+        plant(None);
+        let seconds = started.elapsed().as_secs_f64();
+        match caught {
+            Some((seeds, why)) => {
+                let why: String = why.lines().next().unwrap_or_default().chars().take(90).collect();
+                println!("{name:28} {:6} {seeds:>6} {seconds:>8.3}  {why}", "L1");
+            }
+            None => {
+                println!("{name:28} {:6} {:>6} {seconds:>8.3}", "L1", "MISSED");
+                missed.push(*name);
+            }
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
