@@ -1,7 +1,7 @@
 //! A store in a program of its own: open a directory, write, read, close, open again.
 //!
 //! ```text
-//! cargo run -p engine --example embedded -- /tmp/example
+//! cargo run -p engine --example embedded -- ./example
 //! ```
 
 use std::error::Error;

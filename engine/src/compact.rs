@@ -21,6 +21,8 @@ use crate::store::Store;
 const MAX_RATIO: u64 = 2;
 /// More segments than this are too many, however short: every start leaves one.
 const MAX_SEGMENTS: usize = 64;
+/// Garbage that is left alone even when the disk is full.
+const PRESSED_SLACK: u64 = 256 << 10;
 /// Log read by one step.
 const STEP_BYTES: u64 = 256 << 10;
 
@@ -63,7 +65,9 @@ impl Compactor {
             return false;
         }
         let advanced = self.advance(store);
-        store.set_compacting(!matches!(self.state, State::Idle));
+        let working = !matches!(self.state, State::Idle);
+        store.set_compacting(working);
+        store.log().set_reclaiming(working);
         match advanced {
             Ok(busy) => busy,
             Err(_) => {
@@ -84,7 +88,7 @@ impl Compactor {
                 Ok(!matches!(self.state, State::Idle))
             }
             State::Copying { segment, at, end } => {
-                if store.admit(Need::Shrink, STEP_BYTES).is_err() {
+                if store.admit(Need::Compact, (end - at).min(STEP_BYTES)).is_err() {
                     self.state = State::Copying { segment, at, end };
                     return Ok(false);
                 }
@@ -174,8 +178,11 @@ impl Store {
     fn wants_compaction(&self) -> bool {
         let segments = self.segments().lock().len();
         let log = self.log_bytes();
+        // On a full disk whatever can be given back is.
+        let pressed = self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK;
         segments > 1
             && (segments > MAX_SEGMENTS
+                || pressed
                 || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
     }
 

@@ -15,7 +15,7 @@ use crate::format::frame::{self, Draft, Kind};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Guards, Key};
 use crate::keyspace::table::Table;
-use crate::log::{FrameBatch, FsyncMode, Lsn};
+use crate::log::{FrameBatch, Lsn};
 use crate::mutant::planted;
 use crate::store::Store;
 
@@ -117,8 +117,8 @@ pub struct Transaction<'s> {
     guards: Guards<'s>,
     database: u8,
     now_ms: u64,
-    /// Reads wait for what they reveal.
-    gated: bool,
+    /// What was acknowledged when it began: reads wait for what they reveal beyond that.
+    safe: Lsn,
     gate: Lsn,
     scratch: Scratch,
     /// It has taken this thread's buffers: a transaction that only reads does without.
@@ -137,7 +137,7 @@ impl<'s> Transaction<'s> {
             guards,
             database: store.physical(database),
             now_ms,
-            gated: store.log().mode() == FsyncMode::Always,
+            safe: store.log().acknowledged(),
             gate: 0,
             scratch: Scratch::default(),
             writes: false,
@@ -165,8 +165,8 @@ impl<'s> Transaction<'s> {
         self.bury_expired(key);
         let shard = self.guards.shard(key.shard());
         let found = shard.find(self.database, key);
-        if self.gated {
-            let revealed = found.map_or(shard.last_removed, Entry::lsn);
+        let revealed = found.map_or(shard.last_removed, Entry::lsn);
+        if revealed >= self.safe {
             let skipped = planted(if found.is_some() { "ungated_read" } else { "nil_after_del_ungated" });
             if revealed != 0 && !skipped {
                 self.gate = self.gate.max(revealed + 1);

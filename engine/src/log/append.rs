@@ -170,7 +170,10 @@ impl Appender {
             self.segment.bytes = (frame.len() as u64 + segment::HEADER).next_multiple_of(4096);
             self.pending.iter_mut().for_each(|run| run.segment_bytes = self.segment.bytes);
         } else if self.room() < frame.len() {
-            let claimed = log.ready.lock().claim(frame.len() as u64 + segment::HEADER);
+            let mut ready = log.ready.lock();
+            let claimed = ready.claim(frame.len() as u64 + segment::HEADER);
+            log.behind.store(ready.bytes_behind(0), Ordering::Relaxed);
+            drop(ready);
             self.seed = Seed::new(self.id, claimed.number);
             self.segment = claimed;
             self.base = self.next;
@@ -221,6 +224,7 @@ impl Log {
         }
         appender.unmarked = true;
         let end = appender.next;
+        self.room.store(appender.room() as u64, Ordering::Relaxed);
         self.appended.store(end, Ordering::Release);
         drop(appender);
         self.counters.bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);

@@ -22,7 +22,7 @@ pub mod scan;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -69,10 +69,12 @@ impl FsyncMode {
 /// What a write needs the log to have room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Ordinary writes.
-    Grow,
+    /// Ordinary writes, which leave two ready files alone when the disk is full.
+    Grow = 2,
     /// Removals and compaction, which may use the reserve because they give room back.
-    Shrink,
+    Shrink = 1,
+    /// Compaction, which gives back more than it takes and has the last of the reserve.
+    Compact = 0,
 }
 
 /// In `everysec` a write waits when the oldest byte that is not durable is this old.
@@ -92,6 +94,11 @@ pub struct Log {
     /// Held while a segment file is made, so that zeros never land on frames.
     creating: Mutex<()>,
     ready: Mutex<Ready>,
+    /// Bytes left in the segment that is being filled, and in the files made ahead.
+    room: AtomicU64,
+    behind: AtomicU64,
+    /// Compaction is at work: there will be room.
+    reclaiming: AtomicBool,
     appended: AtomicU64,
     written: AtomicU64,
     durable: AtomicU64,
@@ -164,6 +171,7 @@ impl Log {
     ) -> Log {
         let mut ready = Ready::new(from.number, from.segment_bytes);
         let first = ready.claim(0);
+        let room = first.bytes - crate::format::segment::HEADER;
         Log {
             disk,
             clock,
@@ -176,6 +184,9 @@ impl Log {
             writer: Mutex::new(Writer::new(from.base)),
             creating: Mutex::new(()),
             ready: Mutex::new(ready),
+            room: AtomicU64::new(room),
+            behind: AtomicU64::new(0),
+            reclaiming: AtomicBool::new(false),
             appended: AtomicU64::new(from.base),
             written: AtomicU64::new(from.base),
             durable: AtomicU64::new(from.base),
@@ -244,11 +255,13 @@ impl Log {
         self.admit_at(self.clock.monotonic_us(), need, || bytes)
     }
 
-    /// As [`Log::admit`], for a caller that asks often: it brings the time, and counts bytes only when they matter.
+    /// As [`Log::admit`], for a caller that asks often and brings the time.
     #[inline]
     pub fn admit_at(&self, now_us: u64, need: Need, bytes: impl FnOnce() -> u64) -> Result<(), Refusal> {
-        if self.health.load(Ordering::Acquire) != Health::Good as u8 {
-            return self.admit_in_need(need, bytes());
+        let bytes = bytes();
+        let room = self.room.load(Ordering::Relaxed) + self.behind.load(Ordering::Relaxed);
+        if self.health.load(Ordering::Acquire) != Health::Good as u8 || room <= bytes + prepare::SLACK {
+            return self.admit_in_need(need, bytes);
         }
         let since_us = self.oldest_unsynced_us.load(Ordering::Relaxed);
         if now_us.saturating_sub(since_us) >= STALL_US && self.mode() == FsyncMode::EverySec && !planted("no_stall") {
@@ -267,13 +280,24 @@ impl Log {
         }
         let room = self.appender.lock().room() as u64;
         let ready = self.ready.lock();
-        let room = match need {
-            // The last ready file has been taken into use: what is left of it is the reserve.
-            Need::Grow if ready.count() < prepare::RESERVE => 0,
-            Need::Grow => room + ready.bytes_behind(prepare::RESERVE),
-            Need::Shrink => room + ready.bytes_behind(0),
-        };
-        if room > bytes + prepare::SLACK { Ok(()) } else { Err(Refusal::NoSpace) }
+        if !self.is_full() {
+            // All that is made ahead is there and it is not enough: a large transaction, whose segment is made for it.
+            // Otherwise the next file is being made, and it is soon known whether there is space for it.
+            return if ready.is_complete() { Ok(()) } else { Err(Refusal::Stalled) };
+        }
+        let reserve = need as usize;
+        // A reserved file that was taken into use: what is left of it is the reserve.
+        let room = if ready.count() < reserve { 0 } else { room + ready.bytes_behind(reserve) };
+        match room > bytes + prepare::SLACK {
+            true => Ok(()),
+            false if need != Need::Grow && self.reclaiming.load(Ordering::Relaxed) => Err(Refusal::Stalled),
+            false => Err(Refusal::NoSpace),
+        }
+    }
+
+    /// Compaction has begun or ended: removals wait for it instead of being refused.
+    pub(crate) fn set_reclaiming(&self, reclaiming: bool) {
+        self.reclaiming.store(reclaiming, Ordering::Relaxed);
     }
 
     /// Age of the oldest written byte that is not durable, in microseconds; 0 when there is none.

@@ -11,10 +11,8 @@ use crate::failpoint;
 use crate::format::segment;
 use crate::mutant::planted;
 
-/// Files kept ready behind the current one: one to go on with, one in reserve for removals and compaction.
-const WANTED: usize = 2;
-/// Ready files that ordinary writes leave alone when the disk is full.
-pub(super) const RESERVE: usize = 1;
+/// Files kept ready behind the current one: one to go on with, one in reserve for removals, one for compaction.
+const WANTED: usize = 3;
 /// Room that is left for marks and headers when the disk is full.
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
@@ -22,7 +20,7 @@ pub const MIN_SEGMENT: u64 = 64 << 10;
 /// A new store's first segment; each further one is twice as large up to the setting.
 const FIRST_SEGMENT: u64 = 1 << 20;
 /// How soon a full disk is tried again.
-const RETRY_US: u64 = 200_000;
+const RETRY_US: u64 = 20_000;
 
 /// A segment that is to be filled next.
 pub(super) struct Claimed {
@@ -61,6 +59,11 @@ impl Ready {
     pub(super) fn bytes_behind(&self, reserve: usize) -> u64 {
         let usable = self.files.len().saturating_sub(reserve);
         self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
+    }
+
+    /// Whether as many files are ready as are wanted.
+    pub(super) fn is_complete(&self) -> bool {
+        self.files.len() >= WANTED
     }
 
     pub(super) fn count(&self) -> usize {
@@ -165,6 +168,7 @@ impl Preparer {
                     ready.files.push_back(Claimed { number, bytes, file: Some(file) });
                     ready.advance();
                 }
+                log.behind.store(ready.bytes_behind(0), Ordering::Relaxed);
                 if ready.files.len() >= WANTED {
                     log.set_full(false);
                 }

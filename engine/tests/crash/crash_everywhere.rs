@@ -105,7 +105,7 @@ impl Machine {
             self.model.put(*key, Some(Cell { value, deadline: None }));
         }
         let gate = transaction.commit();
-        let number = self.model.commit(gate, true).unwrap();
+        let number = self.model.commit(gate).unwrap();
         running.unacked.push((gate, number));
     }
 
@@ -121,7 +121,7 @@ impl Machine {
             self.model.put(key, None);
         }
         let gate = transaction.commit();
-        if let Some(number) = self.model.commit(gate, true) {
+        if let Some(number) = self.model.commit(gate) {
             running.unacked.push((gate, number));
         }
     }

@@ -99,7 +99,7 @@ fn write(store: &Store, model: &mut Model, keys: &Keys, round: u8) {
         long.extend_from_slice(&[round; 5]);
     }
     put(model, 1, long);
-    model.commit(transaction.commit(), true);
+    model.commit(transaction.commit());
     // A value in a file of its own, now and then.
     if round % 3 == 1 {
         let value = vec![round; 1100];
@@ -108,13 +108,13 @@ fn write(store: &Store, model: &mut Model, keys: &Keys, round: u8) {
         let mut transaction = store.begin(0, &[three], store.now_ms());
         transaction.set(&three, Value::Blob(value.clone().into(), reference), None);
         put(model, 2, value);
-        model.commit(transaction.commit(), true);
+        model.commit(transaction.commit());
     } else {
         model.begin();
         let mut transaction = store.begin(0, &[three], store.now_ms());
         transaction.set(&three, Value::Copy(&[round + 100]), None);
         put(model, 2, vec![round + 100]);
-        model.commit(transaction.commit(), true);
+        model.commit(transaction.commit());
     }
 }
 

@@ -62,12 +62,20 @@ impl Model {
 
     pub fn put(&mut self, key: usize, cell: Option<Cell>) {
         let old = std::mem::replace(&mut self.state[key], cell.map(Rc::new));
+        self.touched[key] = self.commits.len();
         self.commits.last_mut().unwrap().undo.push((key, old));
     }
 
-    /// Ends a transaction; its number if it changed anything. `own` says that its changes stand in the log here: keys
-    /// that only turned out to be gone were removed somewhere before, and to see that reveals nothing of this one.
-    pub fn commit(&mut self, gate: Lsn, own: bool) -> Option<usize> {
+    /// A key whose time has come turned out to be gone. It was removed just now or some time ago, so that to see it
+    /// again reveals nothing of this transaction.
+    pub fn vanish(&mut self, key: usize) {
+        let touched = self.touched[key];
+        self.put(key, None);
+        self.touched[key] = touched;
+    }
+
+    /// Ends a transaction; its number if it changed anything.
+    pub fn commit(&mut self, gate: Lsn) -> Option<usize> {
         let number = self.commits.len();
         let commit = self.commits.last_mut().unwrap();
         if commit.undo.is_empty() {
@@ -75,9 +83,6 @@ impl Model {
             return None;
         }
         commit.gate = gate;
-        for (key, _) in commit.undo.iter().filter(|_| own) {
-            self.touched[*key] = number;
-        }
         Some(number)
     }
 

@@ -247,7 +247,7 @@ impl Session {
             (Some(expected), Some(got)) if expected == got && got.deadline.is_none_or(|at| at > now_ms) => Ok(()),
             (Some(_), None) if may_be_gone => {
                 if !self.store.log().is_read_only() {
-                    self.model.put(key, None);
+                    self.model.vanish(key);
                 }
                 Ok(())
             }
@@ -355,8 +355,7 @@ impl Session {
         let end = self.store.log().appended();
         self.last_gate = self.last_gate.max(end);
         // Nothing of its own in the log: the keys that turned out to be gone were removed by the sweep, some time ago.
-        let is_own = end > before;
-        let own = self.model.commit(self.last_gate, is_own).filter(|_| is_own);
+        let own = self.model.commit(self.last_gate).filter(|_| end > before);
         self.waiting.push(Waiting { gate, commits: own.unwrap_or(revealed), own: own.is_some() });
     }
 

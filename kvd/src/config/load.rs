@@ -16,7 +16,7 @@ use super::{accepted, warnings, words};
 const MAX_INCLUDE_DEPTH: usize = 16;
 
 /// Variables that belong to other parts of the program.
-const OTHER_VARIABLES: &[&str] = &["KVD_FAILPOINTS"];
+const OTHER_VARIABLES: &[&str] = &["KVD_FAILPOINTS", "KVD_MUTANT", "KVD_LOG"];
 
 /// What Kubernetes sets in every container beside a service that is called `kvd`.
 const SERVICE_VARIABLES: &[&str] = &["KVD_SERVICE_", "KVD_PORT_"];

@@ -30,8 +30,8 @@ use crate::session::{Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
 const READ_BYTES: usize = 64 << 10;
-/// Most that is reserved at once for a request whose length is announced: memory follows what arrives.
-const RESERVE_BYTES: usize = 1 << 20;
+/// Room for the next read of a request that has begun: at least this, at most what has already come.
+const PARTIAL_BYTES: usize = 16 << 10;
 /// Output buffers larger than this are not kept.
 const SPARE_OUTPUT: usize = 64 << 10;
 /// Output buffers kept by a worker.
@@ -392,7 +392,7 @@ impl Task {
                 poll_read(reader, &mut shared, READ_BYTES, context)
             } else {
                 // Doubling keeps the copying linear; what is announced is trusted only as far as bytes have come.
-                let room = wanted.clamp(READ_BYTES, RESERVE_BYTES.max(partial.len()));
+                let room = wanted.clamp(PARTIAL_BYTES, PARTIAL_BYTES.max(partial.len()));
                 poll_read(reader, partial, room, context)
             }
         })

@@ -53,7 +53,6 @@ pub struct Texts {
 
 impl Client {
     /// A connection that has just come.
-    #[expect(clippy::too_many_arguments, reason = "all of it is fixed for the life of the connection")]
     pub fn new(
         id: u64,
         address: String,
