@@ -80,8 +80,12 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads as usize,
     };
-    let run_id: String =
-        engine::random::secret()?.iter().chain(&engine::random::secret()?).take(20).map(|byte| format!("{byte:02x}")).collect();
+    let run_id: String = engine::random::secret()?
+        .iter()
+        .chain(&engine::random::secret()?)
+        .take(20)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let hot = Hot::default();
     hot.set(&settings);
     let server = Arc::new(Server {
@@ -214,4 +218,3 @@ fn raise_descriptor_limit(clients: u64) -> usize {
     }
     fitting as usize
 }
-

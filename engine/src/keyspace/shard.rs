@@ -97,7 +97,8 @@ impl Shard {
             self.volatile_total -= 1;
         }
         if let Some(deadline) = after {
-            self.earliest_deadline = if self.volatile_total == 0 { deadline } else { self.earliest_deadline.min(deadline) };
+            self.earliest_deadline =
+                if self.volatile_total == 0 { deadline } else { self.earliest_deadline.min(deadline) };
             self.volatile[usize::from(database)] += 1;
             self.volatile_total += 1;
         }

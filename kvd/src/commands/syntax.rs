@@ -46,7 +46,8 @@ impl Keys {
     /// The argument numbers of the keys of a request with `length` arguments, the name included.
     #[inline]
     pub fn positions(self, length: usize) -> impl Iterator<Item = usize> + Clone {
-        let last = if self.last < 0 { length.saturating_sub(self.last.unsigned_abs() as usize) } else { self.last as usize };
+        let last =
+            if self.last < 0 { length.saturating_sub(self.last.unsigned_abs() as usize) } else { self.last as usize };
         let end = if self.first == 0 { 0 } else { (last + 1).min(length) };
         (self.first.min(end)..end).step_by(self.step.max(1))
     }
@@ -67,12 +68,8 @@ impl Syntax {
     /// Parses a usage line. `words` is how many words the name has. A line that cannot be read is a mistake in the
     /// table, which a test finds.
     pub fn parse(usage: &str, words: usize) -> Syntax {
-        let text = usage
-            .replace('[', " [ ")
-            .replace(']', " ] ")
-            .replace('{', " { ")
-            .replace('}', " } ")
-            .replace('|', " | ");
+        let text =
+            usage.replace('[', " [ ").replace(']', " ] ").replace('{', " { ").replace('}', " } ").replace('|', " | ");
         let tokens: Vec<&str> = text.split_whitespace().collect();
         let mut at = 0;
         let arguments = sequence(&tokens, &mut at, None);

@@ -277,11 +277,7 @@ impl Connection {
             session,
             partial: BytesMut::new(),
         };
-        let ended = if task.session.authenticated {
-            task.serve().await
-        } else {
-            task.serve_unauthenticated().await
-        };
+        let ended = if task.session.authenticated { task.serve().await } else { task.serve_unauthenticated().await };
         if let Err(error) = ended {
             tracing::debug!(%error, client = self.client.id, "connection ended");
         }

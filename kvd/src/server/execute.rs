@@ -154,7 +154,13 @@ impl Run<'_> {
     }
 
     #[inline]
-    fn run_on_keys(&self, entry: &'static Entry, session: &Session, server: &Server, output: &mut Output) -> Option<Pause> {
+    fn run_on_keys(
+        &self,
+        entry: &'static Entry,
+        session: &Session,
+        server: &Server,
+        output: &mut Output,
+    ) -> Option<Pause> {
         let store = &*server.store;
         let mut positions = entry.syntax.keys.positions(self.request.len());
         let one: [Key<'_>; 1];

@@ -37,7 +37,11 @@ impl Listeners {
                         tracing::info!(address = address.host(), %error, "optional address is not listened on");
                     }
                     Err(error) => {
-                        let text = format!("Could not create server TCP listening socket {}:{}: {error}", address.host(), settings.port);
+                        let text = format!(
+                            "Could not create server TCP listening socket {}:{}: {error}",
+                            address.host(),
+                            settings.port
+                        );
                         return Err(io::Error::new(error.kind(), text));
                     }
                 }
@@ -118,7 +122,9 @@ fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpLis
 
 /// Binds the unix socket. A socket left by an earlier process is replaced; any other file is not touched.
 fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("Could not create unix socket {}: {error}", path.display()));
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("Could not create unix socket {}: {error}", path.display()))
+    };
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
