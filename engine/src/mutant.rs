@@ -1,7 +1,7 @@
 //! Planted bugs: what the tests must be able to find. Nothing of this is in a build without the feature `mutants`.
 //!
 //! A line that asks [`planted`] stands where the bug would be. With the feature, `KVD_MUTANT=name` plants one for the
-//! whole process, [`plant`] for the calling thread only.
+//! whole process, `plant` for the calling thread only.
 
 /// Every planted bug and what it does.
 pub const NAMES: &[(&str, &str)] = &[

@@ -9,7 +9,7 @@
 //! A position is an [`Lsn`], a byte's place in the endless log. A reply may leave when the mark its mode asks for has
 //! passed the position of what it reveals. Appending takes one short lock; writing takes another, whose holder writes
 //! everything appended so far, so the others find their bytes written. Nothing here decides *when*: workers call
-//! [`Log::write_out`] at the end of their turn, [`flusher::Flusher`] calls [`Log::sync`].
+//! [`Log::write_out`] at the end of their turn, [`flusher::Flusher`] calls `Log::sync`.
 //!
 //! Errors: a failed `pwrite` for lack of space keeps the bytes and tries again; any other failed write, and any failed
 //! sync, makes the log read-only for good: a sync is never tried twice, because after an error the kernel forgets

@@ -125,6 +125,10 @@ impl Run<'_> {
     #[inline]
     fn run(&self, session: &mut Session, server: &Server, output: &mut Output) -> Option<Pause> {
         let Some(mut entry) = self.entry else {
+            if is_http(self.request.get(0).unwrap_or_default()) {
+                tracing::warn!("Possible SECURITY ATTACK detected: an HTTP request was sent. Connection closed");
+                return Some(Pause::Close);
+            }
             return refuse(CommandError::unknown_command(&self.request), server, session, output);
         };
         if !entry.subcommands.is_empty()
@@ -243,6 +247,11 @@ impl Run<'_> {
             Ok(After::Shutdown) => Some(Pause::Shutdown),
         }
     }
+}
+
+/// Whether a request is a line of HTTP that a browser was tricked into sending.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// Writes an error reply.

@@ -51,6 +51,9 @@ impl Listeners {
             Some(path) => Some(bind_unix(path, settings.unixsocketperm.mode())?),
             None => None,
         };
+        if tcp.is_empty() && unix.is_none() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "Configured to not listen anywhere, exiting."));
+        }
         Ok(Listeners { tcp, unix })
     }
 
