@@ -78,6 +78,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         ..Recovery::default()
     };
     let newest_ms = replay.newest_ms;
+    remove_unused(&**disk, &options.name, &names, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
         let (number, base, epoch) = (old.first, old.base, old.epoch);
@@ -316,6 +317,23 @@ fn chain_segments(manifest: &Manifest, read: &Read, copied: &[(u64, Lsn)], from:
     let kept = manifest.cuts.last().map_or(0, |cut| cut.segment);
     let old = read.segments.iter().filter(|(number, _)| *number <= kept && *number >= manifest.first);
     old.chain(copied).copied().chain([(from.number, from.base)]).collect()
+}
+
+/// Removes segments that were made ahead and never used, from the newest down to the first that was begun. On a full disk
+/// they are the space in which the tail is made durable. Should the process end here, the next start finds the same log.
+fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], read: &[(u64, Lsn)]) {
+    let mut ahead: Vec<u64> = names.iter().filter_map(|other| segment::parse_name(name, other)).collect();
+    ahead.retain(|number| read.last().is_some_and(|(last, _)| number > last));
+    ahead.sort_unstable();
+    for number in ahead.into_iter().rev() {
+        let file = segment::file_name(name, number);
+        let mut header = [1; segment::HEADER as usize];
+        let unused = disk.open(&file).and_then(|file| disk::read_exact_at(&*file, &mut header, 0));
+        if unused.is_err() || header != [0; segment::HEADER as usize] {
+            return;
+        }
+        let _ = disk.remove(&file);
+    }
 }
 
 /// Removes files that no manifest names: from before this opening, from one that was interrupted, made ahead and never
