@@ -113,14 +113,18 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         server.workers.lock().push(mailbox);
     }
     banner(&server, &listeners, workers);
+    let pid_file = server.settings().pidfile.clone();
+    if let Some(path) = &pid_file {
+        write_pid(path);
+    }
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(&server, listeners))?;
     drop(runtime);
     background.stop();
     store.close();
-    if let Some(path) = &server.settings().unixsocket {
-        #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
+    for path in server.settings().unixsocket.iter().chain(&pid_file) {
+        #[expect(clippy::disallowed_methods, reason = "neither a socket nor a process id is a file of the store")]
         let _ = std::fs::remove_file(path);
     }
     if store.log().is_read_only() {
@@ -129,6 +133,14 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     tracing::info!("everything is durable, bye bye");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the process id for a service manager. As in Redis, a server without the file is better than none.
+#[expect(clippy::disallowed_methods, reason = "a process id is not a file of the store")]
+fn write_pid(path: &std::path::Path) {
+    if let Err(error) = std::fs::write(path, format!("{}\n", std::process::id())) {
+        tracing::warn!(%error, "cannot write the pidfile {}", path.display());
+    }
 }
 
 /// Accepts and serves until someone asks for the end, then drains.
