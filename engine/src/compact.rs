@@ -13,7 +13,7 @@ use crate::failpoint;
 use crate::format::frame::Kind;
 use crate::format::segment;
 use crate::log::scan::Loaded;
-use crate::log::{Lsn, Need};
+use crate::log::{Lsn, Need, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
 
@@ -21,7 +21,7 @@ use crate::store::Store;
 const MAX_RATIO: u64 = 2;
 /// More segments than this are too many, however short: every start leaves one.
 const MAX_SEGMENTS: usize = 64;
-/// Garbage that is left alone even when the disk is full.
+/// Garbage that is left alone even when the disk is full; with segments that are smaller still, one of them.
 const PRESSED_SLACK: u64 = 256 << 10;
 /// Log read by one step.
 const STEP_BYTES: u64 = 256 << 10;
@@ -179,7 +179,7 @@ impl Store {
         let segments = self.segments().lock().len();
         let log = self.log_bytes();
         // On a full disk whatever can be given back is.
-        let pressed = self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK;
+        let pressed = self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
         segments > 1
             && (segments > MAX_SEGMENTS
                 || pressed
@@ -211,7 +211,12 @@ impl Store {
             shorter.durable = shorter.durable.max(self.log().durable());
         }
         shorter.cuts.retain(|cut| cut.segment >= next);
-        disk::replace(self.disk(), &self.options().name, &shorter.encode())?;
+        let replace = || disk::replace(self.disk(), &self.options().name, &shorter.encode());
+        match replace() {
+            // At once, before somebody takes the room.
+            Err(e) if is_full(&e) && self.log().give_back_one() => replace()?,
+            replaced => replaced?,
+        }
         *manifest = shorter;
         drop(manifest);
         failpoint::hit("compact.manifest.after")?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::prepare::Claimed;
-use super::{Log, Lsn};
+use super::{Log, Lsn, Need};
 use crate::disk::File;
 use crate::format::StoreId;
 use crate::format::frame::{self, Draft, Kind, Seed};
@@ -172,7 +172,7 @@ impl Appender {
         } else if self.room() < frame.len() {
             let mut ready = log.ready.lock();
             let claimed = ready.claim(frame.len() as u64 + segment::HEADER);
-            log.behind.store(ready.bytes_behind(0), Ordering::Relaxed);
+            log.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
             drop(ready);
             self.seed = Seed::new(self.id, claimed.number);
             self.segment = claimed;

@@ -28,6 +28,7 @@ use parking_lot::{Condvar, Mutex};
 
 pub use append::FrameBatch;
 pub use prepare::Preparer;
+pub(crate) use prepare::is_full;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -94,8 +95,10 @@ pub struct Log {
     /// Held while a segment file is made, so that zeros never land on frames.
     creating: Mutex<()>,
     ready: Mutex<Ready>,
-    /// Bytes left in the segment that is being filled, and in the files made ahead.
+    /// Bytes left in the segment that is being filled.
     room: AtomicU64,
+    /// Bytes in the files made ahead that are not in reserve. A disk is full before it is known to be: nobody may use up
+    /// the reserve in between.
     behind: AtomicU64,
     /// Compaction is at work: there will be room.
     reclaiming: AtomicBool,
@@ -280,17 +283,18 @@ impl Log {
         }
         let room = self.appender.lock().room() as u64;
         let ready = self.ready.lock();
+        // A reserved file that was taken into use: what is left of it is the reserve.
+        let room = if ready.count() < need as usize { 0 } else { room + ready.bytes_for(need) };
+        if room > bytes + prepare::SLACK {
+            return Ok(());
+        }
         if !self.is_full() {
             // All that is made ahead is there and it is not enough: a large transaction, whose segment is made for it.
             // Otherwise the next file is being made, and it is soon known whether there is space for it.
             return if ready.is_complete() { Ok(()) } else { Err(Refusal::Stalled) };
         }
-        let reserve = need as usize;
-        // A reserved file that was taken into use: what is left of it is the reserve.
-        let room = if ready.count() < reserve { 0 } else { room + ready.bytes_behind(reserve) };
-        match room > bytes + prepare::SLACK {
-            true => Ok(()),
-            false if need != Need::Grow && self.reclaiming.load(Ordering::Relaxed) => Err(Refusal::Stalled),
+        match need != Need::Grow && self.reclaiming.load(Ordering::Relaxed) {
+            true => Err(Refusal::Stalled),
             false => Err(Refusal::NoSpace),
         }
     }

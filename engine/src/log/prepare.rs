@@ -5,14 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{FsyncMode, Health, Log};
+use super::{FsyncMode, Health, Log, Need};
 use crate::disk::{self, File};
 use crate::failpoint;
 use crate::format::segment;
 use crate::mutant::planted;
 
-/// Files kept ready behind the current one: one to go on with, one in reserve for removals, one for compaction.
-const WANTED: usize = 3;
+/// Files kept ready behind the current one: two to go on with, one in reserve for removals, one for compaction.
+const WANTED: usize = 2 + Need::Grow as usize;
 /// Room that is left for marks and headers when the disk is full.
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
@@ -55,9 +55,16 @@ impl Ready {
         claimed
     }
 
-    /// Bytes for frames in the ready files, without the last `reserve` of them.
-    pub(super) fn bytes_behind(&self, reserve: usize) -> u64 {
-        let usable = self.files.len().saturating_sub(reserve);
+    /// Takes the file that would be used last out of the row; its number.
+    fn take_back(&mut self) -> Option<u64> {
+        let last = self.files.pop_back()?;
+        (self.next, self.next_bytes) = (last.number, last.bytes);
+        Some(last.number)
+    }
+
+    /// Bytes for frames in the ready files that may be filled for this need.
+    pub(super) fn bytes_for(&self, need: Need) -> u64 {
+        let usable = self.files.len().saturating_sub(need as usize);
         self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
     }
 
@@ -132,6 +139,16 @@ impl Log {
         let _ = self.create_segment(number, bytes);
     }
 
+    /// Removes the last file that was made ahead: room for a manifest on a disk that is full. Whether there was one.
+    pub(crate) fn give_back_one(&self) -> bool {
+        let _creating = self.creating.lock();
+        let mut ready = self.ready.lock();
+        let Some(number) = ready.take_back() else { return false };
+        self.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
+        drop(ready);
+        self.disk.remove(&segment::file_name(&self.store_name, number)).is_ok()
+    }
+
     pub(super) fn set_full(&self, full: bool) {
         let (from, to) = if full { (Health::Good, Health::Full) } else { (Health::Full, Health::Good) };
         // Read-only stays: no space that comes back makes a failed sync good.
@@ -168,7 +185,7 @@ impl Preparer {
                     ready.files.push_back(Claimed { number, bytes, file: Some(file) });
                     ready.advance();
                 }
-                log.behind.store(ready.bytes_behind(0), Ordering::Relaxed);
+                log.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
                 if ready.files.len() >= WANTED {
                     log.set_full(false);
                 }
@@ -191,6 +208,6 @@ impl Preparer {
 }
 
 /// Whether an error says that the disk, or the quota on it, is full.
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

@@ -272,6 +272,39 @@ fn a_full_disk_refuses_writes_lets_removals_in_and_recovers_by_itself() {
     }
 }
 
+/// The disk is full some time before it is known to be: writers that are faster than maintenance leave the reserve alone.
+#[test]
+fn fast_writers_cannot_use_up_the_room_of_removals() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.maintain();
+    let taken: usize = bench.disk.names().iter().filter_map(|name| bench.disk.bytes(name)).map(|bytes| bytes.len()).sum();
+    bench.disk.set_faults(Faults { capacity_bytes: Some(taken as u64), ..Faults::default() });
+    let mut written = 0_u32;
+    while bench.store.admit(Need::Grow, 2100) == Ok(()) {
+        bench.set(&written.to_be_bytes(), &[b'x'; 2000]);
+        bench.store.log().write_out();
+        written += 1;
+    }
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::Stalled), "nobody has tried yet");
+    bench.maintain();
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace));
+    for n in 0..written {
+        assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n} of {written}");
+        bench.remove(&n.to_be_bytes());
+        bench.store.log().write_out();
+        bench.clock.advance_ms(1);
+        bench.step();
+        bench.maintain();
+    }
+    bench.clock.advance_ms(500);
+    for _ in 0..20 {
+        bench.step();
+        bench.clock.advance_ms(100);
+        bench.maintain();
+    }
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()), "all is removed, compaction has room, and yet");
+}
+
 #[test]
 fn a_second_opening_is_refused_while_the_first_lives() {
     let bench = bench(FsyncMode::Always);
