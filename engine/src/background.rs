@@ -1,4 +1,4 @@
-//! Threads that loop over the machines: one syncs, one prepares segments, compacts and expires.
+//! Threads that loop over the machines: some sync, one prepares segments, compacts and expires.
 
 use std::io;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::compact::Compactor;
 use crate::log::Preparer;
-use crate::log::flusher::{Flusher, Next};
+use crate::log::flusher::{Decision, Flusher, SYNCS_AT_ONCE};
 use crate::store::Store;
 use crate::sweep::Sweeper;
 
@@ -31,6 +33,19 @@ impl Maintenance {
     }
 }
 
+/// One of the threads that flush. Who holds the flusher decides; who waits for the disk has let go of it, so that another
+/// can decide meanwhile.
+fn flush(store: &Store, flusher: &Mutex<Flusher>, stop: &AtomicBool) {
+    let mut deciding = flusher.lock();
+    while !stop.load(Ordering::Acquire) {
+        match deciding.decide(store.clock().monotonic_us()) {
+            Decision::Sync(sync) if sync.may_overlap => MutexGuard::unlocked(&mut deciding, || sync.run()),
+            Decision::Sync(sync) => sync.run(),
+            Decision::Rest(next) => store.log().wait_for_work(next),
+        }
+    }
+}
+
 /// The running threads of a store. Stopped when dropped; the store itself is closed by [`Store::close`].
 pub struct Background {
     stop: Arc<AtomicBool>,
@@ -48,16 +63,12 @@ impl Background {
     pub fn start(store: &Arc<Store>) -> io::Result<Background> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut background = Background { stop: stop.clone(), store: store.clone(), threads: Vec::new() };
-        let (flushed, until) = (store.clone(), stop.clone());
-        background.threads.push(std::thread::Builder::new().name("flusher".into()).spawn(move || {
-            let mut flusher = Flusher::new(flushed.log().clone());
-            while !until.load(Ordering::Acquire) {
-                match flusher.step(flushed.clock().monotonic_us()) {
-                    Next::Now => {}
-                    next => flushed.log().wait_for_work(next),
-                }
-            }
-        })?);
+        let flusher = Arc::new(Mutex::new(Flusher::new(store.log().clone())));
+        for _ in 0..SYNCS_AT_ONCE {
+            let (flushed, flusher, until) = (store.clone(), flusher.clone(), stop.clone());
+            let thread = std::thread::Builder::new().name("flusher".into());
+            background.threads.push(thread.spawn(move || flush(&flushed, &flusher, &until))?);
+        }
         let (kept, until) = (store.clone(), stop);
         background.threads.push(std::thread::Builder::new().name("maintenance".into()).spawn(move || {
             // Work that can wait must not take a time slice from a worker that shares the processor. Best effort.

@@ -53,7 +53,7 @@ pub use background::{Background, Maintenance};
 pub use error::{Error, Refusal};
 pub use format::blob::Reference;
 pub use keyspace::shard::{DATABASES, Key};
-pub use log::flusher::{Flusher, Next};
+pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
 pub use recover::Recovery;
 pub use store::{MAX_VALUE, Options, Store, owned};

@@ -43,6 +43,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("scan_leaves_expired", "an expired key is not shown and not removed"),
     ("no_stall", "everysec: writes go on however far the disk is behind"),
     ("wall_clock_timer", "everysec: the age of bytes is measured by the wall clock"),
+    ("sync_overtakes", "a sync that ends first makes durable what an earlier one has not"),
     ("sealed_segment_not_synced", "only the newest segment is synced"),
     ("shutdown_without_sync", "a clean end writes and does not sync"),
 ];

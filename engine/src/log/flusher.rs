@@ -2,23 +2,29 @@
 //!
 //! ```text
 //!  always     appended ── write ── sync ── wake all up to the mark; meanwhile the next group gathers
-//!  everysec   written  ── sync when the oldest byte is 200 ms old, or 16 MiB wait ── wake
+//!  everysec   written  ── sync when the oldest byte is 180 ms old, or 16 MiB wait ── wake
 //!  no         written  ── sync when a segment is full
 //! ```
 //!
-//! 200 ms leaves 0.8 s for the sync itself before an acknowledged byte is a second old. A machine: [`Flusher::step`]
-//! does what is due at a time and says when to come back; a thread, or a simulation, calls it.
+//! In `everysec` no acknowledged byte is to be older than a second while a sync takes up to 0.8 s. So the next sync begins
+//! 180 ms after the last at the earliest whether that has ended or not, and five of them fit beside each other.
+//!
+//! A machine: [`Flusher::step`] does what is due at a time and says when to come back; a thread, or a simulation, calls
+//! it. Who has other hands for the waiting calls [`Flusher::decide`], which leaves the sync to them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::write::BegunSync;
 use super::{FlusherState, FsyncMode, Log};
 use crate::disk::{self, Disk};
 use crate::mutant::planted;
 
 /// In `everysec` a sync starts when the oldest byte that is not durable has this age.
-const SYNC_AFTER_US: u64 = 200_000;
+const SYNC_AFTER_US: u64 = 180_000;
+/// So many syncs are under way at once, in the modes in which they follow the clock.
+pub const SYNCS_AT_ONCE: usize = 5;
 /// … or when this many bytes wait.
 pub(super) const SYNC_AFTER_BYTES: u64 = 16 << 20;
 /// An idle log gets a mark this long after its last sync.
@@ -35,6 +41,33 @@ pub enum Next {
     Woken,
 }
 
+/// What a flusher decided.
+pub enum Decision {
+    /// A sync is due: somebody calls [`DueSync::run`].
+    Sync(DueSync),
+    /// Nothing to wait for but time.
+    Rest(Next),
+}
+
+/// A sync that has begun and waits for the disk to be asked.
+pub struct DueSync {
+    log: Arc<Log>,
+    begun: BegunSync,
+    /// Whether the flusher may decide again before this has run.
+    pub may_overlap: bool,
+}
+
+impl DueSync {
+    /// Asks the disk and waits; then the durable mark has moved, unless an earlier sync still waits or one has failed.
+    pub fn run(self) {
+        self.log.finish_sync(self.begun);
+        if self.may_overlap {
+            self.log.wake_flusher();
+        }
+        self.log.tell_listeners();
+    }
+}
+
 /// Decides when the log is written and synced.
 pub struct Flusher {
     log: Arc<Log>,
@@ -49,11 +82,22 @@ impl Flusher {
         Flusher { log, last_sync_us: 0, commit_file: false }
     }
 
-    /// Does what is due.
+    /// Does what is due, a sync too.
     pub fn step(&mut self, now_us: u64) -> Next {
+        match self.decide(now_us) {
+            Decision::Sync(sync) => {
+                sync.run();
+                Next::Now
+            }
+            Decision::Rest(next) => next,
+        }
+    }
+
+    /// Does what is due but the syncs, which are the caller's to run.
+    pub fn decide(&mut self, now_us: u64) -> Decision {
         let log = self.log.clone();
         if log.is_read_only() {
-            return Next::Woken;
+            return Decision::Rest(Next::Woken);
         }
         let mode = log.mode();
         if (mode == FsyncMode::Always || log.is_full()) && log.written() < log.appended() {
@@ -75,26 +119,31 @@ impl Flusher {
             FsyncMode::No if unsynced.sealed => 0,
             FsyncMode::No => u64::MAX,
         };
-        if unsynced.since_us != u64::MAX && (now_us >= due_us || wanted > log.durable()) {
-            log.sync();
-            self.last_sync_us = now_us;
-            self.commit_file = true;
-            log.tell_listeners();
-            return Next::Now;
+        let waits = unsynced.since_us != u64::MAX;
+        let at_once = if mode == FsyncMode::Always { 1 } else { SYNCS_AT_ONCE };
+        if waits && unsynced.under_way < at_once && (now_us >= due_us || wanted > unsynced.covered) {
+            // Without a descriptor for it, it is tried again when one of those under way has ended.
+            if let Some(begun) = log.begin_sync() {
+                self.last_sync_us = now_us;
+                self.commit_file = true;
+                return Decision::Sync(DueSync { log, begun, may_overlap: mode != FsyncMode::Always });
+            }
+            return Decision::Rest(Next::Woken);
         }
-        if unsynced.since_us == u64::MAX && self.commit_file {
+        if !waits && unsynced.under_way == 0 && self.commit_file {
             let at = self.last_sync_us + MARK_AFTER_US;
             if now_us < at {
-                return Next::At(at);
+                return Decision::Rest(Next::At(at));
             }
             self.commit_file = false;
             if log.mark_when_idle() {
                 log.write_out();
                 self.publish();
-                return Next::Now;
+                return Decision::Rest(Next::Now);
             }
         }
-        if due_us == u64::MAX || unsynced.since_us == u64::MAX { Next::Woken } else { Next::At(due_us) }
+        let woken = due_us == u64::MAX || !waits || unsynced.under_way == at_once;
+        Decision::Rest(if woken { Next::Woken } else { Next::At(due_us) })
     }
 
     /// `<dbfilename>.commit`: the durable position, for people. Nothing reads it, so it is not synced and a failure

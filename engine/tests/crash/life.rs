@@ -9,7 +9,7 @@ use engine::clock::{Clock, SimClock};
 use engine::disk::Disk;
 use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::random::Random;
-use engine::{Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
+use engine::{Decision, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
 
 use crate::disks::{SlowDisk, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
@@ -54,14 +54,18 @@ pub struct World {
     sequence: u64,
     power_lost: bool,
     crashed_us: u64,
-    /// Longest simulated sync of this life.
+    /// Longest sync of this life beside which no other could begin.
     slowest_sync_us: u64,
     live_bytes: Option<u64>,
 }
 
 /// The simulated age of acked bytes at which `everysec` has failed, and the longest sync for which that is promised.
 const AGE_LIMIT_US: u64 = 1_000_000;
-const SYNC_LIMIT_US: u64 = 400_000;
+const SYNC_LIMIT_US: u64 = 800_000;
+/// The same when the next sync is not begun before the last has ended.
+const LONE_SYNC_LIMIT_US: u64 = 400_000;
+/// Time passes in steps of this.
+const TICK_MS: u64 = 20;
 /// No crash is planned so far ahead.
 const NEVER: u64 = 1 << 60;
 
@@ -115,6 +119,7 @@ impl World {
             self.disk.crash_at(1 + self.chance.below(120));
         }
         let slow = self.chance.below(6) == 0;
+        machines.overlapping = !slow && self.chance.below(2) == 0;
         for _ in 0..10 + self.chance.below(90) {
             if self.disk.is_down() {
                 break;
@@ -123,7 +128,7 @@ impl World {
                 0..=12 => session.borrow_mut().request()?,
                 13..=16 => session.borrow_mut().end_turn(),
                 17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
-                17..=19 => drop(machines.flusher.step(self.clock.monotonic_us())),
+                17..=19 => drop(self.flush(&mut machines)),
                 20..=21 => drop(machines.maintenance.step(&store, self.clock.monotonic_us())),
                 22 => self.pass_time(&session, &mut machines),
                 _ if self.chance.below(8) == 0 => {
@@ -148,7 +153,9 @@ impl World {
             self.sizes,
             self.sequence,
         );
-        let machines = Machines { flusher: Flusher::new(store.log().clone()), maintenance: Maintenance::default() };
+        let flusher = Flusher::new(store.log().clone());
+        let machines =
+            Machines { flusher, maintenance: Maintenance::default(), overlapping: false, under_way: Vec::new() };
         (Rc::new(RefCell::new(session)), machines)
     }
 
@@ -183,15 +190,42 @@ impl World {
     fn pass_time(&mut self, session: &Rc<RefCell<Session>>, machines: &mut Machines) {
         let mut left_ms = if self.chance.below(4) == 0 { 400 } else { 1 + self.chance.below(40) };
         while left_ms > 0 && !self.disk.is_down() {
-            let part = left_ms.min(20);
+            let part = left_ms.min(TICK_MS);
             self.clock.advance_ms(part);
             left_ms -= part;
-            for _ in 0..4 {
-                if machines.flusher.step(self.clock.monotonic_us()) != Next::Now {
+            self.end_syncs(machines);
+            for _ in 0..8 {
+                if self.flush(machines) != Next::Now {
                     break;
                 }
             }
             session.borrow_mut().release();
+        }
+    }
+
+    /// The flusher does what is due. A sync is over at once, or begins and ends later, in any order with others.
+    fn flush(&mut self, machines: &mut Machines) -> Next {
+        let now_us = self.clock.monotonic_us();
+        match machines.flusher.decide(now_us) {
+            Decision::Rest(next) => return next,
+            Decision::Sync(sync) if machines.overlapping && sync.may_overlap && self.chance.below(4) > 0 => {
+                machines.under_way.push((now_us, sync));
+            }
+            Decision::Sync(sync) => sync.run(),
+        }
+        Next::Now
+    }
+
+    /// Ends some of the syncs that are under way, in any order, and those that have taken as long as one may.
+    fn end_syncs(&mut self, machines: &mut Machines) {
+        let now_us = self.clock.monotonic_us();
+        let mut index = 0;
+        while let Some((begun_us, _)) = machines.under_way.get(index) {
+            if now_us - begun_us + 1000 * TICK_MS > SYNC_LIMIT_US || self.chance.below(8) == 0 {
+                machines.under_way.swap_remove(index).1.run();
+            } else {
+                index += 1;
+            }
         }
     }
 
@@ -202,7 +236,7 @@ impl World {
         if store.log().written() < store.log().appended() {
             return Ok(());
         }
-        let longest_ms = if self.chance.below(4) == 0 { 2500 } else { SYNC_LIMIT_US / 1000 };
+        let longest_ms = if self.chance.below(4) == 0 { 2500 } else { LONE_SYNC_LIMIT_US / 1000 };
         let took_ms = self.chance.below(longest_ms + 1);
         self.slowest_sync_us = self.slowest_sync_us.max(took_ms * 1000);
         let failed = Rc::new(RefCell::new(None::<String>));
@@ -221,15 +255,19 @@ impl World {
                 }
             }
         };
-        with_slow_sync(meanwhile, || machines.flusher.step(self.clock.monotonic_us()));
+        if let Decision::Sync(sync) = machines.flusher.decide(self.clock.monotonic_us()) {
+            with_slow_sync(meanwhile, || sync.run());
+        }
         failed.take().map_or(Ok(()), Err)
     }
 
     /// The end of a life: closed, killed, or without power.
     pub fn end(&mut self, store: &Arc<Store>, session: Rc<RefCell<Session>>, machines: Machines) -> Verdict {
-        drop(machines);
         let closes = !self.disk.is_down() && self.chance.below(4) == 0;
+        let Machines { under_way, .. } = machines;
         if closes {
+            // Threads are waited for before a store is closed.
+            under_way.into_iter().for_each(|(_, sync)| sync.run());
             store.close();
         }
         session.borrow_mut().release();
@@ -342,7 +380,7 @@ impl World {
     /// Only a suffix may be lost, and in `everysec` it is young.
     fn judge_age(&self, kept: usize) -> Verdict {
         let lost_us = self.model.oldest_lost_us(kept, self.crashed_us).unwrap_or(0);
-        let promised = self.options.mode == FsyncMode::EverySec && self.slowest_sync_us <= SYNC_LIMIT_US;
+        let promised = self.options.mode == FsyncMode::EverySec && self.slowest_sync_us <= LONE_SYNC_LIMIT_US;
         if promised && lost_us > AGE_LIMIT_US {
             return Err(format!("everysec lost an acked write that was {lost_us} us old"));
         }
@@ -377,4 +415,8 @@ impl World {
 pub struct Machines {
     pub flusher: Flusher,
     pub maintenance: Maintenance,
+    /// Whether syncs of this life may overlap.
+    overlapping: bool,
+    /// Syncs that have begun, with the times.
+    under_way: Vec<(u64, DueSync)>,
 }
