@@ -27,6 +27,9 @@ impl Maintenance {
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
         let prepared = self.preparer.step(store.log(), now_us);
         let compacted = self.compactor.step(store, now_us);
+        if compacted {
+            self.preparer.retry_at_once();
+        }
         let swept = self.sweeper.step(store, now_us);
         let blobs = store.blobs().sweep(store.log().durable()) > 0;
         prepared | compacted | swept | blobs

@@ -67,7 +67,8 @@ impl Compactor {
         let advanced = self.advance(store);
         let working = !matches!(self.state, State::Idle);
         store.set_compacting(working);
-        store.log().set_reclaiming(working);
+        // One step longer than it works: what it gave back must be made a segment before anyone is told there is no room.
+        store.log().set_reclaiming(working || matches!(advanced, Ok(true)));
         match advanced {
             Ok(busy) => busy,
             Err(_) => {
@@ -179,7 +180,8 @@ impl Store {
         let segments = self.segments().lock().len();
         let log = self.log_bytes();
         // On a full disk whatever can be given back is.
-        let pressed = self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
+        let pressed =
+            self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
         segments > 1
             && (segments > MAX_SEGMENTS
                 || pressed

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  always     appended ── write ── sync ── wake all up to the mark; meanwhile the next group gathers
-//!  everysec   written  ── sync when the oldest byte is 180 ms old, or 16 MiB wait ── wake
+//!  everysec   written  ── sync when the oldest byte is 180 ms old, 16 MiB wait, or a segment is full ── wake
 //!  no         written  ── sync when a segment is full
 //! ```
 //!
 //! In `everysec` no acknowledged byte is to be older than a second while a sync takes up to 0.8 s. So the next sync begins
-//! 180 ms after the last at the earliest whether that has ended or not, and five of them fit beside each other.
+//! when the oldest byte it takes up is 180 ms old, whether the last has ended or not. Five fit beside each other; a few
+//! more are for segments that are filled meanwhile, each of which is a file to sync.
 //!
 //! A machine: [`Flusher::step`] does what is due at a time and says when to come back; a thread, or a simulation, calls
 //! it. Who has other hands for the waiting calls [`Flusher::decide`], which leaves the sync to them.
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::write::BegunSync;
+use super::sync::BegunSync;
 use super::{FlusherState, FsyncMode, Log};
 use crate::disk::{self, Disk};
 use crate::mutant::planted;
@@ -24,7 +25,7 @@ use crate::mutant::planted;
 /// In `everysec` a sync starts when the oldest byte that is not durable has this age.
 const SYNC_AFTER_US: u64 = 180_000;
 /// So many syncs are under way at once, in the modes in which they follow the clock.
-pub const SYNCS_AT_ONCE: usize = 5;
+pub const SYNCS_AT_ONCE: usize = 8;
 /// … or when this many bytes wait.
 pub(super) const SYNC_AFTER_BYTES: u64 = 16 << 20;
 /// An idle log gets a mark this long after its last sync.
@@ -111,17 +112,18 @@ impl Flusher {
         if wanted > log.durable() && log.written() < log.appended() {
             log.write_out();
         }
-        let unsynced = log.unsynced();
+        let backlog = log.backlog();
         let due_us = match mode {
             FsyncMode::Always => 0,
-            FsyncMode::EverySec if unsynced.bytes >= SYNC_AFTER_BYTES => 0,
-            FsyncMode::EverySec => unsynced.since_us.saturating_add(SYNC_AFTER_US),
-            FsyncMode::No if unsynced.sealed => 0,
+            // A filled segment is a file more to sync: one each before the next is full.
+            FsyncMode::EverySec if backlog.sealed || backlog.bytes >= SYNC_AFTER_BYTES => 0,
+            FsyncMode::EverySec => backlog.since_us.saturating_add(SYNC_AFTER_US),
+            FsyncMode::No if backlog.sealed => 0,
             FsyncMode::No => u64::MAX,
         };
-        let waits = unsynced.since_us != u64::MAX;
+        let waits = backlog.since_us != u64::MAX;
         let at_once = if mode == FsyncMode::Always { 1 } else { SYNCS_AT_ONCE };
-        if waits && unsynced.under_way < at_once && (now_us >= due_us || wanted > unsynced.covered) {
+        if waits && backlog.under_way < at_once && (now_us >= due_us || wanted > backlog.covered) {
             // Without a descriptor for it, it is tried again when one of those under way has ended.
             if let Some(begun) = log.begin_sync() {
                 self.last_sync_us = now_us;
@@ -130,7 +132,7 @@ impl Flusher {
             }
             return Decision::Rest(Next::Woken);
         }
-        if !waits && unsynced.under_way == 0 && self.commit_file {
+        if !waits && backlog.under_way == 0 && self.commit_file {
             let at = self.last_sync_us + MARK_AFTER_US;
             if now_us < at {
                 return Decision::Rest(Next::At(at));
@@ -142,7 +144,7 @@ impl Flusher {
                 return Decision::Rest(Next::Now);
             }
         }
-        let woken = due_us == u64::MAX || !waits || unsynced.under_way == at_once;
+        let woken = due_us == u64::MAX || !waits || backlog.under_way == at_once;
         Decision::Rest(if woken { Next::Woken } else { Next::At(due_us) })
     }
 

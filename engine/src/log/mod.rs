@@ -19,6 +19,7 @@ mod append;
 pub mod flusher;
 mod prepare;
 pub mod scan;
+mod sync;
 mod write;
 
 use std::sync::Arc;

@@ -163,6 +163,11 @@ pub struct Preparer {
 }
 
 impl Preparer {
+    /// There may be space again.
+    pub fn retry_at_once(&mut self) {
+        self.retry_at_us = 0;
+    }
+
     /// Makes at most one file. Returns whether there may be more to do.
     pub fn step(&mut self, log: &Log, now_us: u64) -> bool {
         if now_us < self.retry_at_us || log.is_read_only() {

@@ -277,7 +277,8 @@ fn a_full_disk_refuses_writes_lets_removals_in_and_recovers_by_itself() {
 fn fast_writers_cannot_use_up_the_room_of_removals() {
     let mut bench = bench(FsyncMode::EverySec);
     bench.maintain();
-    let taken: usize = bench.disk.names().iter().filter_map(|name| bench.disk.bytes(name)).map(|bytes| bytes.len()).sum();
+    let taken: usize =
+        bench.disk.names().iter().filter_map(|name| bench.disk.bytes(name)).map(|bytes| bytes.len()).sum();
     bench.disk.set_faults(Faults { capacity_bytes: Some(taken as u64), ..Faults::default() });
     let mut written = 0_u32;
     while bench.store.admit(Need::Grow, 2100) == Ok(()) {

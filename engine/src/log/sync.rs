@@ -1,0 +1,183 @@
+//! Syncing: from the kernel to the disk, one file at a time, several at once.
+//!
+//! A sync is settled in one moment (what it makes durable) and waits in another, without a lock. What is durable is told in
+//! the order in which syncs began: the file of an earlier one holds bytes below the end of a later one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::flusher::SYNC_AFTER_BYTES;
+use super::{Log, Lsn};
+use crate::disk::File;
+use crate::failpoint;
+use crate::format::segment;
+use crate::mutant::planted;
+
+/// What is written and not durable.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    /// Files that no sync has taken up, oldest first; all but the last are filled.
+    dirty: VecDeque<Dirty>,
+    /// Syncs that have begun, oldest first, and the number of the first of them.
+    under_way: VecDeque<UnderWay>,
+    first_number: u64,
+}
+
+struct Dirty {
+    segment: u64,
+    file: Arc<dyn File>,
+    bytes: u64,
+    since_us: u64,
+    /// Of a filled segment: where the last whole batch in it ends. One that was cut in two does not count yet.
+    whole: Option<Lsn>,
+}
+
+/// A sync between its beginning and its end.
+struct UnderWay {
+    segment: u64,
+    target: Lsn,
+    since_us: u64,
+    done: bool,
+}
+
+/// A sync that has begun: what it makes durable is settled, the disk has not been asked yet.
+pub(super) struct BegunSync {
+    number: u64,
+    file: Arc<dyn File>,
+    sealed: bool,
+}
+
+/// What the flusher decides by.
+pub(super) struct Backlog {
+    /// Of the oldest byte that no sync has taken up; `u64::MAX` when there is none.
+    pub since_us: u64,
+    /// Bytes that no sync has taken up.
+    pub bytes: u64,
+    /// A filled segment is among them.
+    pub sealed: bool,
+    /// Syncs that have begun and not ended.
+    pub under_way: usize,
+    /// What is durable when they have ended.
+    pub covered: Lsn,
+}
+
+impl Unsynced {
+    /// Notes that `bytes` were written to a segment; everything below `whole` belonged to earlier batches. Whether the
+    /// next sync is due at another time than before.
+    pub(super) fn note(
+        &mut self,
+        segment: u64,
+        file: &Arc<dyn File>,
+        bytes: u64,
+        whole: Lsn,
+        now_us: impl FnOnce() -> u64,
+    ) -> bool {
+        let before = self.bytes();
+        let news = match self.dirty.back_mut() {
+            Some(last) if last.segment == segment => {
+                last.bytes += bytes;
+                false
+            }
+            last => {
+                if let Some(filled) = last {
+                    filled.whole = Some(whole);
+                }
+                self.dirty.push_back(Dirty { segment, file: file.clone(), bytes, since_us: now_us(), whole: None });
+                true
+            }
+        };
+        news || (before < SYNC_AFTER_BYTES && before + bytes >= SYNC_AFTER_BYTES)
+    }
+
+    /// Since when the oldest byte that is not durable has been written; `u64::MAX` when there is none.
+    pub(super) fn oldest_us(&self) -> u64 {
+        self.under_way.front().map_or(self.since_us(), |first| first.since_us)
+    }
+
+    fn since_us(&self) -> u64 {
+        self.dirty.front().map_or(u64::MAX, |first| first.since_us)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.dirty.iter().map(|dirty| dirty.bytes).sum()
+    }
+}
+
+impl Log {
+    /// Makes everything written so far durable.
+    pub(super) fn sync(&self) {
+        while let Some(begun) = self.begin_sync() {
+            self.finish_sync(begun);
+        }
+    }
+
+    /// Settles what the next sync makes durable. `None` when there is nothing, or no descriptor to do it with.
+    pub(super) fn begin_sync(&self) -> Option<BegunSync> {
+        let mut writer = self.writer.lock();
+        let unsynced = &mut writer.unsynced;
+        let oldest = unsynced.dirty.front()?;
+        if self.is_read_only() {
+            return None;
+        }
+        // The kernel tells an error once to each open file. A sync beside another of the same segment needs a file of its
+        // own, or one of the two could be told of success.
+        let file = match unsynced.under_way.iter().any(|other| other.segment == oldest.segment) {
+            true => self.disk.open(&segment::file_name(&self.store_name, oldest.segment)).ok()?,
+            false => oldest.file.clone(),
+        };
+        let Dirty { segment, since_us, whole, .. } = unsynced.dirty.pop_front()?;
+        let target = whole.unwrap_or_else(|| self.written());
+        unsynced.under_way.push_back(UnderWay { segment, target, since_us, done: false });
+        let number = unsynced.first_number + unsynced.under_way.len() as u64 - 1;
+        Some(BegunSync { number, file, sealed: whole.is_some() })
+    }
+
+    /// Waits for the disk, without holding a lock that a writer needs.
+    pub(super) fn finish_sync(&self, begun: BegunSync) {
+        let started_us = self.clock.monotonic_us();
+        if !planted("skip_fsync") && !(begun.sealed && planted("sealed_segment_not_synced")) {
+            let mut synced = failpoint::hit("log.sync.before").and_then(|()| begun.file.sync());
+            if synced.is_err() && planted("retry_failed_fsync") {
+                synced = begun.file.sync();
+            }
+            if synced.is_err() {
+                // Never again: the pages are clean now, and a second sync would succeed without writing them.
+                self.fail();
+                return;
+            }
+        }
+        let took_us = self.clock.monotonic_us() - started_us;
+        let _ = failpoint::hit("log.sync.after");
+        self.counters.syncs.fetch_add(1, Ordering::Relaxed);
+        self.counters.longest_sync_us.fetch_max(took_us, Ordering::Relaxed);
+        let mut writer = self.writer.lock();
+        if self.is_read_only() {
+            // One beside this one has failed, and may have been the one that was told of this one's bytes.
+            return;
+        }
+        let unsynced = &mut writer.unsynced;
+        let this = (begun.number - unsynced.first_number) as usize;
+        unsynced.under_way[this].done = true;
+        if planted("sync_overtakes") {
+            self.durable.fetch_max(unsynced.under_way[this].target, Ordering::Release);
+        }
+        while let Some(first) = unsynced.under_way.pop_front_if(|first| first.done) {
+            self.durable.fetch_max(first.target, Ordering::Release);
+            unsynced.first_number += 1;
+        }
+        self.oldest_unsynced_us.store(unsynced.oldest_us(), Ordering::Relaxed);
+    }
+
+    pub(super) fn backlog(&self) -> Backlog {
+        let writer = self.writer.lock();
+        let unsynced = &writer.unsynced;
+        Backlog {
+            since_us: unsynced.since_us(),
+            bytes: unsynced.bytes(),
+            sealed: unsynced.dirty.len() > 1,
+            under_way: unsynced.under_way.len(),
+            covered: unsynced.under_way.back().map_or(0, |last| last.target).max(self.durable()),
+        }
+    }
+}
