@@ -136,7 +136,8 @@ impl Log {
     /// Waits for the disk, without holding a lock that a writer needs.
     pub(super) fn finish_sync(&self, begun: BegunSync) {
         let started_us = self.clock.monotonic_us();
-        if !planted("skip_fsync") && !(begun.sealed && planted("sealed_segment_not_synced")) {
+        let skipped = planted("skip_fsync") || (begun.sealed && planted("sealed_segment_not_synced"));
+        if !skipped {
             let mut synced = failpoint::hit("log.sync.before").and_then(|()| begun.file.sync());
             if synced.is_err() && planted("retry_failed_fsync") {
                 synced = begun.file.sync();
