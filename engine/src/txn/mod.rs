@@ -6,71 +6,25 @@
 //!
 //! Whoever sees an expired key removes it: the tomb is part of the transaction that looked.
 
-use std::cell::RefCell;
+mod journal;
+mod value;
 
 use bytes::Bytes;
 
-use crate::format::blob::Reference;
-use crate::format::frame::{self, Draft, Kind};
+use crate::format::frame::{Draft, Kind};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Guards, Key};
 use crate::keyspace::table::Table;
-use crate::log::{FrameBatch, Lsn};
+use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::Store;
+use journal::{NewBlob, Scratch};
+use value::frame_cost;
+pub(crate) use value::live_cost;
+pub use value::{Item, Value};
 
 /// The only value type so far.
 pub const STRING: u8 = 0;
-
-/// A value to be stored.
-#[derive(Clone, Debug)]
-pub enum Value<'a> {
-    /// Bytes to be copied.
-    Copy(&'a [u8]),
-    /// Bytes to be shared with whoever holds them.
-    Shared(Bytes),
-    /// Bytes that already lie in a blob file.
-    Blob(Bytes, Reference),
-}
-
-impl Value<'_> {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Value::Copy(bytes) => bytes,
-            Value::Shared(bytes) | Value::Blob(bytes, _) => bytes,
-        }
-    }
-}
-
-/// What a key holds.
-#[derive(Clone, Copy)]
-pub struct Item<'a> {
-    entry: &'a Entry,
-}
-
-impl<'a> Item<'a> {
-    pub(crate) fn of(entry: &'a Entry) -> Item<'a> {
-        Item { entry }
-    }
-
-    /// The value.
-    #[inline]
-    pub fn value(&self) -> &'a [u8] {
-        self.entry.value()
-    }
-
-    /// The value, without a copy, when it is large enough to be kept by itself.
-    #[inline]
-    pub fn shared(&self) -> Option<&'a Bytes> {
-        self.entry.shared_value()
-    }
-
-    /// When the key goes, in milliseconds of wall time.
-    #[inline]
-    pub fn deadline(&self) -> Option<u64> {
-        self.entry.deadline()
-    }
-}
 
 /// Operations of a delta frame, in its value's first byte.
 pub(crate) mod delta {
@@ -84,32 +38,6 @@ pub(crate) mod delta {
 
 /// Values shorter than this are logged whole when they change; longer ones as the change.
 const DELTA_FROM: usize = 256;
-
-/// A frame whose position the entry must learn when the log has given it one.
-struct Touched {
-    database: u8,
-    hash: u64,
-    frame: usize,
-    removed: bool,
-}
-
-struct NewBlob {
-    database: u8,
-    hash: u64,
-    frame: usize,
-    reference: Reference,
-}
-
-#[derive(Default)]
-struct Scratch {
-    batch: FrameBatch,
-    touched: Vec<Touched>,
-}
-
-thread_local! {
-    /// Buffers of the last transaction on this thread, so that a steady stream of writes allocates nothing.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
 
 /// Changes to the keys it named, all or nothing.
 pub struct Transaction<'s> {
@@ -186,8 +114,7 @@ impl<'s> Transaction<'s> {
         };
         self.push(key, kind, deadline, None, [logged, b""]);
         if let Value::Blob(_, reference) = value {
-            let frame = self.scratch.batch.len() - 1;
-            self.new_blobs.push(NewBlob { database: self.database, hash: key.hash, frame, reference });
+            self.note_blob(key, reference);
         }
         self.live += frame_cost(key.bytes.len(), logged.len(), deadline);
         self.put(key, value, deadline, old_blob.is_some());
@@ -277,8 +204,7 @@ impl<'s> Transaction<'s> {
         match self.take_blob_at(key, lsn) {
             Some(reference) if !changed => {
                 self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
-                let frame = self.scratch.batch.len() - 1;
-                self.new_blobs.push(NewBlob { database: physical, hash: key.hash, frame, reference });
+                self.note_blob(key, reference);
             }
             blob => {
                 if blob.is_some() {
@@ -322,39 +248,6 @@ impl<'s> Transaction<'s> {
         self.finish()
     }
 
-    fn finish(&mut self) -> Lsn {
-        if self.scratch.batch.is_empty() {
-            return self.gate;
-        }
-        let Scratch { batch, touched } = &mut self.scratch;
-        let end = self.store.log().append(batch);
-        for touch in touched.drain(..) {
-            let key = Key { bytes: batch.key(touch.frame), hash: touch.hash };
-            let shard = self.guards.shard(key.shard());
-            if touch.removed {
-                shard.last_removed = batch.lsn(touch.frame);
-            } else if let Some(entry) = shard.find_mut(touch.database, &key) {
-                entry.set_lsn(batch.lsn(touch.frame));
-            }
-        }
-        for blob in self.new_blobs.drain(..) {
-            self.store.blobs().insert(batch.lsn(blob.frame), blob.database, blob.reference);
-        }
-        self.store.blobs().retire(end, std::mem::take(&mut self.dead_blobs));
-        self.store.account(std::mem::take(&mut self.memory), std::mem::take(&mut self.live));
-        batch.clear();
-        self.gate = self.gate.max(end);
-        self.gate
-    }
-
-    #[inline]
-    fn take_scratch(&mut self) {
-        if !self.writes {
-            self.writes = true;
-            self.scratch = SCRATCH.take();
-        }
-    }
-
     /// Changes a present entry in place and logs the change, or the whole value when that is short.
     fn change(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry)) {
         let in_blob = self.is_in_blob(key);
@@ -381,42 +274,6 @@ impl<'s> Transaction<'s> {
             self.retire(blob);
             self.push_image(key);
         }
-    }
-
-    /// Logs a present entry's whole value.
-    fn push_image(&mut self, key: &Key<'_>) {
-        self.take_scratch();
-        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return };
-        self.scratch.batch.push(&Draft {
-            kind: Kind::Image,
-            database: self.database,
-            value_type: STRING,
-            deadline: entry.deadline(),
-            previous: None,
-            key: key.bytes,
-            value: [entry.value(), b""],
-        });
-        self.touch(key, false);
-    }
-
-    fn push(&mut self, key: &Key<'_>, kind: Kind, deadline: Option<u64>, previous: Option<Lsn>, value: [&[u8]; 2]) {
-        let database = self.database;
-        self.take_scratch();
-        self.scratch.batch.push(&Draft {
-            kind,
-            database,
-            value_type: STRING,
-            deadline,
-            previous,
-            key: key.bytes,
-            value,
-        });
-        self.touch(key, kind == Kind::Tomb);
-    }
-
-    fn touch(&mut self, key: &Key<'_>, removed: bool) {
-        let frame = self.scratch.batch.len() - 1;
-        self.scratch.touched.push(Touched { database: self.database, hash: key.hash, frame, removed });
     }
 
     /// Puts a value in the table.
@@ -481,62 +338,4 @@ impl<'s> Transaction<'s> {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
         }
     }
-
-    /// The blob a key's value lies in, which the caller now answers for.
-    #[inline]
-    fn take_blob(&mut self, key: &Key<'_>) -> Option<Reference> {
-        if self.store.blobs().is_empty() && self.new_blobs.is_empty() {
-            return None;
-        }
-        let entry = self.guards.shard(key.shard()).find(self.database, key)?;
-        let at = entry.base().unwrap_or(entry.lsn());
-        self.take_blob_at(key, at)
-    }
-
-    /// Whether the value a key had at its base lies in a blob.
-    #[inline]
-    fn is_in_blob(&mut self, key: &Key<'_>) -> bool {
-        if self.store.blobs().is_empty() && self.new_blobs.is_empty() {
-            return false;
-        }
-        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return false };
-        match entry.base().unwrap_or(entry.lsn()) {
-            0 => self.new_blobs.iter().any(|blob| blob.database == self.database && blob.hash == key.hash),
-            lsn => self.store.blobs().contains(lsn),
-        }
-    }
-
-    fn take_blob_at(&mut self, key: &Key<'_>, lsn: Lsn) -> Option<Reference> {
-        if lsn != 0 {
-            return self.store.blobs().take(lsn);
-        }
-        let of_key = |blob: &NewBlob| blob.database == self.database && blob.hash == key.hash;
-        let at = self.new_blobs.iter().rposition(of_key)?;
-        Some(self.new_blobs.remove(at).reference)
-    }
-
-    fn retire(&mut self, blob: Option<Reference>) {
-        self.dead_blobs.extend(blob.map(|reference| reference.number));
-    }
-}
-
-impl Drop for Transaction<'_> {
-    /// What was changed in memory is in the log, also when a caller forgets to commit.
-    fn drop(&mut self) {
-        if self.writes {
-            self.finish();
-            SCRATCH.set(std::mem::take(&mut self.scratch));
-        }
-    }
-}
-
-/// Bytes of log that a live value needs.
-fn frame_cost(key: usize, value: usize, deadline: Option<u64>) -> i64 {
-    frame::padded(frame::HEADER + 8 * usize::from(deadline.is_some()) + key + value) as i64
-}
-
-/// Bytes of log that a live entry needs.
-pub(crate) fn live_cost(entry: &Entry, in_blob: bool) -> i64 {
-    let value = if in_blob { Reference::BYTES } else { entry.value().len() };
-    frame_cost(entry.key().len(), value, entry.deadline())
 }
