@@ -11,8 +11,9 @@ use engine::{Background, Error, Options, Store};
 use kvd::config::{self, Loaded, Start};
 use kvd::observe::log;
 use kvd::observe::stats::Stats;
-use kvd::server::listen::Listeners;
-use kvd::server::worker::{self, Message};
+use kvd::server::listen::{self, Listeners};
+use kvd::server::mailbox::Message;
+use kvd::server::thread;
 use kvd::server::{Hot, Server, fsync_mode};
 use parking_lot::{Mutex, RwLock};
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,8 +61,9 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         tracing::warn!("{warning}");
     }
     let descriptor_limit = raise_descriptor_limit(u64::from(settings.maxclients));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Bound before the store is opened: a port that is taken is said at once.
-    let listeners = Listeners::bind(&settings)?;
+    let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk = OsDisk::open(&settings.dir)
@@ -101,6 +103,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         run_id,
         stopping: AtomicBool::new(false),
         stop: Default::default(),
+        listeners,
         workers: Mutex::default(),
         progress: Default::default(),
         failed: AtomicBool::new(false),
@@ -109,17 +112,17 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     for index in 0..workers {
-        let (mailbox, _) = worker::start(server.clone(), index)?;
+        let (mailbox, _) = thread::start(server.clone(), index)?;
         server.workers.lock().push(mailbox);
     }
-    banner(&server, &listeners, workers);
+    banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();
     if let Some(path) = &pid_file {
         write_pid(path);
     }
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(&server, listeners))?;
+    runtime.block_on(serve(&server))?;
+    server.listeners.close();
     drop(runtime);
     background.stop();
     store.close();
@@ -144,10 +147,10 @@ fn write_pid(path: &std::path::Path) {
 }
 
 /// Accepts and serves until someone asks for the end, then drains.
-async fn serve(server: &Arc<Server>, listeners: Listeners) -> std::io::Result<()> {
+async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    listeners.serve(server)?;
+    listen::serve(server);
     let sampled = server.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(SAMPLE_EVERY);
@@ -175,7 +178,7 @@ async fn serve(server: &Arc<Server>, listeners: Listeners) -> std::io::Result<()
     Ok(())
 }
 
-fn banner(server: &Server, listeners: &Listeners, workers: usize) {
+fn banner(server: &Server, workers: usize) {
     let settings = server.settings();
     let recovery = server.store.recovery();
     let found = if recovery.created {
@@ -190,7 +193,7 @@ fn banner(server: &Server, listeners: &Listeners, workers: usize) {
             recovery.dropped_bytes,
         )
     };
-    let mut addresses = listeners.addresses();
+    let mut addresses = server.listeners.addresses();
     addresses.extend(settings.unixsocket.as_ref().map(|path| path.display().to_string()));
     tracing::info!("kvd {} (Redis 7.4.0 compatible), process {}", env!("CARGO_PKG_VERSION"), std::process::id());
     tracing::info!("listening on {}, {workers} worker threads", addresses.join(", "));

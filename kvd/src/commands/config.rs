@@ -65,9 +65,10 @@ fn set(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Res
     let pairs: Vec<(&[u8], &[u8])> = (2..call.len()).step_by(2).map(|at| (call.arg(at), call.arg(at + 1))).collect();
     let _changing = CHANGING.lock();
     let set = context.server.settings().set(&pairs);
-    let (settings, changed) = set.map_err(|refused| CommandError::text(refused.to_string()))?;
+    let applied = set.and_then(|(settings, changed)| context.server.apply(settings, &changed));
+    let after = applied.map_err(|refused| CommandError::text(refused.to_string()))?;
     reply.ok();
-    Ok(context.server.apply(settings, &changed))
+    Ok(after)
 }
 
 fn reset_stat(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {

@@ -38,7 +38,7 @@ pub const COMMANDS: &[Command] = &[
         .group(Group::Connection)
         .flags(&[Flag::Fast])
         .doc("Returns PONG, or its argument."),
-    Command::server("QUIT", "[argument ...]", quit)
+    Command::server("QUIT", "...", quit)
         .group(Group::Connection)
         .flags(OPEN)
         .doc("Closes the connection when its replies are sent."),

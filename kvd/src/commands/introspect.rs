@@ -210,8 +210,7 @@ fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
     out.integer(entry.syntax.arity);
     write_set(out, flags(entry.command));
     out.integer(keys.first as i64);
-    // As in Redis, the last of a repeated group is the last argument, also where the group is of several words.
-    out.integer(keys.last.max(-1));
+    out.integer(keys.last);
     out.integer(keys.step as i64);
     write_set(out, categories(entry.command));
     out.set(entry.command.tips.len());

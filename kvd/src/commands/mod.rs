@@ -87,7 +87,7 @@ pub enum After {
     },
     /// Send what there is, then close the connection.
     Close,
-    /// End the process cleanly (true: make everything durable first).
+    /// End the process cleanly.
     Shutdown,
 }
 

@@ -5,6 +5,7 @@
 //!  name:int name:text   with a type                 TOKEN         a literal word
 //!  [ … ]                may be left out             { … }         exactly this group
 //!  a | b                one or the other            x ...         x once or more often
+//!  ...                  and nothing else: any words, which mean nothing and are not documented
 //! ```
 
 /// Arguments as declared.
@@ -68,6 +69,7 @@ impl Syntax {
     /// Parses a usage line. `words` is how many words the name has. A line that cannot be read is a mistake in the
     /// table, which a test finds.
     pub fn parse(usage: &str, words: usize) -> Syntax {
+        let (usage, takes_any) = if usage == "..." { ("", true) } else { (usage, false) };
         let text =
             usage.replace('[', " [ ").replace(']', " ] ").replace('{', " { ").replace('}', " } ").replace('|', " | ");
         let tokens: Vec<&str> = text.split_whitespace().collect();
@@ -75,7 +77,7 @@ impl Syntax {
         let arguments = sequence(&tokens, &mut at, None);
         assert!(at == tokens.len(), "unbalanced brackets in {usage:?}");
         let least: usize = arguments.iter().map(least_words).sum();
-        let fixed = arguments.iter().all(is_fixed);
+        let fixed = !takes_any && arguments.iter().all(is_fixed);
         let arity = (words + least) as i64;
         let keys = key_positions(&arguments, words);
         Syntax { arguments, arity: if fixed { arity } else { -arity }, keys }
@@ -179,7 +181,7 @@ fn key_positions(arguments: &[Argument], words: usize) -> Keys {
             Argument::Repeated(inner) if has_key(inner) => {
                 let step = least_words(inner);
                 let first = if keys.first == 0 { position } else { keys.first };
-                return Keys { first, last: -(step as i64), step };
+                return Keys { first, last: -1, step };
             }
             _ => {}
         }
@@ -215,6 +217,7 @@ mod tests {
             ("@key ...", -2),
             ("[message]", -1),
             ("NO | ONE", 2),
+            ("...", -1),
         ] {
             assert_eq!(Syntax::parse(usage, 1).arity, arity, "{usage}");
         }
@@ -233,5 +236,6 @@ mod tests {
     fn fewer_words_than_declared_name_no_keys_beyond_the_end() {
         assert_eq!(keys_of("@source @destination", 2), [1]);
         assert_eq!(keys_of("{@key value} ...", 1), [0usize; 0]);
+        assert_eq!(keys_of("{@key value} ...", 4), [1, 3]);
     }
 }

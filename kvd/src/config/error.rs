@@ -94,6 +94,14 @@ pub enum SetError {
     },
 }
 
+impl SetError {
+    /// The port that was asked for is not to be had.
+    pub fn cannot_listen() -> SetError {
+        let problem = "Unable to listen on this port. Check server logs.";
+        SetError::Refused { name: "port".to_owned(), problem: problem.to_owned() }
+    }
+}
+
 impl fmt::Display for SetError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A line break from the client would end the reply.

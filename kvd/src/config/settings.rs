@@ -71,7 +71,7 @@ macro_rules! settings {
 settings! {
     "Network" {
         /// TCP port to listen on; 0 turns TCP off.
-        port: u16 = "6379", Kind::Integer(0, 65_535), at_start;
+        port: u16 = "6379", Kind::Integer(0, 65_535), live;
         /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address.
         /// One with a leading `-` may be missing on the machine.
         bind: Vec<BindAddress> = "127.0.0.1", Kind::Addresses, at_start;

@@ -420,7 +420,7 @@ fn config_set_changes_all_or_nothing() {
 #[test]
 fn errors_of_config_set_are_redis_s() {
     for (pairs, expected) in [
-        (&[("port", "1")][..], "'port') - can't set immutable config"),
+        (&[("tcp-backlog", "1")][..], "'tcp-backlog') - can't set immutable config"),
         (&[("DIR", "/tmp")], "'DIR') - can't set protected config"),
         (&[("dbfilename", "x")], "'dbfilename') - can't set protected config"),
         (&[("logfile", "x")], "'logfile') - can't set immutable config"),

@@ -17,37 +17,19 @@ const GROUP: usize = 16;
 /// A connection with more than this to send runs nothing more until some of it is sent.
 pub const OUTPUT_PAUSE: usize = 1 << 20;
 
-/// Why a batch was left before its end. The request at the returned position has not run, unless it says so.
+/// Why a batch was left before its end. The request at the returned position has not run.
 #[derive(Debug)]
 pub enum Pause {
     /// The disk is behind: try the request again.
     Stalled,
     /// Large arguments go to files of their own first, off this thread; then the request runs with them.
     Blobs,
-    /// The request has run and its reply is written; it may leave when the log is durable up to here.
-    Durable(Lsn),
-    /// WAITAOF has run; its reply is still to be made.
-    WaitDurable {
-        /// The position.
-        lsn: Lsn,
-        /// The time has to run out: replicas are asked for and there are none.
-        replicas: bool,
-        /// Milliseconds, 0 for ever.
-        timeout_ms: u64,
-    },
-    /// WAIT has run; its reply is still to be made.
-    WaitReplicas {
-        /// Milliseconds, 0 for ever.
-        timeout_ms: u64,
-    },
     /// There is enough to send for now.
     Output,
-    /// The connection is to be closed when everything is sent.
-    Close,
-    /// The process is to end.
-    Shutdown,
     /// AUTH has just succeeded: what follows is read under wider limits.
     Widened,
+    /// The request before has run, and this remains to be done.
+    After(After),
 }
 
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
@@ -127,7 +109,7 @@ impl Run<'_> {
         let Some(mut entry) = self.entry else {
             if is_http(self.request.get(0).unwrap_or_default()) {
                 tracing::warn!("Possible SECURITY ATTACK detected: an HTTP request was sent. Connection closed");
-                return Some(Pause::Close);
+                return Some(Pause::After(After::Close));
             }
             return refuse(CommandError::unknown_command(&self.request), server, session, output);
         };
@@ -238,13 +220,7 @@ impl Run<'_> {
                 output.gate(lsn);
                 None
             }
-            Ok(After::Durable(lsn)) => Some(Pause::Durable(lsn)),
-            Ok(After::WaitDurable { lsn, replicas, timeout_ms }) => {
-                Some(Pause::WaitDurable { lsn, replicas, timeout_ms })
-            }
-            Ok(After::WaitReplicas { timeout_ms }) => Some(Pause::WaitReplicas { timeout_ms }),
-            Ok(After::Close) => Some(Pause::Close),
-            Ok(After::Shutdown) => Some(Pause::Shutdown),
+            Ok(after) => Some(Pause::After(after)),
         }
     }
 }

@@ -1,19 +1,24 @@
 //! Accepting connections, on TCP and on the unix socket, and handing each to the least loaded worker.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::Server;
-use super::connection::Socket;
-use super::worker::Message;
+use super::mailbox::{Mailbox, Message};
+use super::socket::Socket;
 use crate::config::{BindAddress, Settings};
 
 /// How long a listener rests after an error that more connections would repeat.
@@ -21,77 +26,99 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// The sockets that are listened on.
 pub struct Listeners {
-    tcp: Vec<TcpListener>,
-    unix: Option<UnixListener>,
+    /// The event loop that accepts, whichever thread binds.
+    runtime: Handle,
+    tcp: Mutex<Vec<TcpListener>>,
+    /// There are other TCP sockets than those that are waited for.
+    changed: Notify,
+    /// Until it is served.
+    unix: Mutex<Option<UnixListener>>,
 }
 
 impl Listeners {
     /// Binds what the settings name. An address marked optional may be missing.
-    pub fn bind(settings: &Settings) -> io::Result<Listeners> {
-        let mut tcp = Vec::new();
-        if settings.port != 0 {
-            for address in &settings.bind {
-                match bind_tcp(address, settings) {
-                    Ok(listeners) => tcp.extend(listeners),
-                    Err(error) if address.is_optional() => {
-                        tracing::info!(address = address.host(), %error, "optional address is not listened on");
-                    }
-                    Err(error) => {
-                        let text = format!(
-                            "Could not create server TCP listening socket {}:{}: {error}",
-                            address.host(),
-                            settings.port
-                        );
-                        return Err(io::Error::new(error.kind(), text));
-                    }
-                }
-            }
-        }
+    pub fn bind(settings: &Settings, runtime: Handle) -> io::Result<Listeners> {
+        let tcp = bind_addresses(settings, &runtime)?;
         let unix = match &settings.unixsocket {
-            Some(path) => Some(bind_unix(path, settings.unixsocketperm.mode())?),
+            Some(path) => {
+                let _registered_with = runtime.enter();
+                Some(UnixListener::from_std(bind_unix(path, settings.unixsocketperm.mode())?)?)
+            }
             None => None,
         };
         if tcp.is_empty() && unix.is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "Configured to not listen anywhere, exiting."));
         }
-        Ok(Listeners { tcp, unix })
+        Ok(Listeners { runtime, tcp: Mutex::new(tcp), changed: Notify::new(), unix: Mutex::new(unix) })
     }
 
     /// The addresses, for the banner.
     pub fn addresses(&self) -> Vec<String> {
-        self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
+        let tcp = self.tcp.lock();
+        tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
     }
 
-    /// Accepts until the runtime ends.
-    pub fn serve(self, server: &Arc<Server>) -> io::Result<()> {
-        for listener in self.tcp {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            let server = server.clone();
-            tokio::spawn(async move {
-                loop {
-                    match listener.accept().await {
-                        Ok((stream, peer)) => admit_tcp(stream, peer, &server),
-                        Err(error) => rest(&error).await,
-                    }
-                }
-            });
+    /// Listens on the port that the settings name now, and no more on the one before. What was accepted stays. After
+    /// an error everything is as it was.
+    pub fn change_port(&self, settings: &Settings) -> io::Result<()> {
+        let bound = bind_addresses(settings, &self.runtime)?;
+        if bound.is_empty() && settings.port != 0 {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
         }
-        if let Some(listener) = self.unix {
-            let listener = tokio::net::UnixListener::from_std(listener)?;
-            let server = server.clone();
-            tokio::spawn(async move {
-                loop {
-                    match listener.accept().await {
-                        Ok((stream, _)) => match stream.into_std() {
-                            Ok(stream) => hand_over(Socket::Unix(stream), &server),
-                            Err(error) => tracing::debug!(%error, "an accepted connection was gone"),
-                        },
-                        Err(error) => rest(&error).await,
-                    }
-                }
-            });
-        }
+        // Those before close here, and not when the accepting task gets to it: their port is free at once.
+        *self.tcp.lock() = bound;
+        self.changed.notify_one();
+        tracing::info!(port = settings.port, "the TCP port was changed");
         Ok(())
+    }
+
+    /// Listens on TCP no more.
+    pub fn close(&self) {
+        self.tcp.lock().clear();
+    }
+
+    /// The next connection over TCP. Each listener comes first in its turn, so that none is kept from being heard.
+    async fn accept(&self, turn: usize) -> io::Result<(TcpStream, SocketAddr)> {
+        let poll = |context: &mut Context<'_>| {
+            let tcp = self.tcp.lock();
+            let (last, first) = tcp.split_at(turn % tcp.len().max(1));
+            let mut polls = first.iter().chain(last).map(|listener| listener.poll_accept(context));
+            polls.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        };
+        loop {
+            tokio::select! {
+                accepted = poll_fn(&poll) => return accepted,
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}
+
+/// Accepts until the runtime ends.
+pub fn serve(server: &Arc<Server>) {
+    let unix = server.listeners.unix.lock().take();
+    let accepts = server.clone();
+    tokio::spawn(async move {
+        for turn in 0.. {
+            match accepts.listeners.accept(turn).await {
+                Ok((stream, peer)) => admit_tcp(stream, peer, &accepts),
+                Err(error) => rest(&error).await,
+            }
+        }
+    });
+    if let Some(listener) = unix {
+        let server = server.clone();
+        tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => match stream.into_std() {
+                        Ok(stream) => hand_over(Socket::Unix(stream), &server),
+                        Err(error) => tracing::debug!(%error, "an accepted connection was gone"),
+                    },
+                    Err(error) => rest(&error).await,
+                }
+            }
+        });
     }
 }
 
@@ -101,6 +128,28 @@ async fn rest(error: &io::Error) {
         tracing::warn!(%error, "accepting connections");
         tokio::time::sleep(BACK_OFF).await;
     }
+}
+
+/// Binds every address; none when the port is 0.
+fn bind_addresses(settings: &Settings, runtime: &Handle) -> io::Result<Vec<TcpListener>> {
+    let _registered_with = runtime.enter();
+    let mut listeners = Vec::new();
+    let addresses = if settings.port == 0 { &[] } else { &settings.bind[..] };
+    for address in addresses {
+        match bind_tcp(address, settings) {
+            Ok(bound) => listeners.extend(bound),
+            // It may be missing, but not be another's.
+            Err(error) if address.is_optional() && error.kind() != io::ErrorKind::AddrInUse => {
+                tracing::info!(address = address.host(), %error, "optional address is not listened on");
+            }
+            Err(error) => {
+                let (host, port) = (address.host(), settings.port);
+                let text = format!("Could not create server TCP listening socket {host}:{port}: {error}");
+                return Err(io::Error::new(error.kind(), text));
+            }
+        }
+    }
+    Ok(listeners)
 }
 
 fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpListener>> {
@@ -118,13 +167,13 @@ fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpLis
         socket.set_nonblocking(true)?;
         socket.bind(&resolved.into())?;
         socket.listen(i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX))?;
-        listeners.push(socket.into());
+        listeners.push(TcpListener::from_std(socket.into())?);
     }
     Ok(listeners)
 }
 
 /// Binds the unix socket. A socket left by an earlier process is replaced; any other file is not touched.
-fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     let named = |error: io::Error| {
         io::Error::new(error.kind(), format!("Could not create unix socket {}: {error}", path.display()))
     };
@@ -141,7 +190,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     }
     // Nobody may connect between bind and the wider permissions.
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
+    let bound = std::os::unix::net::UnixListener::bind(path);
     rustix::process::umask(before);
     let listener = bound.map_err(named)?;
     if mode != 0 {
@@ -151,7 +200,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn admit_tcp(stream: tokio::net::TcpStream, peer: SocketAddr, server: &Arc<Server>) {
+fn admit_tcp(stream: TcpStream, peer: SocketAddr, server: &Arc<Server>) {
     let settings = server.settings();
     if settings.protected_mode && !peer.ip().to_canonical().is_loopback() && settings.requirepass.is_empty() {
         refuse(&stream, PROTECTED);
@@ -179,7 +228,7 @@ fn admit_tcp(stream: tokio::net::TcpStream, peer: SocketAddr, server: &Arc<Serve
 fn hand_over(socket: Socket, server: &Arc<Server>) {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let workers = server.workers.lock();
-    let connections: usize = workers.iter().map(super::worker::Mailbox::load).sum();
+    let connections: usize = workers.iter().map(Mailbox::load).sum();
     if connections >= server.max_clients() {
         match &socket {
             Socket::Tcp(stream) => refuse(stream, FULL),

@@ -1,9 +1,19 @@
 //! Everything shared by the workers, and the way from a socket to a command.
+//!
+//! ```text
+//!  listen ─► mailbox ─► thread ─► task: reads ─► execute ─► wait, when the rest of a batch cannot run yet
+//!                                  └─► connection: its output ◄─ worker: sends what is safe, at the end of a turn
+//! ```
 
 pub mod connection;
 pub mod execute;
 pub mod listen;
+pub mod mailbox;
 pub mod shutdown;
+pub mod socket;
+mod task;
+pub mod thread;
+mod wait;
 pub mod worker;
 
 use std::path::PathBuf;
@@ -16,7 +26,10 @@ use engine::{FsyncMode, Lsn, Store};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::config::{AppendFsync, Settings};
+use self::listen::Listeners;
+use self::mailbox::{Mailbox, Message};
+use crate::commands::After;
+use crate::config::{AppendFsync, SetError, Settings};
 use crate::observe::stats::Stats;
 use crate::session::registry::{Client, Registry};
 
@@ -46,8 +59,10 @@ pub struct Server {
     pub last_save: AtomicI64,
     /// Asks the main thread to end the process.
     pub stop: shutdown::Trigger,
+    /// Where connections come from.
+    pub listeners: Listeners,
     /// The workers' mailboxes.
-    pub workers: Mutex<Vec<worker::Mailbox>>,
+    pub workers: Mutex<Vec<Mailbox>>,
     /// Wakes whoever waits for durability.
     pub progress: Notify,
     /// The log failed in a mode that allows nothing without it: the exit status says so.
@@ -95,8 +110,15 @@ impl Server {
 }
 
 impl Server {
-    /// Puts new settings in force. What must be safe before the change may be answered.
-    pub fn apply(&self, settings: Settings, changed: &[&'static str]) -> crate::commands::After {
+    /// Puts new settings in force. What must be safe before the change may be answered, or why nothing was changed.
+    pub fn apply(&self, settings: Settings, changed: &[&'static str]) -> Result<After, SetError> {
+        if changed.contains(&"port") {
+            // The only change that can fail, and so the first.
+            self.listeners.change_port(&settings).map_err(|error| {
+                tracing::warn!("{error}");
+                SetError::cannot_listen()
+            })?;
+        }
         self.hot.set(&settings);
         let mode = fsync_mode(&settings);
         *self.settings.write() = Arc::new(settings);
@@ -104,17 +126,17 @@ impl Server {
         if changed.contains(&"appendfsync") && mode != log.mode() {
             log.set_mode(mode);
             if mode == FsyncMode::Always {
-                return crate::commands::After::Durable(log.appended());
+                return Ok(After::Durable(log.appended()));
             }
         }
-        crate::commands::After::Reply
+        Ok(After::Reply)
     }
 
     /// Has a connection closed by its worker.
     pub fn kill(&self, client: &Client) {
         client.killed.store(true, Ordering::Relaxed);
         if let Some(worker) = self.workers.lock().get(client.worker) {
-            worker.send(worker::Message::Kill(client.id));
+            worker.send(Message::Kill(client.id));
         }
     }
 

@@ -13,67 +13,21 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use engine::FsyncMode;
-use tokio::runtime::LocalOptions;
-use tokio::sync::{Notify, mpsc};
 
 use super::Server;
-use super::connection::{Connection, Socket};
+use super::connection::Connection;
+use super::mailbox::Wake;
+use crate::session::output::Output;
 
-/// What can be sent to a worker.
-pub enum Message {
-    /// A new connection.
-    Serve(Socket),
-    /// Close this one.
-    Kill(u64),
-    /// The process ends: run nothing more, send what is safe, then drop the sender.
-    Drain(mpsc::Sender<()>),
-}
-
-/// How others reach a worker.
-#[derive(Clone)]
-pub struct Mailbox {
-    sender: mpsc::UnboundedSender<Message>,
-    load: Arc<AtomicUsize>,
-    wake: Arc<Wake>,
-}
-
-/// Wakes the release task, at most once until it has run.
-#[derive(Default)]
-pub struct Wake {
-    notify: Notify,
-    /// Whether any connection waits for the log: a flusher's progress interests nobody otherwise.
-    waiting: AtomicBool,
-}
-
-impl Mailbox {
-    /// Sends a message; lost when the worker has ended.
-    pub fn send(&self, message: Message) {
-        let _ = self.sender.send(message);
-    }
-
-    /// Connections it serves.
-    pub fn load(&self) -> usize {
-        self.load.load(Ordering::Relaxed)
-    }
-
-    /// A connection was handed over or has ended.
-    pub fn add_load(&self) {
-        self.load.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The log has moved.
-    pub fn progress(&self) {
-        if self.wake.waiting.load(Ordering::Acquire) {
-            self.wake.notify.notify_one();
-        }
-    }
-}
-
+/// Output buffers larger than this are not kept.
+const SPARE_OUTPUT: usize = 64 << 10;
+/// Output buffers kept by a worker.
+const SPARE_OUTPUTS: usize = 64;
 /// How often idle connections are looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often, and how far apart, a worker that is to end looks whether replies still wait for the log.
@@ -89,34 +43,21 @@ pub struct Worker {
     /// Where requests are read into: a connection takes a buffer of its own only while it holds part of a request.
     pub read_buffer: RefCell<BytesMut>,
     /// Buffers for outputs, taken while there is something to send.
-    pub spare_outputs: RefCell<Vec<BytesMut>>,
+    spare_outputs: RefCell<Vec<BytesMut>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     dirty: RefCell<Vec<Rc<Connection>>>,
     /// Something was appended to the log in this turn.
-    pub appended: Cell<bool>,
+    appended: Cell<bool>,
     /// The process ends: nothing more is run.
     pub draining: Cell<bool>,
     wake: Arc<Wake>,
     load: Arc<AtomicUsize>,
 }
 
-/// Starts a worker's thread; its mailbox.
-pub fn start(server: Arc<Server>, index: usize) -> std::io::Result<(Mailbox, std::thread::JoinHandle<()>)> {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
-    let load = Arc::new(AtomicUsize::new(0));
-    let wake = Arc::new(Wake::default());
-    let mailbox = Mailbox { sender, load: load.clone(), wake: wake.clone() };
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!(%error, "a worker has no event loop");
-                server.stop.pull();
-                return;
-            }
-        };
-        let worker = Rc::new(Worker {
+impl Worker {
+    /// A worker without connections, which counts them in `load` and is woken by `wake`.
+    pub fn new(server: Arc<Server>, index: usize, wake: Arc<Wake>, load: Arc<AtomicUsize>) -> Worker {
+        Worker {
             server,
             index,
             read_buffer: RefCell::default(),
@@ -127,26 +68,46 @@ pub fn start(server: Arc<Server>, index: usize) -> std::io::Result<(Mailbox, std
             draining: Cell::new(false),
             wake,
             load,
-        });
-        runtime.block_on(async move {
-            tokio::task::spawn_local(worker.clone().release_task());
-            tokio::task::spawn_local(worker.clone().watch_task());
-            while let Some(message) = receiver.recv().await {
-                match message {
-                    Message::Serve(socket) => worker.serve(socket),
-                    Message::Kill(id) => worker.kill(id),
-                    Message::Drain(done) => {
-                        worker.drain().await;
-                        drop(done);
-                    }
-                }
-            }
-        });
-    })?;
-    Ok((mailbox, thread))
-}
+        }
+    }
 
-impl Worker {
+    /// Gives an empty output a buffer that another connection has left.
+    #[inline]
+    pub fn lend_buffer(&self, output: &mut Output) {
+        if output.is_empty()
+            && let Some(mut spare) = self.spare_outputs.borrow_mut().pop()
+        {
+            output.swap_tail(&mut spare);
+        }
+    }
+
+    /// Sends what needs no log position at once, and leaves the rest to the end of the turn.
+    #[inline]
+    pub fn release(&self, connection: &Rc<Connection>) {
+        let gated = {
+            let output = connection.output();
+            if output.is_empty() {
+                return;
+            }
+            output.waits_for().is_some()
+        };
+        if gated {
+            self.appended.set(true);
+            self.mark_dirty(connection);
+            return;
+        }
+        connection.send(0);
+        let mut output = connection.output();
+        if output.is_empty() {
+            let mut buffer = BytesMut::new();
+            output.swap_tail(&mut buffer);
+            let mut spares = self.spare_outputs.borrow_mut();
+            if buffer.capacity() > 0 && buffer.capacity() <= SPARE_OUTPUT && spares.len() < SPARE_OUTPUTS {
+                spares.push(buffer);
+            }
+        }
+    }
+
     /// Puts a connection on the list of those with something to send.
     #[inline]
     pub fn mark_dirty(&self, connection: &Rc<Connection>) {
@@ -156,36 +117,34 @@ impl Worker {
         self.wake.notify.notify_one();
     }
 
+    /// A connection has come.
+    pub fn admit(&self, connection: &Rc<Connection>) {
+        let client = connection.client();
+        self.server.registry.insert(client.clone());
+        self.connections.borrow_mut().insert(client.id, connection.clone());
+    }
+
     /// A connection has ended.
     pub fn forget(&self, id: u64) {
         self.connections.borrow_mut().remove(&id);
         self.server.registry.remove(id);
+        self.lose();
+    }
+
+    /// One connection less than were handed over.
+    pub fn lose(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn serve(self: &Rc<Self>, socket: Socket) {
-        let server = &self.server;
-        match Connection::open(socket, self) {
-            Ok((connection, reader)) => {
-                server.registry.insert(connection.client());
-                self.connections.borrow_mut().insert(connection.id(), connection.clone());
-                tokio::task::spawn_local(connection.run(reader, self.clone()));
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a connection was gone before it was served");
-                self.load.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn kill(&self, id: u64) {
+    /// Closes a connection at once.
+    pub fn kill(&self, id: u64) {
         if let Some(connection) = self.connections.borrow().get(&id) {
             connection.abort();
         }
     }
 
     /// Once a second: closes connections that were idle for too long.
-    async fn watch_task(self: Rc<Self>) {
+    pub async fn watch_task(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(WATCH_EVERY);
         loop {
             ticks.tick().await;
@@ -199,7 +158,7 @@ impl Worker {
     }
 
     /// Sends every reply that can still be sent; connections run nothing more.
-    async fn drain(&self) {
+    pub async fn drain(&self) {
         self.draining.set(true);
         let log = self.server.store.log();
         for _ in 0..DRAIN_ROUNDS {
@@ -215,7 +174,7 @@ impl Worker {
     }
 
     /// Writes the log once for all, then sends what is safe.
-    async fn release_task(self: Rc<Self>) {
+    pub async fn release_task(self: Rc<Self>) {
         let log = self.server.store.log().clone();
         let mut batch: Vec<Rc<Connection>> = Vec::new();
         loop {

@@ -1,0 +1,260 @@
+//! A connection's own task: it reads, runs what was read where it was read, and leaves the replies to be sent.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use engine::Reference;
+use resp::{Batch, Limits, RequestCodec};
+use tokio_util::codec::Decoder;
+
+use super::connection::Connection;
+use super::execute::{self, Pause};
+use super::socket::Reader;
+use super::wait;
+use super::worker::Worker;
+use crate::commands::Reply;
+use crate::session::{Session, gate};
+
+/// Room for one read: an exactly filled buffer would cost another call that finds nothing.
+const READ_BYTES: usize = 64 << 10;
+/// Room for the next read of a request that has begun: at least this, at most what has already come.
+const PARTIAL_BYTES: usize = 16 << 10;
+/// Replies to a client that has not authenticated; beyond it is closed.
+const UNAUTHENTICATED_OUTPUT: usize = 16 << 10;
+/// Time for a client to authenticate.
+const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stalled request waits before it asks again.
+const STALL_RETRY: Duration = Duration::from_millis(5);
+
+/// Serves a connection until it ends.
+pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>) {
+    let session = Session::new(connection.client().clone(), gate::is_open(&worker.server));
+    let mut task = Task {
+        codec: RequestCodec::new(limits(session.authenticated, &worker)),
+        connection,
+        reader,
+        worker,
+        session,
+        partial: BytesMut::new(),
+    };
+    let id = task.session.client.id;
+    let ended = if task.session.authenticated { task.serve().await } else { task.serve_unauthenticated().await };
+    if let Err(error) = ended {
+        tracing::debug!(%error, client = id, "connection ended");
+    }
+    task.finish().await;
+    task.worker.forget(id);
+}
+
+struct Task {
+    connection: Rc<Connection>,
+    reader: Reader,
+    worker: Rc<Worker>,
+    session: Session,
+    codec: RequestCodec,
+    /// The beginning of a request whose end has not come.
+    partial: BytesMut,
+}
+
+impl Task {
+    /// The first ten seconds of a client that owes its password.
+    async fn serve_unauthenticated(&mut self) -> io::Result<()> {
+        let before = tokio::time::timeout(AUTHENTICATE_WITHIN, async {
+            while !self.session.authenticated && !gate::is_open(&self.worker.server) {
+                if !self.turn().await? {
+                    return Ok(false);
+                }
+                if self.connection.output().len() > UNAUTHENTICATED_OUTPUT {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        });
+        match before.await {
+            Ok(Ok(true)) => self.serve().await,
+            Ok(Ok(false)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not authenticate in time")),
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        while self.turn().await? {}
+        Ok(())
+    }
+
+    /// Sends what is left, as far as the client takes it, then lets go.
+    async fn finish(&self) {
+        while !self.connection.has_ended() && !self.connection.output().is_empty() {
+            self.worker.mark_dirty(&self.connection);
+            self.connection.progress().await;
+        }
+        self.connection.end();
+    }
+
+    /// Reads once and runs what came. Whether the connection goes on.
+    async fn turn(&mut self) -> io::Result<bool> {
+        let read = self.read().await?;
+        if read == 0 || self.connection.has_ended() {
+            return Ok(false);
+        }
+        self.worker.server.stats.count_input(self.worker.index, read);
+        if self.worker.draining.get() {
+            // The process ends: what is not executed is not acknowledged.
+            return std::future::pending().await;
+        }
+        let now_ms = self.worker.server.monotonic_ms();
+        self.session.client.active_ms.store(now_ms, Ordering::Relaxed);
+        // The shared buffer may be used by others as soon as this task waits: what it holds is taken out first.
+        let mut buffer = std::mem::take(&mut self.partial);
+        if buffer.is_empty() {
+            buffer = self.worker.read_buffer.take();
+        }
+        let goes_on = self.run_buffer(&mut buffer).await?;
+        if buffer.is_empty() {
+            let mut shared = self.worker.read_buffer.borrow_mut();
+            if shared.capacity() < buffer.capacity() && buffer.capacity() <= 2 * READ_BYTES {
+                *shared = buffer;
+            }
+            self.session.client.query_bytes.store(0, Ordering::Relaxed);
+        } else {
+            self.keep(buffer);
+        }
+        Ok(goes_on)
+    }
+
+    /// Waits for bytes; how many came.
+    async fn read(&mut self) -> io::Result<usize> {
+        let wanted = self.codec.bytes_wanted();
+        let (reader, worker, partial) = (&mut self.reader, &*self.worker, &mut self.partial);
+        poll_fn(|context| {
+            if partial.is_empty() {
+                let mut shared = worker.read_buffer.borrow_mut();
+                debug_assert!(shared.is_empty(), "what was read is taken out at once");
+                reader.poll_read(&mut shared, READ_BYTES, context)
+            } else {
+                // Doubling keeps the copying linear; what is announced is trusted only as far as bytes have come.
+                let room = wanted.clamp(PARTIAL_BYTES, PARTIAL_BYTES.max(partial.len()));
+                reader.poll_read(partial, room, context)
+            }
+        })
+        .await
+    }
+
+    /// Keeps the beginning of a request in a buffer of its own.
+    fn keep(&mut self, mut buffer: BytesMut) {
+        if buffer.capacity() - buffer.len() >= READ_BYTES / 2 && buffer.len() < READ_BYTES / 4 {
+            // Small and in a large buffer: that one goes back to the worker.
+            self.partial = BytesMut::from(&buffer[..]);
+            buffer.clear();
+            *self.worker.read_buffer.borrow_mut() = buffer;
+        } else {
+            self.partial = buffer;
+        }
+        self.session.client.query_bytes.store(self.partial.len(), Ordering::Relaxed);
+    }
+
+    /// Runs every whole request in the buffer. Whether the connection goes on.
+    async fn run_buffer(&mut self, buffer: &mut BytesMut) -> io::Result<bool> {
+        loop {
+            match self.codec.decode(buffer) {
+                Ok(Some(batch)) => {
+                    let goes_on = self.run_batch(&batch).await?;
+                    self.codec.recycle(batch);
+                    if !goes_on {
+                        return Ok(false);
+                    }
+                }
+                Ok(None) => return Ok(true),
+                Err(error) => {
+                    self.worker.server.stats.count_protocol_error();
+                    let mut output = self.connection.output();
+                    Reply::new(&mut output, self.session.version).write().error(error.reply_text());
+                    drop(output);
+                    buffer.clear();
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// Runs the requests of a batch, waiting where one has to. Whether the connection goes on.
+    async fn run_batch(&mut self, batch: &Batch) -> io::Result<bool> {
+        let mut at = 0;
+        let mut blobs: Vec<(usize, Reference)> = Vec::new();
+        let requests = batch.len() as u64;
+        self.session.client.requests.fetch_add(requests, Ordering::Relaxed);
+        self.worker.server.stats.count_commands(self.worker.index, requests);
+        loop {
+            let paused = {
+                let mut output = self.connection.output();
+                self.worker.lend_buffer(&mut output);
+                execute::run(batch, at, &blobs, &mut self.session, &self.worker.server, &mut output)
+            };
+            self.discard_unused(&mut blobs);
+            let Some((next, pause)) = paused else {
+                self.release();
+                return Ok(true);
+            };
+            at = next;
+            let goes_on = match pause {
+                Pause::After(after) => {
+                    wait::carry_out(after, &self.connection, &self.worker, self.session.version).await
+                }
+                Pause::Widened => {
+                    self.codec.set_limits(limits(true, &self.worker));
+                    true
+                }
+                Pause::Stalled => {
+                    self.release();
+                    tokio::time::sleep(STALL_RETRY).await;
+                    true
+                }
+                Pause::Blobs => {
+                    self.release();
+                    blobs = wait::write_blobs(batch.request(at), &self.worker.server.store).await?;
+                    true
+                }
+                Pause::Output => {
+                    self.release();
+                    wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
+                    true
+                }
+            };
+            if !goes_on || self.connection.has_ended() {
+                self.discard_unused(&mut blobs);
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Blobs that the request did not store after all go again.
+    fn discard_unused(&self, blobs: &mut Vec<(usize, Reference)>) {
+        for (_, reference) in blobs.drain(..) {
+            self.worker.server.store.discard_blob(reference);
+        }
+    }
+
+    #[inline]
+    fn release(&self) {
+        self.worker.release(&self.connection);
+    }
+}
+
+/// The limits on this connection's requests.
+fn limits(authenticated: bool, worker: &Worker) -> Limits {
+    if !authenticated {
+        return Limits::UNAUTHENTICATED;
+    }
+    let hot = &worker.server.hot;
+    Limits {
+        max_bulk_bytes: hot.max_bulk_bytes.load(Ordering::Relaxed) as usize,
+        max_arguments: hot.max_arguments.load(Ordering::Relaxed) as usize,
+        max_request_bytes: hot.max_request_bytes.load(Ordering::Relaxed) as usize,
+        ..Limits::AUTHENTICATED
+    }
+}

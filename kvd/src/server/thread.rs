@@ -1,0 +1,62 @@
+//! A worker's thread: it starts the event loop and does what comes by message.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, LocalOptions};
+
+use super::Server;
+use super::connection::Connection;
+use super::mailbox::{Mailbox, Message, Wake};
+use super::socket::Socket;
+use super::task;
+use super::worker::Worker;
+
+/// Starts a worker's thread; its mailbox.
+pub fn start(server: Arc<Server>, index: usize) -> io::Result<(Mailbox, JoinHandle<()>)> {
+    let load = Arc::new(AtomicUsize::new(0));
+    let wake = Arc::new(Wake::default());
+    let (mailbox, mut messages) = Mailbox::new(load.clone(), wake.clone());
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "a worker has no event loop");
+                server.stop.pull();
+                return;
+            }
+        };
+        let worker = Rc::new(Worker::new(server, index, wake, load));
+        runtime.block_on(async move {
+            tokio::task::spawn_local(worker.clone().release_task());
+            tokio::task::spawn_local(worker.clone().watch_task());
+            while let Some(message) = messages.recv().await {
+                match message {
+                    Message::Serve(socket) => serve(socket, &worker),
+                    Message::Kill(id) => worker.kill(id),
+                    Message::Drain(done) => {
+                        worker.drain().await;
+                        drop(done);
+                    }
+                }
+            }
+        });
+    })?;
+    Ok((mailbox, thread))
+}
+
+fn serve(socket: Socket, worker: &Rc<Worker>) {
+    match Connection::open(socket, &worker.server, worker.index) {
+        Ok((connection, reader)) => {
+            worker.admit(&connection);
+            tokio::task::spawn_local(task::run(connection, reader, worker.clone()));
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            worker.lose();
+        }
+    }
+}
