@@ -48,7 +48,7 @@ impl Default for Options {
             mode: FsyncMode::EverySec,
             segment_bytes: 64 << 20,
             blob_bytes: 1 << 20,
-            compact_from_bytes: 8 << 20,
+            compact_from_bytes: 64 << 20,
             secrets_from: None,
         }
     }

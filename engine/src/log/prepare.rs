@@ -17,8 +17,11 @@ const WANTED: usize = 2 + Need::Grow as usize;
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
 pub const MIN_SEGMENT: u64 = 64 << 10;
-/// A new store's first segment; each further one is twice as large up to the setting.
+/// Segment of a log that has just been opened. Later ones hold a quarter of what has been appended since, up to the setting:
+/// what is made ahead is then never much more than what was used.
 const FIRST_SEGMENT: u64 = 1 << 20;
+/// So many zeros are written before they are synced: a sync of frames must not wait behind a whole segment of them.
+const ZEROS: usize = 1 << 20;
 /// How soon a full disk is tried again.
 const RETRY_US: u64 = 20_000;
 
@@ -34,20 +37,22 @@ pub(super) struct Claimed {
 pub(super) struct Ready {
     files: VecDeque<Claimed>,
     next: u64,
-    next_bytes: u64,
+    /// Size of the next file, by what has been appended; smaller while the disk has no room for that.
+    wish_bytes: u64,
+    limit_bytes: u64,
     max_bytes: u64,
 }
 
 impl Ready {
     pub(super) fn new(next: u64, max_bytes: u64) -> Ready {
         let max_bytes = max_bytes.max(MIN_SEGMENT);
-        Ready { files: VecDeque::new(), next, next_bytes: FIRST_SEGMENT.min(max_bytes), max_bytes }
+        Ready { files: VecDeque::new(), next, wish_bytes: FIRST_SEGMENT, limit_bytes: max_bytes, max_bytes }
     }
 
     /// The next segment to fill, at least `needed` bytes long.
     pub(super) fn claim(&mut self, needed: u64) -> Claimed {
         let mut claimed = self.files.pop_front().unwrap_or_else(|| {
-            let claimed = Claimed { number: self.next, bytes: self.next_bytes, file: None };
+            let claimed = Claimed { number: self.next, bytes: self.next_bytes(), file: None };
             self.advance();
             claimed
         });
@@ -58,7 +63,7 @@ impl Ready {
     /// Takes the file that would be used last out of the row; its number.
     fn take_back(&mut self) -> Option<u64> {
         let last = self.files.pop_back()?;
-        (self.next, self.next_bytes) = (last.number, last.bytes);
+        self.next = last.number;
         Some(last.number)
     }
 
@@ -81,9 +86,13 @@ impl Ready {
         self.next
     }
 
+    fn next_bytes(&self) -> u64 {
+        self.wish_bytes.min(self.limit_bytes)
+    }
+
     fn advance(&mut self) {
         self.next += 1;
-        self.next_bytes = (self.next_bytes * 2).min(self.max_bytes);
+        self.limit_bytes = (self.limit_bytes * 2).min(self.max_bytes);
     }
 }
 
@@ -117,12 +126,15 @@ impl Log {
         file.allocate(bytes)?;
         if self.mode() == FsyncMode::Always {
             // Real zeros: a sync of an overwritten byte needs no journal entry, a sync of a reserved one does.
-            let zeros = vec![0; (256 << 10).min(bytes as usize)];
+            let zeros = vec![0; ZEROS.min(bytes as usize)];
             let mut at = 0;
             while at < bytes {
                 let part = zeros.len().min((bytes - at) as usize);
                 disk::write_all_at(file, &zeros[..part], at)?;
                 at += part as u64;
+                if at < bytes {
+                    file.sync()?;
+                }
             }
         }
         file.sync()?;
@@ -175,11 +187,13 @@ impl Preparer {
         }
         let creating = log.creating.lock();
         let (number, bytes) = {
-            let ready = log.ready.lock();
+            let mut ready = log.ready.lock();
             if ready.files.len() >= WANTED {
                 return false;
             }
-            (ready.next, ready.next_bytes)
+            ready.wish_bytes =
+                (log.counters.bytes.load(Ordering::Relaxed) / 4).next_multiple_of(FIRST_SEGMENT).max(FIRST_SEGMENT);
+            (ready.next, ready.next_bytes())
         };
         match log.create_locked(number, bytes) {
             Ok(file) => {
@@ -199,7 +213,7 @@ impl Preparer {
             Err(e) => {
                 log.counters.errors.fetch_add(1, Ordering::Relaxed);
                 let mut ready = log.ready.lock();
-                ready.next_bytes = (ready.next_bytes / 2).max(MIN_SEGMENT.min(ready.max_bytes));
+                ready.limit_bytes = (bytes / 2).max(MIN_SEGMENT);
                 drop(ready);
                 if bytes <= MIN_SEGMENT || !is_full(&e) {
                     log.set_full(true);
