@@ -150,6 +150,9 @@ fn an_idle_connection_costs_little() {
     let _turn = common::alone();
     let mut victim = Victim::start();
     let wanted = std::env::var("HARNESS_CONNECTIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000u64);
+    // Room for the witness and the newcomer beside them.
+    let room = (wanted + 16).max(10_000).to_string();
+    victim.witness.call(&[b"CONFIG", b"SET", b"maxclients", room.as_bytes()]).unwrap();
     let before = victim.server.resident_bytes().unwrap();
     let mut held = Vec::new();
     for _ in 0..wanted {
