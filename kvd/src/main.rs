@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
@@ -11,6 +11,7 @@ use engine::{Background, Error, Options, Store};
 use kvd::config::{self, Loaded, Start};
 use kvd::observe::log;
 use kvd::observe::stats::Stats;
+use kvd::server::descriptors;
 use kvd::server::listen::{self, Listeners};
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
@@ -21,8 +22,6 @@ use tokio::signal::unix::{SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Descriptors kept for the store's files, listeners and event loops.
-const RESERVED_DESCRIPTORS: u64 = 64;
 /// How often INFO's rates take a sample.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
@@ -60,7 +59,10 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let descriptor_limit = raise_descriptor_limit(u64::from(settings.maxclients));
+    let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
+    if fitting_clients < settings.maxclients as usize {
+        tracing::warn!("the limit of open files allows {fitting_clients} clients, not {}", settings.maxclients);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
@@ -107,7 +109,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         workers: Mutex::default(),
         progress: Default::default(),
         failed: AtomicBool::new(false),
-        descriptor_limit,
+        fitting_clients: AtomicUsize::new(fitting_clients),
     });
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
@@ -213,23 +215,4 @@ fn explain(error: &Error) -> String {
         Error::Corrupt { .. } => format!("{error}: nothing was changed"),
         Error::Io(_) => error.to_string(),
     }
-}
-
-/// Asks for as many file descriptors as the clients need; how many clients fit.
-fn raise_descriptor_limit(clients: u64) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = clients + RESERVED_DESCRIPTORS;
-    let have = getrlimit(Resource::Nofile);
-    let current = have.current.unwrap_or(u64::MAX);
-    if current >= wanted {
-        return clients as usize;
-    }
-    let allowed = have.maximum.unwrap_or(u64::MAX).min(wanted);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum: have.maximum });
-    let limit = if raised.is_ok() { allowed } else { current };
-    let fitting = limit.saturating_sub(RESERVED_DESCRIPTORS).max(1);
-    if fitting < clients {
-        tracing::warn!("the limit of {limit} open files allows {fitting} clients, not {clients}");
-    }
-    fitting as usize
 }

@@ -100,6 +100,13 @@ impl SetError {
         let problem = "Unable to listen on this port. Check server logs.";
         SetError::Refused { name: "port".to_owned(), problem: problem.to_owned() }
     }
+
+    /// More clients than there can be open files; so many would fit.
+    pub fn too_many_clients(fitting: usize) -> SetError {
+        let problem =
+            format!("The operating system is not able to handle the specified number of clients, try with {fitting}");
+        SetError::Refused { name: "maxclients".to_owned(), problem }
+    }
 }
 
 impl fmt::Display for SetError {

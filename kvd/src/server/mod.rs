@@ -6,6 +6,7 @@
 //! ```
 
 pub mod connection;
+pub mod descriptors;
 pub mod execute;
 pub mod listen;
 pub mod mailbox;
@@ -18,7 +19,7 @@ pub mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use engine::clock::Clock;
@@ -68,7 +69,7 @@ pub struct Server {
     /// The log failed in a mode that allows nothing without it: the exit status says so.
     pub failed: AtomicBool,
     /// Connections that the file descriptors allow.
-    pub descriptor_limit: usize,
+    pub fitting_clients: AtomicUsize,
 }
 
 /// Settings as the hot path reads them.
@@ -112,8 +113,16 @@ impl Server {
 impl Server {
     /// Puts new settings in force. What must be safe before the change may be answered, or why nothing was changed.
     pub fn apply(&self, settings: Settings, changed: &[&'static str]) -> Result<After, SetError> {
+        // What can fail comes first, and what cannot be taken back last of it.
+        if changed.contains(&"maxclients") {
+            let wanted = settings.maxclients as usize;
+            let fitting = descriptors::raise_limit(wanted);
+            if fitting < wanted {
+                return Err(SetError::too_many_clients(fitting));
+            }
+            self.fitting_clients.store(fitting, Ordering::Relaxed);
+        }
         if changed.contains(&"port") {
-            // The only change that can fail, and so the first.
             self.listeners.change_port(&settings).map_err(|error| {
                 tracing::warn!("{error}");
                 SetError::cannot_listen()
@@ -187,7 +196,7 @@ impl Server {
 
     /// How many connections are served at most: the setting, less what the file descriptors allow.
     pub fn max_clients(&self) -> usize {
-        (self.settings.read().maxclients as usize).min(self.descriptor_limit)
+        (self.settings.read().maxclients as usize).min(self.fitting_clients.load(Ordering::Relaxed))
     }
 }
 
