@@ -4,7 +4,7 @@
 //! goes when the frame that replaces or removes its value is durable. A frame in the log whose file is gone is stale by
 //! then: a later frame stands behind it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -29,6 +29,8 @@ pub(crate) struct Blobs {
     live: Mutex<HashMap<Lsn, (u8, Reference)>>,
     /// How many are live or dying; lets the common store without blobs skip the lock.
     count: AtomicUsize,
+    /// Written, and no transaction has stored them yet.
+    unclaimed: Mutex<HashSet<u64>>,
     /// Files to be removed when the log is durable up to the position.
     dying: Mutex<Vec<(Lsn, u64)>>,
 }
@@ -42,6 +44,7 @@ impl Blobs {
             next: AtomicU64::new(next),
             live: Mutex::default(),
             count: AtomicUsize::new(0),
+            unclaimed: Mutex::default(),
             dying: Mutex::default(),
         }
     }
@@ -68,7 +71,13 @@ impl Blobs {
             let _ = self.disk.remove(&name);
             return Err(e);
         }
+        self.unclaimed.lock().insert(number);
         Ok(reference)
+    }
+
+    /// A transaction stores this blob. Whether it was the first to.
+    pub(crate) fn claim(&self, number: u64) -> bool {
+        self.unclaimed.lock().remove(&number)
     }
 
     /// Reads a value back. `None` when the file is not there; an error when it is not what was written.
@@ -158,7 +167,7 @@ impl Blobs {
     }
 
     /// Numbers of all live blobs.
-    pub(crate) fn live_numbers(&self) -> std::collections::HashSet<u64> {
+    pub(crate) fn live_numbers(&self) -> HashSet<u64> {
         self.live.lock().values().map(|(_, reference)| reference.number).collect()
     }
 }

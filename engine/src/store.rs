@@ -331,7 +331,7 @@ impl Store {
 
     /// Gives up a blob, unless a transaction has stored it.
     pub fn discard_blob(&self, reference: Reference) {
-        if !self.blobs.live_numbers().contains(&reference.number) {
+        if self.blobs.claim(reference.number) {
             self.blobs.retire(self.log.appended(), vec![reference.number]);
         }
     }

@@ -123,6 +123,11 @@ impl<'a> Request<'a> {
             self.batch.unescaped.slice(start & !(ArgumentRange::UNESCAPED as usize)..end)
         }
     }
+
+    /// Bytes that stay in memory for as long as a shared argument of this batch does.
+    pub fn pinned_bytes(&self) -> usize {
+        self.batch.data.len().max(self.batch.unescaped.len())
+    }
 }
 
 /// # Panics

@@ -155,6 +155,7 @@ impl Transaction<'_> {
     /// The value in the last frame lies in this blob.
     pub(super) fn note_blob(&mut self, key: &Key<'_>, reference: Reference) {
         let frame = self.scratch.batch.len() - 1;
+        self.store.blobs().claim(reference.number);
         self.new_blobs.push(NewBlob { database: self.database, hash: key.hash, frame, reference });
     }
 }

@@ -48,6 +48,14 @@ impl CommandError {
         CommandError(format!("ERR wrong number of arguments for '{full_name}' command").into())
     }
 
+    /// The disk did not take a large value.
+    pub fn not_written(error: &std::io::Error) -> CommandError {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => NO_SPACE,
+            _ => CommandError(format!("MISCONF Errors writing to the AOF file: {error}").into()),
+        }
+    }
+
     /// A deadline that cannot be.
     pub fn invalid_expire(full_name: &str) -> CommandError {
         CommandError(format!("ERR invalid expire time in '{full_name}' command").into())

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use engine::{DATABASES, Lsn, Need, Transaction};
+use engine::{DATABASES, Lsn, Need, Refusal, Transaction};
 
 use super::args::is;
 use super::error::{NO_SUCH_KEY, SYNTAX};
@@ -198,9 +198,14 @@ fn flush(
     if !known {
         return Err(SYNTAX);
     }
-    context.server.store.admit(Need::Shrink, FLUSH_BYTES * databases.len() as u64)?;
+    match context.server.store.admit(Need::Shrink, FLUSH_BYTES * databases.len() as u64) {
+        Err(Refusal::Stalled) => return Ok(After::Again),
+        admitted => admitted?,
+    }
     let (lsn, tables): (Lsn, _) = context.server.store.flush(databases);
-    context.server.drop_behind(tables);
+    if !tables.is_empty() {
+        context.server.drop_behind(tables);
+    }
     reply.ok();
     Ok(After::Gate(lsn))
 }

@@ -89,6 +89,8 @@ pub enum After {
     Close,
     /// End the process cleanly.
     Shutdown,
+    /// The log had no place at this moment and nothing was done: run it again a little later.
+    Again,
 }
 
 /// Flags of a command, as COMMAND INFO names them.
@@ -179,8 +181,10 @@ pub struct Command {
     pub key_flags: &'static [&'static str],
     /// Hints for clients, in the words of COMMAND INFO.
     pub tips: &'static [&'static str],
-    /// Subcommands, for a container such as CLIENT. A row with subcommands has a handler that answers unknown ones.
+    /// Subcommands, for a container such as CLIENT.
     pub subcommands: &'static [Command],
+    /// Bytes that it may add beyond those it brings; to be known before it runs.
+    pub growth: Option<fn(&Request<'_>) -> u64>,
 }
 
 impl Command {
@@ -197,6 +201,7 @@ impl Command {
             key_flags: &[],
             tips: &[],
             subcommands: &[],
+            growth: None,
         }
     }
 
@@ -254,6 +259,12 @@ impl Command {
     /// Sets the hints for clients.
     pub const fn tips(mut self, tips: &'static [&'static str]) -> Command {
         self.tips = tips;
+        self
+    }
+
+    /// Sets what it may add beyond what it brings.
+    pub const fn growth(mut self, growth: fn(&Request<'_>) -> u64) -> Command {
+        self.growth = Some(growth);
         self
     }
 
@@ -407,17 +418,17 @@ impl<'a> Call<'a> {
         if bytes.len() < SHARED_FROM {
             return engine::Value::Copy(bytes);
         }
-        let shared = self.request.shared(index);
         match self.blobs.iter().find(|(argument, _)| *argument == index) {
-            Some((_, reference)) => engine::Value::Blob(shared, *reference),
-            None => engine::Value::Shared(shared),
+            Some((_, reference)) => engine::Value::Blob(self.request.shared(index), *reference),
+            None if 2 * bytes.len() < self.request.pinned_bytes() => engine::Value::Copy(bytes),
+            None => engine::Value::Shared(self.request.shared(index)),
         }
     }
 }
 
-/// Values of this length and more are kept in the buffer they were read into; smaller ones are copied out of it, or a
-/// few bytes would pin a whole buffer.
-pub const SHARED_FROM: usize = 32 << 10;
+/// Values of this length and more are kept in the buffer they were read into if they are most of it; others are copied
+/// out of it, or a few bytes would pin a whole buffer.
+pub const SHARED_FROM: usize = 64 << 10;
 
 /// A transaction without its setters, which counts the keys that were found and those that were not.
 pub struct View<'a, 's> {

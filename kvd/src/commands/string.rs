@@ -1,8 +1,9 @@
 //! Strings: a value of bytes at a key, read, replaced and changed in part.
 
 use engine::{Item, MAX_VALUE, Transaction};
+use resp::Request;
 
-use super::args::{TimeUnit, integer, is};
+use super::args::{TimeUnit, integer, is, parse_integer};
 use super::error::{OFFSET, STRING_TOO_LONG, SYNTAX};
 use super::{Call, Command, CommandError, Done, Flag, Group, Reply, View};
 
@@ -84,6 +85,7 @@ pub const COMMANDS: &[Command] = &[
         .since("2.2.0")
         .cost("O(N), N being the length of what is written and of the gap before it")
         .key_flags(&["RW update"])
+        .growth(gap)
         .doc("Overwrites part of the string at a key, with zeros in any gap."),
     Command::read("MGET", "@key ...", mget)
         .flags(&[Flag::Fast])
@@ -355,6 +357,12 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
     check_length(offset, bytes.len())?;
     reply.integer(transaction.set_range(key, offset, bytes) as i64);
     Ok(())
+}
+
+/// The zeros that SETRANGE may have to put before what it writes.
+fn gap(request: &Request<'_>) -> u64 {
+    let offset = request.get(2).and_then(parse_integer).and_then(|offset| u64::try_from(offset).ok());
+    offset.unwrap_or(0).min(MAX_VALUE as u64)
 }
 
 /// Whether a string may grow to this length.

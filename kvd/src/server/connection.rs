@@ -107,7 +107,13 @@ impl Connection {
     /// Whether it has replies that wait for the log.
     #[inline]
     pub fn waits(&self) -> bool {
-        !self.blocked.get() && !self.ended.get() && self.output.borrow().waits_for().is_some()
+        !self.ended.get() && self.output.borrow().waits_for().is_some()
+    }
+
+    /// Whether its client is the reason that nothing more is sent.
+    #[inline]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.get()
     }
 
     /// Waits until the output has become shorter, or the connection has ended.
@@ -125,7 +131,7 @@ impl Connection {
             Ok(true) => {}
             Ok(false) => {
                 self.blocked.set(true);
-                tokio::task::spawn_local(self.clone().unblock(mark));
+                tokio::task::spawn_local(self.clone().unblock());
             }
             Err(error) => {
                 tracing::debug!(%error, client = self.client.id, "a client went away");
@@ -168,12 +174,12 @@ impl Connection {
         Ok(true)
     }
 
-    /// Goes on sending when the socket takes more.
-    async fn unblock(self: Rc<Self>, mark: Lsn) {
+    /// Goes on sending when the socket takes more: what is safe by then.
+    async fn unblock(self: Rc<Self>) {
         self.client.output_bytes.store(self.output.borrow().len(), Ordering::Relaxed);
         loop {
             let sent = match self.writer.writable().await {
-                Ok(()) => self.send_now(mark),
+                Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),
             };
             match sent {

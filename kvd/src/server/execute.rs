@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use engine::{FsyncMode, Key, Lsn, Reference};
+use engine::{Key, Lsn, Reference};
 use resp::{Batch, Request};
 
 use super::Server;
@@ -16,6 +16,8 @@ use crate::session::output::Output;
 const GROUP: usize = 16;
 /// A connection with more than this to send runs nothing more until some of it is sent.
 pub const OUTPUT_PAUSE: usize = 1 << 20;
+/// A connection that has not authenticated runs nothing more at all.
+const UNAUTHENTICATED_OUTPUT: usize = 16 << 10;
 
 /// Why a batch was left before its end. The request at the returned position has not run.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub fn run(
                 Some(pause) => return Some((at + 1, pause)),
             }
             blobs = &[];
-            if output.len() > OUTPUT_PAUSE {
+            if output.len() > if session.authenticated { OUTPUT_PAUSE } else { UNAUTHENTICATED_OUTPUT } {
                 return Some((at, Pause::Output));
             }
         }
@@ -220,6 +222,10 @@ impl Run<'_> {
                 output.gate(lsn);
                 None
             }
+            Ok(After::Again) => {
+                output.rewind(start);
+                Some(Pause::Stalled)
+            }
             Ok(after) => Some(Pause::After(after)),
         }
     }
@@ -232,16 +238,14 @@ fn is_http(name: &[u8]) -> bool {
 
 /// Writes an error reply.
 #[cold]
-fn refuse(error: CommandError, server: &Server, session: &Session, output: &mut Output) -> Option<Pause> {
+pub fn refuse(error: CommandError, server: &Server, session: &Session, output: &mut Output) -> Option<Pause> {
     server.stats.count_error(&error.0);
     Reply::new(output, session.version).write().error(error.0.as_bytes());
     None
 }
 
-/// The position that a reply about the whole store waits for: nothing but in `always`.
+/// The position that a reply about the whole store waits for: what it may reveal and is not safe yet; 0 for nothing.
 pub fn whole_store_gate(server: &Server) -> Lsn {
-    match server.store.log().mode() {
-        FsyncMode::Always => server.store.log().appended(),
-        _ => 0,
-    }
+    let appended = server.store.log().appended();
+    if appended > server.store.log().acknowledged() { appended } else { 0 }
 }

@@ -102,11 +102,11 @@ impl Server {
         self.clock.monotonic_ms()
     }
 
-    /// Whether memory is full for commands that need more.
+    /// Whether memory is full for commands that need more, of which so many bytes are known.
     #[inline]
-    pub fn is_out_of_memory(&self) -> bool {
+    pub fn is_out_of_memory(&self, growth: u64) -> bool {
         let limit = self.hot.max_memory.load(Ordering::Relaxed);
-        limit != 0 && self.store.memory() > limit
+        limit != 0 && self.store.memory() + growth > limit
     }
 }
 
@@ -120,7 +120,7 @@ impl Server {
             if fitting < wanted {
                 return Err(SetError::too_many_clients(fitting));
             }
-            self.fitting_clients.store(fitting, Ordering::Relaxed);
+            self.fitting_clients.fetch_max(fitting, Ordering::Relaxed);
         }
         if changed.contains(&"port") {
             self.listeners.change_port(&settings).map_err(|error| {

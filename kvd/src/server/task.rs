@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use engine::Reference;
 use resp::{Batch, Limits, RequestCodec};
+use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
 use super::connection::Connection;
@@ -17,14 +18,13 @@ use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
 use crate::commands::Reply;
+use crate::commands::error::CommandError;
 use crate::session::{Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
 const READ_BYTES: usize = 64 << 10;
 /// Room for the next read of a request that has begun: at least this, at most what has already come.
 const PARTIAL_BYTES: usize = 16 << 10;
-/// Replies to a client that has not authenticated; beyond it is closed.
-const UNAUTHENTICATED_OUTPUT: usize = 16 << 10;
 /// Time for a client to authenticate.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stalled request waits before it asks again.
@@ -46,7 +46,13 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
     if let Err(error) = ended {
         tracing::debug!(%error, client = id, "connection ended");
     }
-    task.finish().await;
+    if task.session.authenticated {
+        task.finish().await;
+    } else {
+        // A stranger who does not read holds nothing for longer than he may stay.
+        let _ = tokio::time::timeout(AUTHENTICATE_WITHIN, task.finish()).await;
+        task.connection.end();
+    }
     task.worker.forget(id);
 }
 
@@ -61,25 +67,19 @@ struct Task {
 }
 
 impl Task {
-    /// The first ten seconds of a client that owes its password.
+    /// The first ten seconds of a client that owes its password. What follows it in the same write has all the time.
     async fn serve_unauthenticated(&mut self) -> io::Result<()> {
-        let before = tokio::time::timeout(AUTHENTICATE_WITHIN, async {
-            while !self.session.authenticated && !gate::is_open(&self.worker.server) {
-                if !self.turn().await? {
-                    return Ok(false);
-                }
-                if self.connection.output().len() > UNAUTHENTICATED_OUTPUT {
-                    return Ok(false);
-                }
+        let deadline = Instant::now() + AUTHENTICATE_WITHIN;
+        while !self.session.authenticated && !gate::is_open(&self.worker.server) {
+            let Ok(read) = tokio::time::timeout_at(deadline, self.read()).await else {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not authenticate in time"));
+            };
+            if !self.run_read(read?).await? {
+                return Ok(());
             }
-            Ok(true)
-        });
-        match before.await {
-            Ok(Ok(true)) => self.serve().await,
-            Ok(Ok(false)) => Ok(()),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not authenticate in time")),
         }
+        self.codec.set_limits(limits(true, &self.worker));
+        self.serve().await
     }
 
     async fn serve(&mut self) -> io::Result<()> {
@@ -99,7 +99,20 @@ impl Task {
     /// Reads once and runs what came. Whether the connection goes on.
     async fn turn(&mut self) -> io::Result<bool> {
         let read = self.read().await?;
+        self.run_read(read).await
+    }
+
+    /// Runs what one read brought. Whether the connection goes on.
+    async fn run_read(&mut self, read: usize) -> io::Result<bool> {
+        // The shared buffer belongs to the next reader from here on: what it holds is taken out first, also when nothing
+        // is done with it any more.
+        let mut buffer = std::mem::take(&mut self.partial);
+        if buffer.is_empty() {
+            buffer = self.worker.read_buffer.take();
+        }
         if read == 0 || self.connection.has_ended() {
+            buffer.clear();
+            self.give_back(buffer);
             return Ok(false);
         }
         self.worker.server.stats.count_input(self.worker.index, read);
@@ -109,22 +122,22 @@ impl Task {
         }
         let now_ms = self.worker.server.monotonic_ms();
         self.session.client.active_ms.store(now_ms, Ordering::Relaxed);
-        // The shared buffer may be used by others as soon as this task waits: what it holds is taken out first.
-        let mut buffer = std::mem::take(&mut self.partial);
-        if buffer.is_empty() {
-            buffer = self.worker.read_buffer.take();
-        }
         let goes_on = self.run_buffer(&mut buffer).await?;
         if buffer.is_empty() {
-            let mut shared = self.worker.read_buffer.borrow_mut();
-            if shared.capacity() < buffer.capacity() && buffer.capacity() <= 2 * READ_BYTES {
-                *shared = buffer;
-            }
+            self.give_back(buffer);
             self.session.client.query_bytes.store(0, Ordering::Relaxed);
         } else {
             self.keep(buffer);
         }
         Ok(goes_on)
+    }
+
+    /// Gives an empty buffer to the next reader on this worker.
+    fn give_back(&self, buffer: BytesMut) {
+        let mut shared = self.worker.read_buffer.borrow_mut();
+        if shared.capacity() < buffer.capacity() && buffer.capacity() <= 2 * READ_BYTES {
+            *shared = buffer;
+        }
     }
 
     /// Waits for bytes; how many came.
@@ -216,9 +229,19 @@ impl Task {
                 }
                 Pause::Blobs => {
                     self.release();
-                    blobs = wait::write_blobs(batch.request(at), &self.worker.server.store).await?;
+                    match wait::write_blobs(batch.request(at), &self.worker.server.store).await {
+                        Ok(written) => blobs = written,
+                        Err(error) => {
+                            let mut output = self.connection.output();
+                            let text = CommandError::not_written(&error);
+                            execute::refuse(text, &self.worker.server, &self.session, &mut output);
+                            at += 1;
+                        }
+                    }
                     true
                 }
+                // Replies to a stranger are few, or he is refused.
+                Pause::Output if !self.session.authenticated => false,
                 Pause::Output => {
                     self.release();
                     wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
@@ -228,6 +251,11 @@ impl Task {
             if !goes_on || self.connection.has_ended() {
                 self.discard_unused(&mut blobs);
                 return Ok(false);
+            }
+            if self.worker.draining.get() {
+                // The process ends: what has run is answered when it is durable, nothing more is run.
+                self.release();
+                return std::future::pending().await;
             }
         }
     }

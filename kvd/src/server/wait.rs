@@ -21,7 +21,7 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
     let server = &*worker.server;
     match after {
         // Done where the handler returned: no batch is left for these.
-        After::Reply | After::Gate(_) => {}
+        After::Reply | After::Gate(_) | After::Again => {}
         After::Durable(lsn) => {
             connection.output().hold();
             worker.release(connection);

@@ -30,12 +30,13 @@ pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &S
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
     }
-    if entry.gate.deny_oom && server.is_out_of_memory() {
+    let growth = entry.command.growth.map_or(0, |growth| growth(request));
+    if entry.gate.deny_oom && server.is_out_of_memory(growth) {
         return Verdict::Refuse(error::OOM);
     }
     let Handler::Write(_) = entry.command.handler else { return Verdict::Pass };
     let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
-    match server.store.log().admit_at(now_us, need, || bytes_of(request)) {
+    match server.store.log().admit_at(now_us, need, || bytes_of(request) + growth) {
         Ok(()) => {}
         Err(Refusal::Stalled) => return Verdict::Wait,
         Err(refusal) => return Verdict::Refuse(refusal.into()),

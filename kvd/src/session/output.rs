@@ -117,6 +117,8 @@ impl Output {
             self.released = end;
             self.gates.pop_front();
         }
+        // A gate that comes later does not hold back what could have gone now and is only slow to go.
+        self.released = self.position();
         self.len()
     }
 
@@ -225,6 +227,19 @@ mod tests {
         output.rewind(before);
         output.push_shared(Bytes::from_static(b"world"));
         assert_eq!(sendable(&mut output, 0), b"$5\r\nworld");
+    }
+
+    #[test]
+    fn what_could_have_gone_does_not_wait_for_a_later_gate() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"slow reader");
+        output.gate(0);
+        assert_eq!(output.releasable(0), 11);
+        output.advance(5);
+        output.tail().extend_from_slice(b"+OK");
+        output.gate(7);
+        assert_eq!(sendable(&mut output, 0), b"reader");
+        assert_eq!(sendable(&mut output, 7), b"+OK");
     }
 
     #[test]
