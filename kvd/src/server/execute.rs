@@ -16,8 +16,8 @@ use crate::session::output::Output;
 const GROUP: usize = 16;
 /// A connection with more than this to send runs nothing more until some of it is sent.
 pub const OUTPUT_PAUSE: usize = 1 << 20;
-/// A connection that has not authenticated runs nothing more at all.
-const UNAUTHENTICATED_OUTPUT: usize = 16 << 10;
+/// A connection that has been told this much without having authenticated runs nothing more at all.
+const UNAUTHENTICATED_OUTPUT: u64 = 16 << 10;
 
 /// Why a batch was left before its end. The request at the returned position has not run.
 #[derive(Debug)]
@@ -64,7 +64,8 @@ pub fn run(
                 Some(pause) => return Some((at + 1, pause)),
             }
             blobs = &[];
-            if output.len() > if session.authenticated { OUTPUT_PAUSE } else { UNAUTHENTICATED_OUTPUT } {
+            let stranger = !session.authenticated && !gate::is_open(server);
+            if output.len() > OUTPUT_PAUSE || (stranger && output.position() > UNAUTHENTICATED_OUTPUT) {
                 return Some((at, Pause::Output));
             }
         }

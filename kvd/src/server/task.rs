@@ -240,8 +240,8 @@ impl Task {
                     }
                     true
                 }
-                // Replies to a stranger are few, or he is refused.
-                Pause::Output if !self.session.authenticated => false,
+                // Replies to a stranger are few, or he is sent away.
+                Pause::Output if !self.session.authenticated && !gate::is_open(&self.worker.server) => false,
                 Pause::Output => {
                     self.release();
                     wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;

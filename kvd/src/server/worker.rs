@@ -164,7 +164,8 @@ impl Worker {
         for _ in 0..DRAIN_ROUNDS {
             self.wake.notify.notify_one();
             tokio::task::yield_now().await;
-            let waiting = self.connections.borrow().values().any(|connection| connection.waits() && !connection.is_blocked());
+            let waiting =
+                self.connections.borrow().values().any(|connection| connection.waits() && !connection.is_blocked());
             if !waiting || log.is_read_only() {
                 break;
             }
