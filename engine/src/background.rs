@@ -20,7 +20,11 @@ pub struct Maintenance {
     preparer: Preparer,
     compactor: Compactor,
     sweeper: Sweeper,
+    look_at_blobs_us: u64,
 }
+
+/// How often dead blobs ask for a sync at most.
+const LOOK_AT_BLOBS_US: u64 = 1_000_000;
 
 impl Maintenance {
     /// Does a little of everything. Whether there is more to do at once.
@@ -32,6 +36,11 @@ impl Maintenance {
         }
         let swept = self.sweeper.step(store, now_us);
         let blobs = store.blobs().sweep(store.log().durable()) > 0;
+        // Where no sync comes by the clock, large files would wait for one while others fill the disk.
+        if now_us >= self.look_at_blobs_us && store.blobs().waits_beyond(store.log().durable()) {
+            store.log().want_sync(store.log().appended());
+            self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
+        }
         prepared | compacted | swept | blobs
     }
 }

@@ -166,6 +166,11 @@ impl Blobs {
         due.len()
     }
 
+    /// Whether files wait for the log to become durable beyond this position.
+    pub(crate) fn waits_beyond(&self, durable: Lsn) -> bool {
+        self.dying.lock().iter().any(|(lsn, _)| *lsn > durable)
+    }
+
     /// Numbers of all live blobs.
     pub(crate) fn live_numbers(&self) -> HashSet<u64> {
         self.live.lock().values().map(|(_, reference)| reference.number).collect()

@@ -13,14 +13,14 @@ use crate::failpoint;
 use crate::format::frame::Kind;
 use crate::format::segment;
 use crate::log::scan::Loaded;
-use crate::log::{Lsn, Need, is_full};
+use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
 
 /// The log may be this many times as long as what lives in it.
 const MAX_RATIO: u64 = 2;
-/// More segments than this are too many, however short: every start leaves one.
-const MAX_SEGMENTS: usize = 64;
+/// Segments that are not full: more than this are too many, for every start leaves one.
+const MAX_SEGMENTS: u64 = 64;
 /// Garbage that is left alone even when the disk is full; with segments that are smaller still, one of them.
 const PRESSED_SLACK: u64 = 256 << 10;
 /// Log read by one step.
@@ -67,8 +67,10 @@ impl Compactor {
         let advanced = self.advance(store);
         let working = !matches!(self.state, State::Idle);
         store.set_compacting(working);
-        // One step longer than it works: what it gave back must be made a segment before anyone is told there is no room.
-        store.log().set_reclaiming(working || matches!(advanced, Ok(true)));
+        // Who waits for room waits while it gets on, and a step longer: what was given back must be made a segment before
+        // anyone is told that there is no room. A copy that itself finds no room is no reason to wait.
+        let waits_for_disk = matches!(self.state, State::Waiting { .. }) && advanced.is_ok();
+        store.log().set_reclaiming(waits_for_disk || matches!(advanced, Ok(true)));
         match advanced {
             Ok(busy) => busy,
             Err(_) => {
@@ -89,11 +91,8 @@ impl Compactor {
                 Ok(!matches!(self.state, State::Idle))
             }
             State::Copying { segment, at, end } => {
-                if store.admit(Need::Compact, (end - at).min(STEP_BYTES)).is_err() {
-                    self.state = State::Copying { segment, at, end };
-                    return Ok(false);
-                }
-                let at = copy(store, &segment, at, end)?;
+                let from = at;
+                let at = copy(store, &segment, from, end.min(from + STEP_BYTES))?;
                 store.log().write_out();
                 self.state = if at < end {
                     State::Copying { segment, at, end }
@@ -102,7 +101,7 @@ impl Compactor {
                     store.log().want_sync(until);
                     State::Waiting { until }
                 };
-                Ok(true)
+                Ok(at > from)
             }
             State::Waiting { until } if store.log().durable() < until && !planted("compaction_unlinks_early") => {
                 self.state = State::Waiting { until };
@@ -143,9 +142,8 @@ fn begin(store: &Store) -> Result<State, Error> {
     Ok(State::Copying { segment: Box::new(segment), at: base, end })
 }
 
-/// Copies live frames from `at` for one step; where it stopped.
-fn copy(store: &Store, segment: &Loaded, from: Lsn, end: Lsn) -> Result<Lsn, Error> {
-    let stop = end.min(from + STEP_BYTES);
+/// Copies live frames from `from` until one ends behind `stop`, or there is no room for the next; where it stopped.
+fn copy(store: &Store, segment: &Loaded, from: Lsn, stop: Lsn) -> Result<Lsn, Error> {
     let mut at = from;
     while at < stop {
         let Some(frame) = segment.frame(at) else {
@@ -161,6 +159,9 @@ fn copy(store: &Store, segment: &Loaded, from: Lsn, end: Lsn) -> Result<Lsn, Err
             Kind::Image | Kind::Blob => {
                 let key = store.key(frame.key);
                 let mut transaction = store.begin(0, &[key], store.now_ms());
+                if !transaction.may_copy_forward(&key, frame.database, frame.lsn) {
+                    return Ok(at);
+                }
                 if transaction.copy_forward(&key, frame.database, frame.lsn) {
                     failpoint::hit("compact.copy")?;
                 }
@@ -183,7 +184,7 @@ impl Store {
         let pressed =
             self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
         segments > 1
-            && (segments > MAX_SEGMENTS
+            && (segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
                 || pressed
                 || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
     }

@@ -101,7 +101,7 @@ impl Flusher {
             return Decision::Rest(Next::Woken);
         }
         let mode = log.mode();
-        if (mode == FsyncMode::Always || log.is_full()) && log.written() < log.appended() {
+        if (mode == FsyncMode::Always || log.stuck.load(Ordering::Relaxed)) && log.written() < log.appended() {
             let before = log.written();
             log.write_out();
             if log.written() != before && mode != FsyncMode::Always {
@@ -144,7 +144,7 @@ impl Flusher {
                 return Decision::Rest(Next::Now);
             }
         }
-        let woken = due_us == u64::MAX || !waits || backlog.under_way == at_once;
+        let woken = due_us == u64::MAX || !waits || backlog.under_way >= at_once;
         Decision::Rest(if woken { Next::Woken } else { Next::At(due_us) })
     }
 

@@ -73,7 +73,7 @@ impl FsyncMode {
 pub enum Need {
     /// Ordinary writes, which leave two ready files alone when the disk is full.
     Grow = 2,
-    /// Removals and compaction, which may use the reserve because they give room back.
+    /// Removals, which may use the reserve because they give room back.
     Shrink = 1,
     /// Compaction, which gives back more than it takes and has the last of the reserve.
     Compact = 0,
@@ -101,6 +101,10 @@ pub struct Log {
     /// Bytes in the files made ahead that are not in reserve. A disk is full before it is known to be: nobody may use up
     /// the reserve in between.
     behind: AtomicU64,
+    /// The first segment of this opening found no space for its file: what is left of it is no room.
+    first_missing: AtomicBool,
+    /// Bytes wait for space: their write found none.
+    stuck: AtomicBool,
     /// Compaction is at work: there will be room.
     reclaiming: AtomicBool,
     appended: AtomicU64,
@@ -190,6 +194,8 @@ impl Log {
             ready: Mutex::new(ready),
             room: AtomicU64::new(room),
             behind: AtomicU64::new(0),
+            first_missing: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             reclaiming: AtomicBool::new(false),
             appended: AtomicU64::new(from.base),
             written: AtomicU64::new(from.base),
@@ -282,10 +288,11 @@ impl Log {
         if self.mode() == FsyncMode::EverySec && self.unsynced_age_us() >= STALL_US {
             return Err(Refusal::Stalled);
         }
-        let room = self.appender.lock().room() as u64;
+        let room = if self.first_missing.load(Ordering::Acquire) { 0 } else { self.appender.lock().room() as u64 };
         let ready = self.ready.lock();
-        // A reserved file that was taken into use: what is left of it is the reserve.
-        let room = if ready.count() < need as usize { 0 } else { room + ready.bytes_for(need) };
+        // In one piece: the end of a file that a frame does not fit in is lost, and frames that find no file would keep
+        // everybody waiting behind them. A reserved file that was taken into use: what is left of it is the reserve.
+        let room = if ready.count() < need as usize { 0 } else { room.max(ready.largest_for(need)) };
         if room > bytes + prepare::SLACK {
             return Ok(());
         }

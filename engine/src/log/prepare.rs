@@ -73,6 +73,12 @@ impl Ready {
         self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
     }
 
+    /// Bytes of the largest ready file that may be filled for this need.
+    pub(super) fn largest_for(&self, need: Need) -> u64 {
+        let usable = self.files.len().saturating_sub(need as usize);
+        self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).max().unwrap_or(0)
+    }
+
     /// Whether as many files are ready as are wanted.
     pub(super) fn is_complete(&self) -> bool {
         self.files.len() >= WANTED
@@ -148,7 +154,11 @@ impl Log {
     /// Makes the file of the first segment before a client waits for it. A disk that is full now may not be later.
     pub(crate) fn make_first_segment(&self) {
         let (number, bytes) = self.appender.lock().first_file();
-        let _ = self.create_segment(number, bytes);
+        let missing = self.create_segment(number, bytes).is_err();
+        self.first_missing.store(missing, Ordering::Release);
+        if missing {
+            self.set_full(true);
+        }
     }
 
     /// Removes the last file that was made ahead: room for a manifest on a disk that is full. Whether there was one.
@@ -185,10 +195,21 @@ impl Preparer {
         if now_us < self.retry_at_us || log.is_read_only() {
             return false;
         }
+        if log.first_missing.load(Ordering::Acquire) {
+            log.make_first_segment();
+            if log.first_missing.load(Ordering::Acquire) {
+                self.retry_at_us = now_us + RETRY_US;
+                return false;
+            }
+        }
         let creating = log.creating.lock();
         let (number, bytes) = {
             let mut ready = log.ready.lock();
             if ready.files.len() >= WANTED {
+                // All are there. Whatever made it look full is over, unless bytes still wait for space.
+                if !log.stuck.load(Ordering::Relaxed) {
+                    log.set_full(false);
+                }
                 return false;
             }
             ready.wish_bytes =
@@ -205,7 +226,7 @@ impl Preparer {
                     ready.advance();
                 }
                 log.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
-                if ready.files.len() >= WANTED {
+                if ready.files.len() >= WANTED && !log.stuck.load(Ordering::Relaxed) {
                     log.set_full(false);
                 }
                 ready.files.len() < WANTED

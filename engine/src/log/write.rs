@@ -46,8 +46,12 @@ impl Log {
             Err(_) if planted("ignore_write_errors") => self.written.store(self.appended(), Ordering::Release),
             Ok(()) => {
                 self.counters.writes.fetch_add(1, Ordering::Relaxed);
+                self.stuck.store(false, Ordering::Relaxed);
             }
-            Err(e) if is_full(&e) => self.set_full(true),
+            Err(e) if is_full(&e) => {
+                self.stuck.store(true, Ordering::Relaxed);
+                self.set_full(true);
+            }
             Err(_) => self.fail(),
         }
         if std::mem::take(&mut writer.news) {

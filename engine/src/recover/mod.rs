@@ -217,7 +217,7 @@ fn settle(
     recovery: &mut Recovery,
 ) -> Result<(Manifest, Continue, Copied), Error> {
     let highest = names.iter().filter_map(|name| segment::parse_name(&options.name, name)).max().unwrap_or(0);
-    let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first) + 1;
+    let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first).saturating_add(1);
     let epoch = old.epoch + 1;
     let durable = if planted("tail_not_copied") { read.end } else { read.durable };
     failpoint::hit("recover.copy.before")?;
@@ -327,9 +327,13 @@ fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], read: &[(u64, Ls
     ahead.sort_unstable();
     for number in ahead.into_iter().rev() {
         let file = segment::file_name(name, number);
-        let mut header = [1; segment::HEADER as usize];
-        let unused = disk.open(&file).and_then(|file| disk::read_exact_at(&*file, &mut header, 0));
-        if unused.is_err() || header != [0; segment::HEADER as usize] {
+        let mut header = [0; segment::HEADER as usize];
+        let read = disk.open(&file).and_then(|file| match file.len()? < segment::HEADER {
+            // Whoever made it was killed before it had its length.
+            true => Ok(()),
+            false => disk::read_exact_at(&*file, &mut header, 0),
+        });
+        if read.is_err() || header != [0; segment::HEADER as usize] {
             return;
         }
         let _ = disk.remove(&file);

@@ -15,7 +15,7 @@ use crate::format::frame::{Draft, Kind};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Guards, Key};
 use crate::keyspace::table::Table;
-use crate::log::Lsn;
+use crate::log::{Lsn, Need};
 use crate::mutant::planted;
 use crate::store::Store;
 use journal::{NewBlob, Scratch};
@@ -190,6 +190,13 @@ impl<'s> Transaction<'s> {
         self.bury_expired(key);
     }
 
+    /// Whether there is room in the log to write a key again whose base lies at `lsn`; none is needed when it lies elsewhere.
+    pub(crate) fn may_copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
+        let Some(entry) = self.guards.shard(key.shard()).find(physical, key) else { return true };
+        let bytes = live_cost(entry, false) as u64;
+        entry.base().unwrap_or(entry.lsn()) != lsn || self.store.admit(Need::Compact, bytes).is_ok()
+    }
+
     /// Writes a key again at the end of the log if its base lies at `lsn`. Whether it did. This is compaction: the
     /// state does not change.
     pub(crate) fn copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
@@ -236,7 +243,8 @@ impl<'s> Transaction<'s> {
     pub(crate) fn commit_flush(mut self) -> Lsn {
         let end = self.finish();
         for shard in self.guards.all() {
-            shard.last_removed = end;
+            // A position in the frame, as a tomb's is: the one behind it is reached by the next frame only.
+            shard.last_removed = end - 1;
         }
         end
     }

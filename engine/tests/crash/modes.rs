@@ -139,6 +139,24 @@ fn everysec_and_no_acknowledge_what_the_kernel_has() {
     }
 }
 
+/// Nothing need be written after a flush for its readers to be answered.
+#[test]
+fn a_miss_after_a_flush_waits_for_the_flush_alone() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        let mut bench = bench(mode);
+        bench.set(b"a", b"1");
+        let (flushed, _) = bench.store.flush(&[0]);
+        bench.store.log().write_out();
+        if mode == FsyncMode::Always {
+            bench.step();
+        }
+        assert!(bench.may_leave(flushed));
+        let (value, gate) = bench.get(b"a");
+        assert_eq!(value, None);
+        assert!(bench.may_leave(gate), "{mode:?}");
+    }
+}
+
 #[test]
 fn everysec_syncs_by_the_clock_and_no_does_not() {
     for (mode, durable) in [(FsyncMode::EverySec, true), (FsyncMode::No, false)] {
