@@ -21,6 +21,8 @@ use crate::store::Store;
 const MAX_RATIO: u64 = 2;
 /// Segments that are not full: more than this are too many, for every start leaves one.
 const MAX_SEGMENTS: u64 = 64;
+/// A log longer than so many segments is long enough, whatever the setting: small segments are for small disks.
+const SMALL_LOG_SEGMENTS: u64 = 16;
 /// Garbage that is left alone even when the disk is full; with segments that are smaller still, one of them.
 const PRESSED_SLACK: u64 = 256 << 10;
 /// Log read by one step.
@@ -186,7 +188,8 @@ impl Store {
         segments > 1
             && (segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
                 || pressed
-                || (log > self.options().compact_from_bytes && log > MAX_RATIO * self.live_log_bytes()))
+                || (log > self.options().compact_from_bytes.min(SMALL_LOG_SEGMENTS * self.options().segment_bytes)
+                    && log > MAX_RATIO * self.live_log_bytes()))
     }
 
     /// Notes the segments that the log has begun since the last look.
