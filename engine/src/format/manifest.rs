@@ -111,6 +111,15 @@ impl Manifest {
         if bytes.len() != FIXED + cuts * CUT {
             return Err(Refused::Checksum);
         }
+        let cuts: Vec<Cut> = bytes[FIXED..]
+            .chunks_exact(CUT)
+            .map(|cut| Cut { segment: u64_at(cut, 0), end: u64_at(cut, 8), next: u64_at(cut, 16) })
+            .collect();
+        // The way through the segments leads forward only: whatever made this file, no reader goes in circles.
+        let forward = cuts.iter().all(|cut| cut.segment < cut.next) && cuts.is_sorted_by(|a, b| a.segment < b.segment);
+        if !forward {
+            return Err(Refused::Checksum);
+        }
         let mut id = [0; 16];
         id.copy_from_slice(&bytes[16..32]);
         let mut hash_seed = [0; 16];
@@ -122,10 +131,7 @@ impl Manifest {
             first: u64_at(bytes, 56),
             base: u64_at(bytes, 64),
             durable: u64_at(bytes, 72),
-            cuts: bytes[FIXED..]
-                .chunks_exact(CUT)
-                .map(|cut| Cut { segment: u64_at(cut, 0), end: u64_at(cut, 8), next: u64_at(cut, 16) })
-                .collect(),
+            cuts,
         })
     }
 }
@@ -153,6 +159,15 @@ mod tests {
     #[test]
     fn a_manifest_comes_back() {
         assert_eq!(Manifest::parse(&sample().encode()), Ok(sample()));
+    }
+
+    #[test]
+    fn cuts_lead_forward() {
+        for (segment, next) in [(9, 9), (9, 5), (4, 11), (3, 11)] {
+            let mut circle = sample();
+            circle.cuts[1] = Cut { segment, end: 9000, next };
+            assert_eq!(Manifest::parse(&circle.encode()), Err(Refused::Checksum), "{segment} {next}");
+        }
     }
 
     #[test]
