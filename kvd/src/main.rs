@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
@@ -103,12 +103,10 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         stats: Stats::new(workers),
         config_file: file,
         run_id,
-        stopping: AtomicBool::new(false),
         stop: Default::default(),
         listeners,
         workers: Mutex::default(),
         progress: Default::default(),
-        failed: AtomicBool::new(false),
         fitting_clients: AtomicUsize::new(fitting_clients),
     });
     let watched = server.clone();
@@ -166,7 +164,6 @@ async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
         _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
         () = server.stop.pulled() => tracing::info!("shutting down"),
     }
-    server.stopping.store(true, Ordering::Release);
     let (done, mut drained) = tokio::sync::mpsc::channel(1);
     for mailbox in server.workers.lock().iter() {
         mailbox.send(Message::Drain(done.clone()));

@@ -1,6 +1,6 @@
 //! Reading arguments: numbers as Redis reads them, and lists of options.
 
-use super::error::{CommandError, NOT_FLOAT, NOT_INTEGER};
+use super::error::{CommandError, NOT_INTEGER};
 
 /// A 64-bit integer in its only spelling: no plus, no spaces, no leading zeros.
 #[inline]
@@ -26,18 +26,6 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
         value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
     }
     if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
-}
-
-/// A floating-point number, not NaN.
-pub fn float(bytes: &[u8]) -> Result<f64, CommandError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| NOT_FLOAT)?;
-    let bare = text.trim_start_matches(['+', '-']);
-    let named = ["inf", "infinity"].iter().any(|name| bare.eq_ignore_ascii_case(name));
-    let numeric = bare.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    if !(named || numeric) || text.len() - bare.len() > 1 {
-        return Err(NOT_FLOAT);
-    }
-    text.parse::<f64>().ok().filter(|value| !value.is_nan()).ok_or(NOT_FLOAT)
 }
 
 /// How an option such as EX gives a deadline.
@@ -108,16 +96,6 @@ mod tests {
             ("99999999999999999999", None),
         ] {
             assert_eq!(parse_integer(text.as_bytes()), value, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn floats_are_numbers() {
-        for (text, good) in [("1", true), ("-1.5e3", true), (".5", true), ("inf", true), ("-Infinity", true)] {
-            assert_eq!(float(text.as_bytes()).is_ok(), good, "{text:?}");
-        }
-        for text in ["", "nan", "1 ", " 1", "--1", "1x", "e5"] {
-            assert!(float(text.as_bytes()).is_err(), "{text:?}");
         }
     }
 }

@@ -320,8 +320,8 @@ impl<'a> Lines<'a> {
             texts.name,
             client.database(),
             client.protocol(),
-            texts.library,
-            texts.library_version,
+            texts.lib_name,
+            texts.lib_ver,
         )
     }
 }

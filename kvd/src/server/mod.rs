@@ -54,8 +54,6 @@ pub struct Server {
     pub run_id: String,
     /// Monotonic milliseconds at start.
     pub started_ms: u64,
-    /// Set once the process is to end.
-    pub stopping: AtomicBool,
     /// Seconds since the epoch of the last SAVE.
     pub last_save: AtomicI64,
     /// Asks the main thread to end the process.
@@ -66,8 +64,6 @@ pub struct Server {
     pub workers: Mutex<Vec<Mailbox>>,
     /// Wakes whoever waits for durability.
     pub progress: Notify,
-    /// The log failed in a mode that allows nothing without it: the exit status says so.
-    pub failed: AtomicBool,
     /// Connections that the file descriptors allow.
     pub fitting_clients: AtomicUsize,
 }
@@ -188,8 +184,7 @@ impl Server {
             worker.progress();
         }
         if self.store.log().is_read_only() && self.store.log().mode() == FsyncMode::Always {
-            // Nothing can be acknowledged any more, in no way.
-            self.failed.store(true, Ordering::Release);
+            // Nothing can be acknowledged any more, in no way. The exit status will say so.
             self.stop.pull();
         }
     }

@@ -46,9 +46,9 @@ pub struct Texts {
     /// CLIENT SETNAME.
     pub name: String,
     /// CLIENT SETINFO LIB-NAME.
-    pub library: String,
+    pub lib_name: String,
     /// CLIENT SETINFO LIB-VER.
-    pub library_version: String,
+    pub lib_ver: String,
 }
 
 impl Client {
@@ -96,10 +96,10 @@ impl Client {
     pub fn set_library(&self, name: Option<&[u8]>, version: Option<&[u8]>) {
         let mut text = self.text.lock();
         if let Some(name) = name {
-            text.library = String::from_utf8_lossy(name).into_owned();
+            text.lib_name = String::from_utf8_lossy(name).into_owned();
         }
         if let Some(version) = version {
-            text.library_version = String::from_utf8_lossy(version).into_owned();
+            text.lib_ver = String::from_utf8_lossy(version).into_owned();
         }
     }
 
