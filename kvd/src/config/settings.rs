@@ -137,8 +137,8 @@ settings! {
         max_arguments: u64 = "1048576", Kind::Integer(16, INT_MAX), live;
         /// Longest request a client may build up.
         client_query_buffer_limit: u64 = "1gb", Kind::Size(MIB, LONG_MAX), live;
-        /// Unread output at which a client is closed. Kept for the classes to come: from a client of the class `normal` no
-        /// more is read when 1 MiB waits for it.
+        /// Kept and shown; without effect until there are clients of the other classes. From a client of the class `normal`
+        /// no more is read when 1 MiB waits for it.
         /// By class: a hard limit, a soft limit, and the seconds a client may be above the soft one.
         client_output_buffer_limit: OutputLimits = "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
             Kind::OutputLimits, live;

@@ -31,6 +31,7 @@ use self::listen::Listeners;
 use self::mailbox::{Mailbox, Message};
 use crate::commands::After;
 use crate::config::{AppendFsync, SetError, Settings};
+use crate::observe::log;
 use crate::observe::stats::Stats;
 use crate::session::registry::{Client, Registry};
 
@@ -125,6 +126,9 @@ impl Server {
             })?;
         }
         self.hot.set(&settings);
+        if changed.contains(&"loglevel") {
+            log::set_level(settings.loglevel);
+        }
         let mode = fsync_mode(&settings);
         *self.settings.write() = Arc::new(settings);
         let log = self.store.log();
