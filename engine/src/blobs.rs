@@ -130,13 +130,11 @@ impl Blobs {
         taken.map(|(_, reference)| reference)
     }
 
-    /// Takes all blobs of a database that is being flushed: the positions that named them, and their numbers.
-    pub(crate) fn take_database(&self, database: u8) -> Vec<(Lsn, u64)> {
+    /// Takes all blobs of a database that is being flushed; their numbers.
+    pub(crate) fn take_database(&self, database: u8) -> Vec<u64> {
         let mut live = self.live.lock();
-        let mut gone: Vec<(Lsn, u64)> = live
-            .extract_if(|_, (of, _)| *of == database)
-            .map(|(lsn, (_, reference))| (lsn, reference.number))
-            .collect();
+        let mut gone: Vec<u64> =
+            live.extract_if(|_, (of, _)| *of == database).map(|(_, (_, reference))| reference.number).collect();
         self.count.fetch_sub(gone.len(), Ordering::Relaxed);
         // The map has no order of its own, and a simulation must go the same way again.
         gone.sort_unstable();

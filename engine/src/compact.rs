@@ -160,6 +160,10 @@ fn copy(store: &Store, segment: &Loaded, from: Lsn, stop: Lsn) -> Result<Lsn, Er
             Kind::Image if frame.deadline.is_some() && planted("compaction_forgets_values") => {}
             Kind::Image | Kind::Blob => {
                 let key = store.key(frame.key);
+                match store.settle_at(frame.database, &key, Some(frame.lsn)) {
+                    Err(e) if is_full(&e) => return Ok(at),
+                    settled => settled?,
+                };
                 let mut transaction = store.begin(0, &[key], store.now_ms());
                 if !transaction.may_copy_forward(&key, frame.database, frame.lsn) {
                     return Ok(at);
@@ -225,6 +229,7 @@ impl Store {
         }
         *manifest = shorter;
         drop(manifest);
+        self.set_log_base(next_base);
         failpoint::hit("compact.manifest.after")?;
         self.segments().lock().remove(&number);
         failpoint::hit("compact.unlink")?;

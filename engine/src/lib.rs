@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `keyspace` → `log` → `txn store` →
-//! `recover compact sweep` → `background`.
+//! `recover settle compact sweep` → `background`.
 
 mod background;
 mod blobs;
@@ -45,6 +45,7 @@ pub mod log;
 pub mod mutant;
 pub mod random;
 mod recover;
+mod settle;
 mod store;
 mod sweep;
 mod txn;

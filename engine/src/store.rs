@@ -1,8 +1,8 @@
 //! A store: open it, run transactions on it, look over all of it, close it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -16,12 +16,13 @@ use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
+use crate::keyspace::figures::{Figures, SharedFigures};
 use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
 use crate::keyspace::table::Table;
 use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
 use crate::mutant::planted;
 use crate::recover::{self, Recovery};
-use crate::txn::{Item, Transaction, live_cost};
+use crate::txn::{Item, Transaction};
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -66,13 +67,13 @@ pub struct Store {
     secrets: RapidSecrets,
     options: Options,
     map: [AtomicU8; DATABASES],
-    keys: [AtomicI64; DATABASES],
-    memory: AtomicI64,
-    live_bytes: AtomicI64,
+    figures: [SharedFigures; DATABASES],
     expired: AtomicU64,
     compacting: AtomicBool,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
+    /// The manifest's base, for those who do not wait until it is written.
+    log_base: AtomicU64,
     /// First LSNs of all segments in use, by number.
     segments: Mutex<BTreeMap<u64, Lsn>>,
     recovery: Recovery,
@@ -86,9 +87,7 @@ pub(crate) struct Parts {
     pub blobs: Blobs,
     pub manifest: Manifest,
     pub segments: BTreeMap<u64, Lsn>,
-    pub keys: [i64; DATABASES],
-    pub memory: i64,
-    pub live_bytes: i64,
+    pub figures: [Figures; DATABASES],
     pub map: [u8; DATABASES],
     pub recovery: Recovery,
     pub lock: Box<dyn Send + Sync>,
@@ -107,9 +106,8 @@ impl Store {
             clock,
             options,
             map: parts.map.map(AtomicU8::new),
-            keys: parts.keys.map(AtomicI64::new),
-            memory: AtomicI64::new(parts.memory),
-            live_bytes: AtomicI64::new(parts.live_bytes),
+            figures: parts.figures.map(SharedFigures::new),
+            log_base: AtomicU64::new(parts.manifest.base),
             expired: AtomicU64::new(0),
             compacting: AtomicBool::new(false),
             blobs: parts.blobs,
@@ -193,7 +191,7 @@ impl Store {
 
     /// Live keys of a database, expired ones included until they are removed.
     pub fn key_count(&self, database: u8) -> u64 {
-        self.keys[usize::from(self.physical(database))].load(Ordering::Relaxed).max(0) as u64
+        self.figures[usize::from(self.physical(database))].keys.load(Ordering::Relaxed).max(0) as u64
     }
 
     /// Keys of a database that have a deadline. Walks the shards.
@@ -204,18 +202,17 @@ impl Store {
 
     /// Bytes of memory that keys, values and tables take.
     pub fn memory(&self) -> u64 {
-        self.memory.load(Ordering::Relaxed).max(0) as u64
+        self.figures.iter().map(|of| of.memory.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
     }
 
     /// Bytes of log that the live keys need.
     pub fn live_log_bytes(&self) -> u64 {
-        self.live_bytes.load(Ordering::Relaxed).max(0) as u64
+        self.figures.iter().map(|of| of.live_bytes.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
     }
 
     /// Bytes of log kept, live or not.
     pub fn log_bytes(&self) -> u64 {
-        let base = self.manifest.lock().base;
-        self.log.appended() - base
+        self.log.appended() - self.log_base.load(Ordering::Relaxed)
     }
 
     /// Keys removed because their time had come.
@@ -292,35 +289,23 @@ impl Store {
     pub fn flush(&self, databases: &[u8]) -> (Lsn, Vec<Table>) {
         let mut transaction = self.begin_all(0, self.now_ms());
         let mut old = Vec::new();
-        let (mut keys, mut memory) = (0, 0);
         let mut dead = Vec::new();
-        let mut blobs = HashSet::new();
         for &database in databases {
             let physical = self.physical(database);
-            let count = self.keys[usize::from(physical)].swap(0, Ordering::Relaxed);
-            if count == 0 {
+            // All locks are held: nobody counts beside this.
+            if self.figures[usize::from(physical)].clear() == 0 {
                 continue;
             }
-            keys += count;
             old.extend(transaction.flush(physical));
-            for (lsn, number) in self.blobs.take_database(physical) {
-                blobs.insert(lsn);
-                dead.push(number);
-            }
+            dead.extend(self.blobs.take_database(physical));
         }
-        if keys == 0 {
+        if old.is_empty() {
             // What made it empty is perhaps not safe yet.
             let gate = if planted("flush_of_nothing_ungated") { 0 } else { self.log.appended() };
             return (transaction.commit().max(gate), old);
         }
-        for table in &old {
-            memory += table.memory() as i64 + table.iter().map(|entry| entry.footprint() as i64).sum::<i64>();
-        }
-        let in_blob = |entry: &Entry| !blobs.is_empty() && blobs.contains(&entry.base().unwrap_or(entry.lsn()));
-        let live = old.iter().flat_map(Table::iter).map(|entry| live_cost(entry, in_blob(entry))).sum::<i64>();
         let end = transaction.commit_flush();
         self.blobs.retire(end, dead);
-        self.account(-memory, -live);
         (end, old)
     }
 
@@ -360,6 +345,11 @@ impl Store {
         &*self.disk
     }
 
+    /// The manifest has been written with another base.
+    pub(crate) fn set_log_base(&self, base: Lsn) {
+        self.log_base.store(base, Ordering::Relaxed);
+    }
+
     pub(crate) fn manifest(&self) -> &Mutex<Manifest> {
         &self.manifest
     }
@@ -385,17 +375,18 @@ impl Store {
     }
 
     #[inline]
-    pub(crate) fn account(&self, memory: i64, live: i64) {
+    pub(crate) fn account(&self, physical: u8, memory: i64, live: i64) {
+        let figures = &self.figures[usize::from(physical)];
         if memory != 0 {
-            self.memory.fetch_add(memory, Ordering::Relaxed);
+            figures.memory.fetch_add(memory, Ordering::Relaxed);
         }
         if live != 0 {
-            self.live_bytes.fetch_add(live, Ordering::Relaxed);
+            figures.live_bytes.fetch_add(live, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn count_keys(&self, physical: u8, by: i64) {
-        self.keys[usize::from(physical)].fetch_add(by, Ordering::Relaxed);
+        self.figures[usize::from(physical)].keys.fetch_add(by, Ordering::Relaxed);
     }
 
     pub(crate) fn set_compacting(&self, compacting: bool) {

@@ -37,7 +37,7 @@ impl Sweeper {
         let now_ms = store.now_ms();
         let end = (self.next + STEP_SHARDS).min(SHARDS);
         for index in self.next..end {
-            while store.bury_expired_in(index, now_ms) == BURY_AT_ONCE && !store.log().is_read_only() {}
+            while store.bury_expired_in(index, now_ms) == BURY_AT_ONCE {}
         }
         self.next = end % SHARDS;
         self.next != 0
@@ -69,20 +69,22 @@ impl Store {
             }
             shard.earliest_deadline = earliest;
         }
-        self.bury(&due, now_ms);
-        if !due.is_empty() {
+        let buried = self.bury(&due, now_ms);
+        if buried != 0 {
             self.log().write_out();
         }
-        due.len()
+        buried
     }
 
-    /// Removes these keys of physical databases if they have expired.
-    pub(crate) fn bury(&self, keys: &[(u8, Vec<u8>)], now_ms: u64) {
+    /// Removes these keys of physical databases if they have expired and the log has room; how many.
+    pub(crate) fn bury(&self, keys: &[(u8, Vec<u8>)], now_ms: u64) -> usize {
+        let mut buried = 0;
         for (physical, bytes) in keys {
             let key = self.key(bytes);
             let mut transaction = self.begin(0, &[key], now_ms);
-            transaction.look(&key, *physical);
+            buried += usize::from(transaction.look(&key, *physical));
             transaction.commit();
         }
+        buried
     }
 }

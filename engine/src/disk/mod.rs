@@ -31,7 +31,7 @@ pub trait Disk: Send + Sync + 'static {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// All names of plain files, in no order.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// Makes every name change up to now durable.
+    /// Makes every name change up to now durable. Once it has failed it fails for good, for all callers.
     fn sync_dir(&self) -> io::Result<()>;
     /// Takes the exclusive lock `name`, held until the guard is dropped or the process ends. Fails with
     /// `WouldBlock` when another process (or another guard) holds it.

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
@@ -23,6 +24,8 @@ pub struct OsDisk {
     path: PathBuf,
     /// Open for as long as the disk is, so that [`Disk::sync_dir`] cannot fail for want of a descriptor.
     directory: fs::File,
+    /// A sync of the directory has failed. Held while one is under way: the kernel tells an error to one caller only.
+    sync_failed: Mutex<bool>,
 }
 
 impl OsDisk {
@@ -44,7 +47,7 @@ impl OsDisk {
         if !directory.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(OsDisk { path: path.to_path_buf(), directory })
+        Ok(OsDisk { path: path.to_path_buf(), directory, sync_failed: Mutex::new(false) })
     }
 
     fn path_of(&self, name: &str) -> io::Result<PathBuf> {
@@ -88,7 +91,11 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.directory.sync_all()
+        let mut failed = self.sync_failed.lock();
+        if *failed {
+            return Err(io::Error::other("a sync of the directory has failed before"));
+        }
+        self.directory.sync_all().inspect_err(|_| *failed = true)
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {

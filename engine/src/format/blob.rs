@@ -5,7 +5,7 @@
 //!  8  u32       version   1
 //! 12  u32       checksum  CRC-32C of the value, then bytes 16..48
 //! 16  [u8; 16]  store id
-//! 32  u64       number    never reused
+//! 32  u64       number    as in the file's name
 //! 40  u64       length
 //! 48  value
 //! ```

@@ -25,6 +25,8 @@ pub const HEADER: usize = 24;
 pub const ALIGN: usize = 16;
 /// Longest frame that can be stored; a larger value goes to a blob file.
 pub const MAX_FRAME: usize = 514 << 20;
+/// Longest mark, with whatever a later program may add.
+const LONGEST_MARK: usize = 256;
 /// Longest key.
 pub const MAX_KEY: usize = 512 << 10;
 
@@ -260,6 +262,12 @@ pub fn parse<'a>(bytes: &'a [u8], lsn: u64, seed: &Seed) -> Option<Frame<'a>> {
         value: &bytes[at + key_length..length],
         padded: padded(length),
     })
+}
+
+/// As [`parse`], of a mark only. Nothing longer is summed: bytes that look like a long frame at every place cost little.
+pub fn parse_mark<'a>(bytes: &'a [u8], lsn: u64, seed: &Seed) -> Option<Frame<'a>> {
+    let of_a_mark = bytes.len() >= HEADER && bytes[16] == Kind::Mark as u8 && u32_at(bytes, 4) as usize <= LONGEST_MARK;
+    if of_a_mark { parse(bytes, lsn, seed) } else { None }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod bucket;
 mod class;
 pub mod entry;
+pub mod figures;
 mod prefetch;
 pub mod shard;
 pub mod table;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::prepare::Claimed;
+use super::scan::MAX_SEGMENT;
 use super::{Log, Lsn, Need};
 use crate::disk::File;
 use crate::format::StoreId;
@@ -70,7 +71,7 @@ impl FrameBatch {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
         self.frames.clear();
-        self.frames.shrink_to(KEPT_BYTES);
+        self.frames.shrink_to(KEPT_BYTES / size_of::<Placed>());
     }
 
     fn end(&self, index: usize) -> usize {
@@ -145,8 +146,34 @@ impl Appender {
         (self.segment.bytes - segment::HEADER).saturating_sub(self.next - self.base) as usize
     }
 
-    pub(super) fn first_file(&self) -> (u64, u64) {
-        (self.segment.number, self.segment.bytes)
+    /// The same for who asks before appending: a segment without a file is no room.
+    pub(super) fn room_on_disk(&self) -> u64 {
+        self.segment.file.as_ref().map_or(0, |_| self.room() as u64)
+    }
+
+    /// Number and length of the current segment when it has no file.
+    pub(super) fn without_file(&self) -> Option<(u64, u64)> {
+        self.segment.file.is_none().then_some((self.segment.number, self.segment.bytes))
+    }
+
+    /// Number, length and the length it needs, when there is no room for so many bytes in the current segment.
+    pub(super) fn too_short_for(&self, bytes: u64) -> Option<(u64, u64, u64)> {
+        let needed = (segment::HEADER + self.next - self.base + bytes).next_multiple_of(4096).min(MAX_SEGMENT);
+        let short = self.segment.file.is_some() && self.segment.bytes < needed;
+        short.then_some((self.segment.number, self.segment.bytes, needed))
+    }
+
+    /// The file of a segment has been made longer.
+    pub(super) fn lengthen(&mut self, number: u64, bytes: u64) {
+        if self.segment.number == number {
+            self.segment.bytes = self.segment.bytes.max(bytes);
+        }
+    }
+
+    pub(super) fn set_file(&mut self, number: u64, file: Arc<dyn File>) {
+        if self.segment.number == number {
+            self.segment.file = Some(file);
+        }
     }
 
     pub(super) fn take_begun(&mut self) -> Vec<(u64, Lsn)> {
@@ -172,7 +199,7 @@ impl Appender {
         } else if self.room() < frame.len() {
             let mut ready = log.ready.lock();
             let claimed = ready.claim(frame.len() as u64 + segment::HEADER);
-            log.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
+            log.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
             drop(ready);
             self.seed = Seed::new(self.id, claimed.number);
             self.segment = claimed;
@@ -224,7 +251,7 @@ impl Log {
         }
         appender.unmarked = true;
         let end = appender.next;
-        self.room.store(appender.room() as u64, Ordering::Relaxed);
+        self.room.store(appender.room_on_disk(), Ordering::Relaxed);
         self.appended.store(end, Ordering::Release);
         drop(appender);
         self.counters.bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);

@@ -96,13 +96,13 @@ pub struct Log {
     /// Held while a segment file is made, so that zeros never land on frames.
     creating: Mutex<()>,
     ready: Mutex<Ready>,
-    /// Bytes left in the segment that is being filled.
+    /// Bytes left in the segment that is being filled; 0 while that has no file.
     room: AtomicU64,
-    /// Bytes in the files made ahead that are not in reserve. A disk is full before it is known to be: nobody may use up
-    /// the reserve in between.
+    /// Bytes in the next file, unless it is in reserve. A disk is full before it is known to be: nobody may use up the
+    /// reserve in between.
     behind: AtomicU64,
-    /// The first segment of this opening found no space for its file: what is left of it is no room.
-    first_missing: AtomicBool,
+    /// A transaction waits for so many bytes in one piece; 0 when none does.
+    asked: AtomicU64,
     /// Bytes wait for space: their write found none.
     stuck: AtomicBool,
     /// Compaction is at work: there will be room.
@@ -179,7 +179,6 @@ impl Log {
     ) -> Log {
         let mut ready = Ready::new(from.number, from.segment_bytes);
         let first = ready.claim(0);
-        let room = first.bytes - crate::format::segment::HEADER;
         Log {
             disk,
             clock,
@@ -192,9 +191,9 @@ impl Log {
             writer: Mutex::new(Writer::new(from.base)),
             creating: Mutex::new(()),
             ready: Mutex::new(ready),
-            room: AtomicU64::new(room),
+            room: AtomicU64::new(0),
             behind: AtomicU64::new(0),
-            first_missing: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
             reclaiming: AtomicBool::new(false),
             appended: AtomicU64::new(from.base),
@@ -269,7 +268,8 @@ impl Log {
     #[inline]
     pub fn admit_at(&self, now_us: u64, need: Need, bytes: impl FnOnce() -> u64) -> Result<(), Refusal> {
         let bytes = bytes();
-        let room = self.room.load(Ordering::Relaxed) + self.behind.load(Ordering::Relaxed);
+        // In one piece: what does not fit in the rest of a segment goes to the next, and all of it has to fit there.
+        let room = self.room.load(Ordering::Relaxed).max(self.behind.load(Ordering::Relaxed));
         if self.health.load(Ordering::Acquire) != Health::Good as u8 || room <= bytes + prepare::SLACK {
             return self.admit_in_need(need, bytes);
         }
@@ -288,22 +288,33 @@ impl Log {
         if self.mode() == FsyncMode::EverySec && self.unsynced_age_us() >= STALL_US {
             return Err(Refusal::Stalled);
         }
-        let room = if self.first_missing.load(Ordering::Acquire) { 0 } else { self.appender.lock().room() as u64 };
+        let room = self.appender.lock().room_on_disk();
         let ready = self.ready.lock();
-        // In one piece: the end of a file that a frame does not fit in is lost, and frames that find no file would keep
-        // everybody waiting behind them. A reserved file that was taken into use: what is left of it is the reserve.
-        let room = if ready.count() < need as usize { 0 } else { room.max(ready.largest_for(need)) };
+        // A reserved file that was taken into use: what is left of it is the reserve.
+        let room = if ready.count() < need as usize { 0 } else { room.max(ready.next_for(need)) };
         if room > bytes + prepare::SLACK {
             return Ok(());
         }
+        // The next file is being made; or all are there, and the segment is made longer for a large transaction. It is soon
+        // known whether there is space for it.
+        if ready.is_complete() {
+            self.asked.fetch_max(bytes, Ordering::Relaxed);
+        }
         if !self.is_full() {
-            // All that is made ahead is there and it is not enough: a large transaction, whose segment is made for it.
-            // Otherwise the next file is being made, and it is soon known whether there is space for it.
-            return if ready.is_complete() { Ok(()) } else { Err(Refusal::Stalled) };
+            return Err(Refusal::Stalled);
         }
         match need != Need::Grow && self.reclaiming.load(Ordering::Relaxed) {
             true => Err(Refusal::Stalled),
             false => Err(Refusal::NoSpace),
+        }
+    }
+
+    /// Whether the tomb of an expired key may be appended without being asked for. Who has been told that a key is gone is not
+    /// to find it again when the clock is set back: only a disk that has no room for it at all is a reason.
+    pub(crate) fn takes_tomb(&self, bytes: u64) -> bool {
+        match self.admit(Need::Compact, bytes) {
+            Ok(()) | Err(Refusal::Stalled) => true,
+            Err(_) => false,
         }
     }
 

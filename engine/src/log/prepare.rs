@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rustix::io::Errno;
+
 use super::{FsyncMode, Health, Log, Need};
 use crate::disk::{self, File};
 use crate::failpoint;
@@ -67,16 +69,10 @@ impl Ready {
         Some(last.number)
     }
 
-    /// Bytes for frames in the ready files that may be filled for this need.
-    pub(super) fn bytes_for(&self, need: Need) -> u64 {
-        let usable = self.files.len().saturating_sub(need as usize);
-        self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).sum()
-    }
-
-    /// Bytes of the largest ready file that may be filled for this need.
-    pub(super) fn largest_for(&self, need: Need) -> u64 {
-        let usable = self.files.len().saturating_sub(need as usize);
-        self.files.iter().take(usable).map(|file| file.bytes - segment::HEADER).max().unwrap_or(0)
+    /// Bytes for frames in the next file, if it may be filled for this need.
+    pub(super) fn next_for(&self, need: Need) -> u64 {
+        let usable = self.files.len() > need as usize;
+        self.files.front().filter(|_| usable).map_or(0, |file| file.bytes - segment::HEADER)
     }
 
     /// Whether as many files are ready as are wanted.
@@ -117,7 +113,7 @@ impl Log {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return self.disk.open(&name),
             Err(e) => return Err(e),
         };
-        let made = self.fill(&*file, bytes);
+        let made = self.fill(&*file, 0, bytes).and_then(|()| self.sync_names());
         if let Err(e) = made {
             drop(file);
             // Half a file must not be taken for a whole one by the next try.
@@ -128,22 +124,26 @@ impl Log {
         Ok(file)
     }
 
-    fn fill(&self, file: &dyn File, bytes: u64) -> io::Result<()> {
-        file.allocate(bytes)?;
+    /// Makes room in a file from one length to another.
+    fn fill(&self, file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+        file.allocate(to)?;
         if self.mode() == FsyncMode::Always {
             // Real zeros: a sync of an overwritten byte needs no journal entry, a sync of a reserved one does.
-            let zeros = vec![0; ZEROS.min(bytes as usize)];
-            let mut at = 0;
-            while at < bytes {
-                let part = zeros.len().min((bytes - at) as usize);
+            let zeros = vec![0; ZEROS.min((to - from) as usize)];
+            let mut at = from;
+            while at < to {
+                let part = zeros.len().min((to - at) as usize);
                 disk::write_all_at(file, &zeros[..part], at)?;
                 at += part as u64;
-                if at < bytes {
+                if at < to {
                     file.sync()?;
                 }
             }
         }
-        file.sync()?;
+        file.sync()
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
         failpoint::hit("dir.sync.before")?;
         if !planted("no_dir_fsync") {
             self.disk.sync_dir()?;
@@ -153,11 +153,33 @@ impl Log {
 
     /// Makes the file of the first segment before a client waits for it. A disk that is full now may not be later.
     pub(crate) fn make_first_segment(&self) {
-        let (number, bytes) = self.appender.lock().first_file();
-        let missing = self.create_segment(number, bytes).is_err();
-        self.first_missing.store(missing, Ordering::Release);
-        if missing {
+        if let Err(e) = self.make_current_segment() {
+            self.note_refusal(&e);
+        }
+    }
+
+    /// Makes the file of the segment that is being filled, if it was begun without.
+    fn make_current_segment(&self) -> io::Result<()> {
+        let Some((number, bytes)) = self.appender.lock().without_file() else { return Ok(()) };
+        let file = self.create_segment(number, bytes)?;
+        self.note_file(number, file);
+        Ok(())
+    }
+
+    /// The segment that was begun without a file has one now.
+    pub(super) fn note_file(&self, number: u64, file: Arc<dyn File>) {
+        let mut appender = self.appender.lock();
+        appender.set_file(number, file);
+        self.room.store(appender.room_on_disk(), Ordering::Relaxed);
+    }
+
+    /// A file could not be made.
+    fn note_refusal(&self, error: &io::Error) {
+        if is_full(error) {
+            self.counters.errors.fetch_add(1, Ordering::Relaxed);
             self.set_full(true);
+        } else if !is_passing(error) {
+            self.fail();
         }
     }
 
@@ -166,7 +188,7 @@ impl Log {
         let _creating = self.creating.lock();
         let mut ready = self.ready.lock();
         let Some(number) = ready.take_back() else { return false };
-        self.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
+        self.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
         drop(ready);
         self.disk.remove(&segment::file_name(&self.store_name, number)).is_ok()
     }
@@ -195,12 +217,13 @@ impl Preparer {
         if now_us < self.retry_at_us || log.is_read_only() {
             return false;
         }
-        if log.first_missing.load(Ordering::Acquire) {
-            log.make_first_segment();
-            if log.first_missing.load(Ordering::Acquire) {
-                self.retry_at_us = now_us + RETRY_US;
-                return false;
-            }
+        if let Err(e) = log.make_current_segment() {
+            return self.put_off(log, &e, now_us);
+        }
+        match make_longer(log) {
+            Ok(false) => {}
+            Ok(true) => return true,
+            Err(e) => return self.put_off(log, &e, now_us),
         }
         let creating = log.creating.lock();
         let (number, bytes) = {
@@ -225,29 +248,54 @@ impl Preparer {
                     ready.files.push_back(Claimed { number, bytes, file: Some(file) });
                     ready.advance();
                 }
-                log.behind.store(ready.bytes_for(Need::Grow), Ordering::Relaxed);
+                log.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
                 if ready.files.len() >= WANTED && !log.stuck.load(Ordering::Relaxed) {
                     log.set_full(false);
                 }
                 ready.files.len() < WANTED
             }
-            Err(e) => {
-                log.counters.errors.fetch_add(1, Ordering::Relaxed);
-                let mut ready = log.ready.lock();
-                ready.limit_bytes = (bytes / 2).max(MIN_SEGMENT);
-                drop(ready);
-                if bytes <= MIN_SEGMENT || !is_full(&e) {
-                    log.set_full(true);
-                    self.retry_at_us = now_us + RETRY_US;
-                    return false;
-                }
+            Err(e) if is_full(&e) && bytes > MIN_SEGMENT => {
+                log.ready.lock().limit_bytes = (bytes / 2).max(MIN_SEGMENT);
                 true
             }
+            Err(e) => self.put_off(log, &e, now_us),
         }
     }
+
+    /// A file could not be made: later, if at all. There is no more to do now.
+    fn put_off(&mut self, log: &Log, error: &io::Error, now_us: u64) -> bool {
+        self.retry_at_us = now_us + RETRY_US;
+        log.note_refusal(error);
+        false
+    }
+}
+
+/// Makes the segment that is being filled as long as a transaction that waits needs it. Whether it did.
+fn make_longer(log: &Log) -> io::Result<bool> {
+    // Once: who still waits asks again.
+    let asked = log.asked.swap(0, Ordering::Relaxed);
+    let longer = if asked == 0 { None } else { log.appender.lock().too_short_for(asked + 2 * SLACK) };
+    let Some((number, from, to)) = longer else { return Ok(false) };
+    // An open file of its own: the kernel tells an error once to each, and the one of the frames is not this one's to hear.
+    let file = log.disk.open(&segment::file_name(&log.store_name, number))?;
+    if let Err(e) = log.fill(&*file, from, to) {
+        // What was reserved before there was no more: nobody knows of it, so nothing lies there.
+        let _ = file.set_len(from);
+        return Err(e);
+    }
+    let mut appender = log.appender.lock();
+    appender.lengthen(number, to);
+    log.room.store(appender.room_on_disk(), Ordering::Relaxed);
+    Ok(true)
 }
 
 /// Whether an error says that the disk, or the quota on it, is full.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Whether an error is over when others have given back what they hold: descriptors, or memory of the kernel.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }

@@ -81,13 +81,11 @@ impl Loaded {
         while offset + frame::HEADER <= self.bytes.len() {
             let here = self.base.wrapping_add(offset as u64 - segment::HEADER);
             if u64_at(&self.bytes, offset + 8) == here
-                && let Some(frame) = frame::parse(&self.bytes[offset..], here, &self.seed)
+                && let Some(mark) = frame::parse_mark(&self.bytes[offset..], here, &self.seed)
             {
-                highest = highest.max(mark_of(&frame));
-                offset += frame.padded;
-            } else {
-                offset += ALIGN;
+                highest = highest.max(mark_of(&mark));
             }
+            offset += ALIGN;
         }
         highest
     }

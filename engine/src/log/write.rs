@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::append::Run;
-use super::prepare::is_full;
+use super::prepare::{is_full, is_passing};
 use super::sync::Unsynced;
 use super::{Log, Lsn};
 use crate::disk::{self, File};
@@ -52,6 +52,7 @@ impl Log {
                 self.stuck.store(true, Ordering::Relaxed);
                 self.set_full(true);
             }
+            Err(e) if is_passing(&e) => self.stuck.store(true, Ordering::Relaxed),
             Err(_) => self.fail(),
         }
         if std::mem::take(&mut writer.news) {
@@ -67,7 +68,11 @@ impl Log {
                     let file = match (&writer.current, run.file.take()) {
                         (Some((number, file)), _) if *number == run.segment => file.clone(),
                         (_, Some(file)) => file,
-                        (_, None) => self.create_segment(run.segment, run.segment_bytes)?,
+                        (_, None) => {
+                            let file = self.create_segment(run.segment, run.segment_bytes)?;
+                            self.note_file(run.segment, file.clone());
+                            file
+                        }
                     };
                     self.write_run(run, &file)?;
                     if writer.current.as_ref().is_none_or(|(number, _)| *number != run.segment) {

@@ -92,8 +92,8 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     replay.finish_blobs();
     remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
-    let Replay { shards, keys, memory, live_bytes, map, .. } = replay;
-    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, keys, memory, live_bytes, map, recovery, lock })
+    let Replay { shards, figures, map, .. } = replay;
+    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, lock })
 }
 
 fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option<Manifest>, Error> {

@@ -13,6 +13,7 @@ use crate::format::blob::Reference;
 use crate::format::frame::{Frame, Kind};
 use crate::format::u64_at;
 use crate::keyspace::entry::{Entry, Stored};
+use crate::keyspace::figures::Figures;
 use crate::keyspace::shard::{DATABASES, Key, Shard, Shards};
 use crate::log::Lsn;
 use crate::mutant::planted;
@@ -34,9 +35,7 @@ struct Waiting {
 /// The state so far.
 pub(super) struct Replay<'a> {
     pub shards: Shards,
-    pub keys: [i64; DATABASES],
-    pub memory: i64,
-    pub live_bytes: i64,
+    pub figures: [Figures; DATABASES],
     pub map: [u8; DATABASES],
     pub newest_ms: u64,
     pub records: u64,
@@ -60,9 +59,7 @@ impl<'a> Replay<'a> {
         }
         Replay {
             shards: Shards::new(),
-            keys: [0; DATABASES],
-            memory: 0,
-            live_bytes: 0,
+            figures: [Figures::default(); DATABASES],
             map,
             newest_ms: 0,
             records: 0,
@@ -143,7 +140,7 @@ impl<'a> Replay<'a> {
             let shard = self.shards.lock(key.shard());
             let named = shard.find(database, &key).filter(|entry| entry.base().unwrap_or(entry.lsn()) == lsn);
             if let Some(entry) = named {
-                self.live_bytes -= live_cost(entry, false) - live_cost(entry, true);
+                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false) - live_cost(entry, true);
                 self.blobs.insert(lsn, database, reference);
             }
         }
@@ -213,21 +210,21 @@ impl<'a> Replay<'a> {
             Some(entry) => {
                 was_volatile = entry.deadline().is_some();
                 let before = entry.footprint() as i64;
-                self.live_bytes -= live_cost(entry, false);
+                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false);
                 entry.replace(value, deadline, None, lsn);
-                self.live_bytes += live_cost(entry, false);
-                self.memory += entry.footprint() as i64 - before;
+                self.figures[usize::from(database)].live_bytes += live_cost(entry, false);
+                self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
             }
             None => {
                 let entry = Entry::new(key.bytes, value, deadline, lsn);
-                self.live_bytes += live_cost(&entry, false);
-                self.memory += entry.footprint() as i64;
+                self.figures[usize::from(database)].live_bytes += live_cost(&entry, false);
+                self.figures[usize::from(database)].memory += entry.footprint() as i64;
                 let secrets = &self.secrets;
                 let table = shard.table_mut(database);
                 let before = table.memory() as i64;
                 table.insert(key.hash, entry, |entry| rapidhash_v3_seeded(entry.key(), secrets));
-                self.memory += table.memory() as i64 - before;
-                self.keys[usize::from(database)] += 1;
+                self.figures[usize::from(database)].memory += table.memory() as i64 - before;
+                self.figures[usize::from(database)].keys += 1;
             }
         }
         shard.note_deadline(database, was_volatile, deadline);
@@ -238,22 +235,17 @@ impl<'a> Replay<'a> {
         shard.last_removed = lsn;
         let Some(entry) = shard.table_mut(database).remove(key.hash, key.bytes) else { return };
         shard.note_deadline(database, entry.deadline().is_some(), None);
-        self.live_bytes -= live_cost(&entry, false);
-        self.memory -= entry.footprint() as i64;
-        self.keys[usize::from(database)] -= 1;
+        self.figures[usize::from(database)].live_bytes -= live_cost(&entry, false);
+        self.figures[usize::from(database)].memory -= entry.footprint() as i64;
+        self.figures[usize::from(database)].keys -= 1;
     }
 
     fn flush(&mut self, database: u8, lsn: Lsn) {
         for mut shard in self.shards.lock_all() {
             shard.last_removed = lsn;
-            let table = shard.take_table(database);
-            for entry in table.iter() {
-                self.live_bytes -= live_cost(entry, false);
-                self.memory -= entry.footprint() as i64;
-            }
-            self.memory -= table.memory() as i64;
+            drop(shard.take_table(database));
         }
-        self.keys[usize::from(database)] = 0;
+        self.figures[usize::from(database)] = Figures::default();
         self.broken.retain(|(of, _), _| *of != database);
     }
 
@@ -286,8 +278,8 @@ impl<'a> Replay<'a> {
         }
         entry.set_base(Some(base));
         entry.set_lsn(lsn);
-        self.memory += entry.footprint() as i64 - before;
-        self.live_bytes += live_cost(entry, false) - cost_before;
+        self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
+        self.figures[usize::from(database)].live_bytes += live_cost(entry, false) - cost_before;
         let deadline = entry.deadline();
         shard.note_deadline(database, was_volatile, deadline);
         true

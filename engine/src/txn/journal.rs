@@ -55,8 +55,8 @@ impl Transaction<'_> {
             self.store.blobs().insert(batch.lsn(blob.frame), blob.database, blob.reference);
         }
         self.store.blobs().retire(end, std::mem::take(&mut self.dead_blobs));
-        self.store.account(std::mem::take(&mut self.memory), std::mem::take(&mut self.live));
         batch.clear();
+        self.account();
         self.gate = self.gate.max(end);
         self.gate
     }

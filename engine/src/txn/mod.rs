@@ -11,6 +11,7 @@ mod value;
 
 use bytes::Bytes;
 
+use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Guards, Key};
@@ -84,7 +85,19 @@ impl<'s> Transaction<'s> {
 
     /// Goes on in another database.
     pub fn select(&mut self, database: u8) {
-        self.database = self.store.physical(database);
+        self.go_to(self.store.physical(database));
+    }
+
+    /// Goes on in a physical database; what was counted so far is the other's.
+    fn go_to(&mut self, physical: u8) {
+        if physical != self.database {
+            self.account();
+            self.database = physical;
+        }
+    }
+
+    fn account(&mut self) {
+        self.store.account(self.database, std::mem::take(&mut self.memory), std::mem::take(&mut self.live));
     }
 
     /// The value of a key, unless it is absent or expired.
@@ -100,7 +113,7 @@ impl<'s> Transaction<'s> {
                 self.gate = self.gate.max(revealed + 1);
             }
         }
-        // Still there though expired: the log is read-only and cannot take the tomb.
+        // Still there though expired: the log could not take the tomb.
         found.filter(|entry| entry.deadline().is_none_or(|deadline| deadline > self.now_ms)).map(|entry| Item { entry })
     }
 
@@ -184,10 +197,10 @@ impl<'s> Transaction<'s> {
         true
     }
 
-    /// Looks at a key of a physical database, which removes it when it has expired.
-    pub(crate) fn look(&mut self, key: &Key<'_>, physical: u8) {
-        self.database = physical;
-        self.bury_expired(key);
+    /// Looks at a key of a physical database, which removes it when it has expired. Whether it did.
+    pub(crate) fn look(&mut self, key: &Key<'_>, physical: u8) -> bool {
+        self.go_to(physical);
+        self.bury_expired(key)
     }
 
     /// Whether there is room in the log to write a key again whose base lies at `lsn`; none is needed when it lies elsewhere.
@@ -200,7 +213,7 @@ impl<'s> Transaction<'s> {
     /// Writes a key again at the end of the log if its base lies at `lsn`. Whether it did. This is compaction: the
     /// state does not change.
     pub(crate) fn copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
-        self.database = physical;
+        self.go_to(physical);
         let Some(entry) = self.guards.shard(key.shard()).find_mut(physical, key) else { return false };
         let changed = entry.base().is_some();
         if entry.base().unwrap_or(entry.lsn()) != lsn {
@@ -221,6 +234,24 @@ impl<'s> Transaction<'s> {
                 self.push_image(key);
             }
         }
+        true
+    }
+
+    /// Logs a value again that a new blob holds, if it is still the one of that version. Whether it was.
+    pub(crate) fn settle(&mut self, key: &Key<'_>, physical: u8, version: Lsn, reference: Reference) -> bool {
+        self.go_to(physical);
+        let found = self.guards.shard(key.shard()).find_mut(physical, key);
+        let Some(entry) = found.filter(|entry| entry.lsn() == version) else { return false };
+        let (deadline, outside) = (entry.deadline(), live_cost(entry, false) - live_cost(entry, true));
+        let base = entry.base().unwrap_or(version);
+        entry.set_base(None);
+        let old_blob = self.take_blob_at(key, base);
+        if old_blob.is_none() {
+            self.live -= outside;
+        }
+        self.retire(old_blob);
+        self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
+        self.note_blob(key, reference);
         true
     }
 
@@ -313,18 +344,21 @@ impl<'s> Transaction<'s> {
         shard.note_deadline(self.database, was_volatile, deadline);
     }
 
-    /// Removes an expired key that is being looked at, unless the log can take nothing any more.
+    /// Removes an expired key that is being looked at, if the log has room for the tomb. Whether it did.
     #[inline]
-    fn bury_expired(&mut self, key: &Key<'_>) {
+    fn bury_expired(&mut self, key: &Key<'_>) -> bool {
         let shard = self.guards.shard(key.shard());
         if !shard.may_expire(self.now_ms) {
-            return;
+            return false;
         }
         let due = shard.find(self.database, key).and_then(Entry::deadline).is_some_and(|at| at <= self.now_ms);
-        if due && !self.store.log().is_read_only() {
-            self.bury(key);
-            self.store.count_expired();
+        let tomb = || self.scratch.batch.bytes() as u64 + frame_cost(key.bytes.len(), 0, None) as u64;
+        if !due || !self.store.log().takes_tomb(tomb()) {
+            return false;
         }
+        self.bury(key);
+        self.store.count_expired();
+        true
     }
 
     fn bury(&mut self, key: &Key<'_>) {

@@ -1,7 +1,7 @@
 //! A crash at every single disk operation of a small workload, each followed by every kind of survival.
 //!
 //! One workload for each thing that must be atomic: append and sync, segment change, opening (recovery itself),
-//! compaction, large values, clean close. It is the same each time, so operation `n` is always the same one.
+//! compaction, large values, large values that change, clean close. It is the same each time, so operation `n` is always the same one.
 
 use std::sync::Arc;
 
@@ -126,6 +126,30 @@ impl Machine {
         }
     }
 
+    fn append(&mut self, running: &mut Running, key: usize, bytes: &[u8]) {
+        if running.store.admit(Need::Grow, bytes.len() as u64 + 64).is_err() {
+            return;
+        }
+        let name = self.keys.name(key).to_vec();
+        let named = running.store.key(&name);
+        let mut transaction = running.store.begin(0, &[named], self.clock.wall_ms());
+        self.model.begin();
+        let mut value = self.model.get(key, 0).as_deref().map_or_else(Vec::new, |cell| cell.value.clone());
+        value.extend_from_slice(bytes);
+        transaction.append(&named, bytes);
+        self.model.put(key, Some(Cell { value, deadline: None }));
+        let gate = transaction.commit();
+        let number = self.model.commit(gate).unwrap();
+        running.unacked.push((gate, number));
+    }
+
+    fn settle(&self, running: &Running, key: usize) {
+        let name = self.keys.name(key).to_vec();
+        let key = running.store.key(&name);
+        let settled = running.store.settle(0, &key);
+        assert!(self.disk.is_down() || (settled.is_ok() && !running.store.is_unsettled(0, &key)));
+    }
+
     /// A turn of everybody else, and the replies that may leave after it.
     fn turn(&mut self, running: &mut Running) {
         let store = running.store.clone();
@@ -212,6 +236,27 @@ fn large_values(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
+/// Values that grow beyond what is logged whole, and blobs with changes behind them, get files of their own again.
+fn changed_large_values(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..4 {
+        machine.set(&mut running, &[0], 5000);
+        machine.set(&mut running, &[1], 3000);
+        for key in [0, 1] {
+            machine.append(&mut running, key, &[b'+'; 1500]);
+        }
+        if round % 2 == 0 {
+            machine.turn(&mut running);
+        }
+        for key in [0, 1, 2] {
+            machine.settle(&running, key);
+        }
+        machine.append(&mut running, round % 2, b"-");
+        machine.turn(&mut running);
+    }
+    Ok(())
+}
+
 fn close_and_open(machine: &mut Machine) -> Result<(), Error> {
     for round in 0..4 {
         let mut running = machine.open()?;
@@ -240,11 +285,12 @@ fn open_after_kill(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-const WORKLOADS: [(&str, Workload); 6] = [
+const WORKLOADS: [(&str, Workload); 7] = [
     ("append and sync", append_and_sync),
     ("segment change", segment_change),
     ("compaction", compaction),
     ("large values", large_values),
+    ("changed large values", changed_large_values),
     ("close and open", close_and_open),
     ("open after a kill", open_after_kill),
 ];

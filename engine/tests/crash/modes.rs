@@ -1,77 +1,10 @@
 //! What each mode promises, one behaviour a test, and what a store refuses.
 
-use std::sync::Arc;
+use engine::clock::Clock;
+use engine::disk::sim::{Faults, Survival};
+use engine::{Error, FsyncMode, Need, Refusal, Value};
 
-use engine::clock::{Clock, SimClock};
-use engine::disk::sim::{Faults, SimDisk, Survival};
-use engine::{Error, Flusher, FsyncMode, Maintenance, Need, Options, Refusal, Store, Value};
-
-struct Bench {
-    disk: SimDisk,
-    clock: Arc<SimClock>,
-    store: Arc<Store>,
-    flusher: Flusher,
-    maintenance: Maintenance,
-}
-
-fn options(mode: FsyncMode) -> Options {
-    Options { mode, segment_bytes: 64 << 10, blob_bytes: 8 << 10, secrets_from: Some(3), ..Options::default() }
-}
-
-fn bench(mode: FsyncMode) -> Bench {
-    bench_on(SimDisk::new(3), mode)
-}
-
-fn bench_on(disk: SimDisk, mode: FsyncMode) -> Bench {
-    let clock = Arc::new(SimClock::new(1 << 40));
-    let store = Store::open(Arc::new(disk.clone()), clock.clone(), options(mode)).unwrap();
-    let flusher = Flusher::new(store.log().clone());
-    Bench { disk, clock, store, flusher, maintenance: Maintenance::default() }
-}
-
-impl Bench {
-    fn set(&self, key: &[u8], value: &[u8]) -> u64 {
-        let key = self.store.key(key);
-        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
-        transaction.set(&key, Value::Copy(value), None);
-        transaction.commit()
-    }
-
-    fn remove(&self, key: &[u8]) -> u64 {
-        let key = self.store.key(key);
-        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
-        transaction.remove(&key);
-        transaction.commit()
-    }
-
-    /// The value and the position that must be safe before it may be told.
-    fn get(&self, key: &[u8]) -> (Option<Vec<u8>>, u64) {
-        let key = self.store.key(key);
-        let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
-        let value = transaction.get(&key).map(|item| item.value().to_vec());
-        (value, transaction.commit())
-    }
-
-    fn may_leave(&self, gate: u64) -> bool {
-        gate <= self.store.log().acknowledged()
-    }
-
-    fn step(&mut self) {
-        self.flusher.step(self.clock.monotonic_us());
-    }
-
-    fn maintain(&mut self) {
-        while self.maintenance.step(&self.store, self.clock.monotonic_us()) {}
-    }
-
-    fn reopened(&self, survival: Survival) -> Bench {
-        bench_on(self.disk.power_loss_with(survival), self.store.log().mode())
-    }
-
-    fn try_open(disk: &SimDisk) -> Result<Arc<Store>, Error> {
-        Store::open(Arc::new(disk.clone()), Arc::new(SimClock::new(1 << 40)), options(FsyncMode::Always))
-    }
-}
+use crate::bench::{Bench, bench, bench_on};
 
 #[test]
 fn always_a_reader_waits_for_the_write_it_sees() {
@@ -243,85 +176,30 @@ fn a_failed_write_ends_writing_and_is_never_acknowledged() {
 }
 
 #[test]
-fn a_full_disk_refuses_writes_lets_removals_in_and_recovers_by_itself() {
-    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
-        let mut bench = bench(mode);
-        bench.set(b"gone", b"1");
-        bench.disk.set_faults(Faults { capacity_bytes: Some(400_000), ..Faults::default() });
-        let mut acked = Vec::new();
-        let refusal = (0..1000_u32).find_map(|n| {
-            bench.maintain();
-            if let Err(refusal) = bench.store.admit(Need::Grow, 2100) {
-                return Some(refusal);
-            }
-            let gate = bench.set(&n.to_be_bytes(), &[b'x'; 2000]);
-            bench.store.log().write_out();
-            bench.clock.advance_ms(250);
-            bench.step();
-            assert!(bench.may_leave(gate), "admitted, and {n} hangs");
-            acked.push(n);
-            None
-        });
-        assert_eq!(refusal, Some(Refusal::NoSpace));
-        assert!(bench.store.log().is_full());
-        let (removed, kept) = acked.split_at(60);
-        for n in removed {
-            assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n}");
-            bench.remove(b"gone");
-            let gate = bench.remove(&n.to_be_bytes());
-            bench.store.log().write_out();
-            bench.step();
-            assert!(bench.may_leave(gate));
+fn a_flush_takes_away_what_its_database_had_and_no_more() {
+    let fill = |bench: &Bench, database: u8| {
+        for n in 0..3000_u32 {
+            let bytes = n.to_be_bytes();
+            let key = bench.store.key(&bytes);
+            let mut transaction = bench.store.begin(database, &[key], bench.store.now_ms());
+            transaction.set(&key, Value::Copy(&[b'x'; 300]), None);
+            transaction.append(&key, b"y");
+            // The other database, through the same transaction.
+            transaction.select(5);
+            transaction.set(&key, Value::Copy(&bytes[..1 + n as usize % 4]), None);
+            transaction.commit();
         }
-        assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace), "the reserve is not for writes");
-        assert!(acked.len() > 80, "{}", acked.len());
-        bench.disk.set_faults(Faults::default());
-        bench.clock.advance_ms(250);
-        bench.maintain();
-        assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()));
-        bench.store.close();
-        let reopened = bench.reopened(Survival::Nothing);
-        assert_eq!(reopened.get(b"gone").0, None);
-        for (some, length) in [(removed, None), (kept, Some(2000))] {
-            for n in some {
-                assert_eq!(reopened.get(&n.to_be_bytes()).0.map(|value| value.len()), length, "{n}");
-            }
-        }
-    }
-}
-
-/// The disk is full some time before it is known to be: writers that are faster than maintenance leave the reserve alone.
-#[test]
-fn fast_writers_cannot_use_up_the_room_of_removals() {
-    let mut bench = bench(FsyncMode::EverySec);
-    bench.maintain();
-    let taken: usize =
-        bench.disk.names().iter().filter_map(|name| bench.disk.bytes(name)).map(|bytes| bytes.len()).sum();
-    bench.disk.set_faults(Faults { capacity_bytes: Some(taken as u64), ..Faults::default() });
-    let mut written = 0_u32;
-    while bench.store.admit(Need::Grow, 2100) == Ok(()) {
-        bench.set(&written.to_be_bytes(), &[b'x'; 2000]);
-        bench.store.log().write_out();
-        written += 1;
-    }
-    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::Stalled), "nobody has tried yet");
-    bench.maintain();
-    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace));
-    for n in 0..written {
-        assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n} of {written}");
-        bench.remove(&n.to_be_bytes());
-        bench.store.log().write_out();
-        bench.clock.advance_ms(1);
-        bench.step();
-        bench.maintain();
-    }
-    bench.clock.advance_ms(500);
-    for _ in 0..20 {
-        bench.step();
-        bench.clock.advance_ms(100);
-        bench.maintain();
-    }
-    assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()), "all is removed, compaction has room, and yet");
+    };
+    let figures = |bench: &Bench| (bench.store.memory(), bench.store.live_log_bytes(), bench.store.key_count(5));
+    let (alone, both) = (bench(FsyncMode::No), bench(FsyncMode::No));
+    fill(&alone, 5);
+    fill(&both, 5);
+    fill(&both, 0);
+    assert!(figures(&both).0 > figures(&alone).0 && figures(&both).1 > figures(&alone).1);
+    both.store.flush(&[0]);
+    assert_eq!(figures(&both), figures(&alone));
+    both.store.flush(&[5]);
+    assert_eq!(figures(&both), (0, 0, 0));
 }
 
 #[test]

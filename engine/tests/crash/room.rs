@@ -1,0 +1,183 @@
+//! Room on the disk: who is let in, who is told to wait, who is refused, and that whoever is let in finds room.
+
+use engine::disk::sim::{Faults, Survival};
+use engine::{FsyncMode, Need, Refusal, Value};
+
+use crate::bench::{Bench, bench};
+
+/// What the files of a store take.
+fn used_bytes(bench: &Bench) -> u64 {
+    let names = bench.disk.names();
+    names.iter().filter_map(|name| bench.disk.bytes(name)).map(|bytes| bytes.len() as u64).sum()
+}
+
+/// No more than what there is, and so much.
+fn leave(bench: &Bench, bytes: u64) {
+    bench.disk.set_faults(Faults { capacity_bytes: Some(used_bytes(bench) + bytes), ..Faults::default() });
+}
+
+#[test]
+fn a_full_disk_refuses_writes_lets_removals_in_and_recovers_by_itself() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        let mut bench = bench(mode);
+        bench.set(b"gone", b"1");
+        bench.disk.set_faults(Faults { capacity_bytes: Some(400_000), ..Faults::default() });
+        let mut acked = Vec::new();
+        let refusal = (0..1000_u32).find_map(|n| {
+            bench.maintain();
+            if let Err(refusal) = bench.store.admit(Need::Grow, 2100) {
+                return Some(refusal);
+            }
+            let gate = bench.set(&n.to_be_bytes(), &[b'x'; 2000]);
+            bench.store.log().write_out();
+            bench.clock.advance_ms(250);
+            bench.step();
+            assert!(bench.may_leave(gate), "admitted, and {n} hangs");
+            acked.push(n);
+            None
+        });
+        assert_eq!(refusal, Some(Refusal::NoSpace));
+        assert!(bench.store.log().is_full());
+        let (removed, kept) = acked.split_at(60);
+        for n in removed {
+            assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n}");
+            bench.remove(b"gone");
+            let gate = bench.remove(&n.to_be_bytes());
+            bench.store.log().write_out();
+            bench.step();
+            assert!(bench.may_leave(gate));
+        }
+        assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace), "the reserve is not for writes");
+        assert!(acked.len() > 80, "{}", acked.len());
+        bench.disk.set_faults(Faults::default());
+        bench.clock.advance_ms(250);
+        bench.maintain();
+        assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()));
+        bench.store.close();
+        let reopened = bench.reopened(Survival::Nothing);
+        assert_eq!(reopened.get(b"gone").0, None);
+        for (some, length) in [(removed, None), (kept, Some(2000))] {
+            for n in some {
+                assert_eq!(reopened.get(&n.to_be_bytes()).0.map(|value| value.len()), length, "{n}");
+            }
+        }
+    }
+}
+
+/// The disk is full some time before it is known to be: writers that are faster than maintenance leave the reserve alone.
+#[test]
+fn fast_writers_cannot_use_up_the_room_of_removals() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.maintain();
+    leave(&bench, 0);
+    let mut written = 0_u32;
+    while bench.store.admit(Need::Grow, 2100) == Ok(()) {
+        bench.set(&written.to_be_bytes(), &[b'x'; 2000]);
+        bench.store.log().write_out();
+        written += 1;
+    }
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::Stalled), "nobody has tried yet");
+    bench.maintain();
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Err(Refusal::NoSpace));
+    for n in 0..written {
+        assert_eq!(bench.store.admit(Need::Shrink, 100), Ok(()), "removal {n} of {written}");
+        bench.remove(&n.to_be_bytes());
+        bench.store.log().write_out();
+        bench.clock.advance_ms(1);
+        bench.step();
+        bench.maintain();
+    }
+    bench.clock.advance_ms(500);
+    for _ in 0..20 {
+        bench.step();
+        bench.clock.advance_ms(100);
+        bench.maintain();
+    }
+    assert_eq!(bench.store.admit(Need::Grow, 2100), Ok(()), "all is removed, compaction has room, and yet");
+}
+
+/// More than any file that is made ahead holds.
+const LARGE: usize = 5 << 20;
+
+#[test]
+fn a_large_transaction_waits_until_there_is_a_file_for_it() {
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        let mut bench = bench(mode);
+        bench.maintain();
+        bench.set(b"before", b"1");
+        assert_eq!(bench.store.admit(Need::Grow, LARGE as u64), Err(Refusal::Stalled));
+        bench.maintain();
+        assert_eq!(bench.store.admit(Need::Grow, LARGE as u64), Ok(()));
+        leave(&bench, 0);
+        let gate = bench.set(b"large", &[b'x'; LARGE - 100]);
+        bench.store.log().write_out();
+        bench.clock.advance_ms(250);
+        bench.step();
+        assert!(bench.may_leave(gate), "admitted, and it hangs");
+        bench.disk.set_faults(Faults::default());
+        bench.store.close();
+        let reopened = bench.reopened(Survival::Nothing);
+        assert_eq!(reopened.get(b"large").0.map(|value| value.len()), Some(LARGE - 100));
+        assert_eq!(reopened.get(b"before").0, Some(b"1".to_vec()));
+    }
+}
+
+#[test]
+fn a_transaction_too_large_for_the_disk_is_refused_and_others_go_on() {
+    let mut bench = bench(FsyncMode::Always);
+    bench.maintain();
+    leave(&bench, 1 << 20);
+    assert_eq!(bench.store.admit(Need::Grow, LARGE as u64), Err(Refusal::Stalled), "nobody has tried yet");
+    let before = used_bytes(&bench);
+    bench.maintain();
+    assert_eq!(bench.store.admit(Need::Grow, LARGE as u64), Err(Refusal::NoSpace));
+    assert!(used_bytes(&bench) < before + (1 << 19), "what it could not have was given back");
+    assert_eq!(bench.store.admit(Need::Grow, 100), Ok(()));
+    let gate = bench.set(b"small", b"1");
+    bench.step();
+    assert!(bench.may_leave(gate));
+    bench.disk.set_faults(Faults::default());
+    bench.clock.advance_ms(100);
+    let admitted = (0..3).any(|_| {
+        bench.maintain();
+        bench.store.admit(Need::Grow, LARGE as u64).is_ok()
+    });
+    assert!(admitted, "there is room again");
+}
+
+#[test]
+fn tombs_of_expired_keys_do_not_go_beyond_a_full_disk() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.maintain();
+    let soon_ms = bench.store.now_ms() + 1000;
+    let mut keys = 0_u32;
+    leave(&bench, 0);
+    while bench.store.admit(Need::Compact, 200) == Ok(()) {
+        let bytes = keys.to_be_bytes();
+        let key = bench.store.key(&bytes);
+        let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+        transaction.set(&key, Value::Copy(b"a value that is longer than a tomb"), Some(soon_ms));
+        transaction.commit();
+        bench.store.log().write_out();
+        keys += 1;
+    }
+    for _ in 0..20 {
+        bench.clock.advance_ms(100);
+        bench.step();
+        bench.maintain();
+        let mut seen = 0;
+        bench.store.scan(0, 0, usize::MAX, |_, _| seen += 1);
+        assert!(seen == 0 || bench.store.now_ms() < soon_ms, "{seen} of {keys} keys are seen after their time");
+    }
+    bench.store.log().write_out();
+    assert_eq!(bench.store.log().written(), bench.store.log().appended(), "tombs wait for space");
+}
+
+#[test]
+fn a_directory_that_cannot_be_synced_makes_the_log_read_only() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.disk.set_faults(Faults { sync_dir_error_at: Some(1), ..Faults::default() });
+    bench.maintain();
+    assert_eq!(bench.store.admit(Need::Grow, 100), Err(Refusal::ReadOnly));
+    assert!(!bench.store.log().is_full(), "the disk is broken, not full");
+}
