@@ -8,31 +8,33 @@
 //!
 //! Every opening goes on in a segment number never used before. The valid tail was perhaps never synced, or only looks
 //! synced; so it is copied into a new segment and synced, then the manifest, swapped atomically, says where the old
-//! segments end. What lay behind the dropped part of the tail can never come back, what was recovered can never be
+//! segments end. Only on a disk without space for the copy is the tail written again where it lies. What lay behind the dropped part of the tail can never come back, what was recovered can never be
 //! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
 //!
 //! Not done here: parallel replay, checkpoints.
 
 mod replay;
+mod tail;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
-use crate::disk::{self, Disk, File};
+use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::failpoint;
-use crate::format::frame::{self, Kind, Seed};
+use crate::format::frame::{self, Kind};
 use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
 use crate::format::{StoreId, blob};
-use crate::log::scan::{self, Chain, Loaded, MAX_SEGMENT};
-use crate::log::{Continue, Log, Lsn, START};
+use crate::log::scan::{self, Chain, MAX_SEGMENT};
+use crate::log::{Continue, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
 use replay::Replay;
+use tail::{Copied, Tail};
 
 /// What was found when the store was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +80,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         ..Recovery::default()
     };
     let newest_ms = replay.newest_ms;
-    remove_unused(&**disk, &options.name, &names, &read.segments);
+    remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
         let (number, base, epoch) = (old.first, old.base, old.epoch);
@@ -203,9 +205,6 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
     Ok(read)
 }
 
-/// Segments written by a recovery, with their first LSNs.
-type Copied = Vec<(u64, Lsn)>;
-
 /// Makes the recovered log durable and tells the manifest.
 fn settle(
     disk: &dyn Disk,
@@ -217,14 +216,31 @@ fn settle(
     recovery: &mut Recovery,
 ) -> Result<(Manifest, Continue, Copied), Error> {
     let highest = names.iter().filter_map(|name| segment::parse_name(&options.name, name)).max().unwrap_or(0);
-    let fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first).saturating_add(1);
+    let mut fresh = highest.max(read.segments.last().map_or(0, |(number, _)| *number)).max(old.first).saturating_add(1);
     let epoch = old.epoch + 1;
-    let durable = if planted("tail_not_copied") { read.end } else { read.durable };
-    failpoint::hit("recover.copy.before")?;
-    let tail = Tail { disk, name: &options.name, id: old.id, epoch, limit: options.segment_bytes };
-    let copied = tail.copy(&read.segments, durable, read.end, fresh)?;
-    failpoint::hit("recover.copy.after")?;
+    let mut durable = if planted("tail_not_copied") { read.end } else { read.durable };
     recovery.copied_bytes = read.end - durable;
+    failpoint::hit("recover.copy.before")?;
+    let mut tail = Tail {
+        disk,
+        name: &options.name,
+        id: old.id,
+        epoch,
+        limit: options.segment_bytes,
+        made: Vec::new(),
+        next: fresh,
+    };
+    match tail.copy(&read.segments, durable, read.end) {
+        Err(Error::Io(e)) if is_full(&e) => {
+            // Without space for a copy the tail is made durable where it lies.
+            tail.undo();
+            tail.write_again(&read.segments, durable, read.end)?;
+            (durable, fresh) = (read.end, tail.next);
+        }
+        copied => copied?,
+    }
+    let copied = tail.made;
+    failpoint::hit("recover.copy.after")?;
 
     let mut manifest = Manifest { epoch, durable: read.end, ..old };
     // The last segment with something durable in it is cut there; the ones behind it are copied whole.
@@ -248,70 +264,6 @@ fn settle(
     Ok((manifest, from, copied))
 }
 
-/// Copies frames into new segments under their own LSNs.
-struct Tail<'a> {
-    disk: &'a dyn Disk,
-    name: &'a str,
-    id: StoreId,
-    epoch: u64,
-    limit: u64,
-}
-
-impl Tail<'_> {
-    /// Copies the frames from `from` to `to` into segments numbered from `number` on; those segments.
-    fn copy(&self, segments: &[(u64, Lsn)], from: Lsn, to: Lsn, mut number: u64) -> Result<Vec<(u64, Lsn)>, Error> {
-        let mut made = Vec::new();
-        let mut out: Vec<u8> = Vec::new();
-        let mut base = from;
-        let mut at = from;
-        let holding = segments.partition_point(|(_, base)| *base <= from).saturating_sub(1);
-        for &(source, _) in &segments[holding.min(segments.len())..] {
-            if at >= to {
-                break;
-            }
-            let Some((_, segment)) = Loaded::load(self.disk, self.name, self.id, source)? else { continue };
-            while at < to
-                && let Some(frame) = segment.frame(at)
-            {
-                if !out.is_empty() && segment::HEADER + out.len() as u64 + frame.padded as u64 > self.limit {
-                    self.write(number, base, &out)?;
-                    made.push((number, base));
-                    number += 1;
-                    base = at;
-                    out.clear();
-                }
-                let start = out.len();
-                out.extend_from_slice(segment.frame_bytes(&frame));
-                let body = frame::body_checksum(&out[start..]);
-                frame::seal(&mut out[start..], body, at, &Seed::new(self.id, number));
-                at += frame.padded as u64;
-            }
-        }
-        if at != to {
-            let file = segment::file_name(self.name, segments.last().map_or(0, |(number, _)| *number));
-            return Err(Error::Corrupt { file, offset: 0, what: "the tail changed while it was copied" });
-        }
-        if !out.is_empty() {
-            self.write(number, base, &out)?;
-            made.push((number, base));
-        }
-        self.disk.sync_dir()?;
-        Ok(made)
-    }
-
-    fn write(&self, number: u64, base: Lsn, frames: &[u8]) -> Result<(), Error> {
-        let name = segment::file_name(self.name, number);
-        let file: Arc<dyn File> = self.disk.create(&name)?;
-        let header = Header { id: self.id, number, base, epoch: self.epoch };
-        disk::write_all_at(&*file, &header.encode(), 0)?;
-        disk::write_all_at(&*file, frames, segment::HEADER)?;
-        if !planted("tail_not_made_durable") {
-            file.sync()?;
-        }
-        Ok(())
-    }
-}
-
 /// The segments in use after settling, with their first LSNs.
 fn chain_segments(manifest: &Manifest, read: &Read, copied: &[(u64, Lsn)], from: &Continue) -> BTreeMap<u64, Lsn> {
     let kept = manifest.cuts.last().map_or(0, |cut| cut.segment);
@@ -319,11 +271,12 @@ fn chain_segments(manifest: &Manifest, read: &Read, copied: &[(u64, Lsn)], from:
     old.chain(copied).copied().chain([(from.number, from.base)]).collect()
 }
 
-/// Removes segments that were made ahead and never used, from the newest down to the first that was begun. On a full disk
-/// they are the space in which the tail is made durable. Should the process end here, the next start finds the same log.
-fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], read: &[(u64, Lsn)]) {
+/// Removes segments that were made ahead and never used, and those of a recovery that did not come to its end, from the
+/// newest down to the first of another kind. On a full disk they are the space in which the tail is made durable. Should
+/// the process end here, the next start finds the same log.
+fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], epoch: u64, read: &[(u64, Lsn)]) {
     let mut ahead: Vec<u64> = names.iter().filter_map(|other| segment::parse_name(name, other)).collect();
-    ahead.retain(|number| read.last().is_some_and(|(last, _)| number > last));
+    ahead.retain(|number| read.last().is_none_or(|(last, _)| number > last));
     ahead.sort_unstable();
     for number in ahead.into_iter().rev() {
         let file = segment::file_name(name, number);
@@ -333,7 +286,8 @@ fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], read: &[(u64, Ls
             true => Ok(()),
             false => disk::read_exact_at(&*file, &mut header, 0),
         });
-        if read.is_err() || header != [0; segment::HEADER as usize] {
+        let unfinished = Header::parse(&header).is_some_and(|header| header.epoch > epoch);
+        if read.is_err() || (header != [0; segment::HEADER as usize] && !unfinished) {
             return;
         }
         let _ = disk.remove(&file);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
-use engine::disk::sim::{SimDisk, Survival};
+use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::{Error, Flusher, FsyncMode, Maintenance, Need, Options, Store, Value};
 
 use crate::model::{Cell, Model};
@@ -285,7 +285,31 @@ fn open_after_kill(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-const WORKLOADS: [(&str, Workload); 7] = [
+/// The same, and meanwhile others have filled the disk: there is space for a manifest, not for the tail.
+fn open_on_a_full_disk(machine: &mut Machine) -> Result<(), Error> {
+    for round in 0..3 {
+        let mut running = machine.open()?;
+        machine.disk.set_faults(Faults::default());
+        machine.turn(&mut running);
+        for part in 0..3 {
+            machine.set(&mut running, &[round, 3 + part], 4000 / (part + 1));
+        }
+        running.store.log().write_out();
+        machine.release(&mut running);
+        drop(running);
+        if !machine.disk.is_down() {
+            machine.kill();
+            let files = machine.disk.names().into_iter().filter_map(|name| machine.disk.bytes(&name));
+            // Without what was made ahead, which is given back at the start: others take that too.
+            let used: usize = files.filter(|bytes| bytes.first() != Some(&0)).map(|bytes| bytes.len()).sum();
+            let capacity_bytes = Some(used as u64 + 1000);
+            machine.disk.set_faults(Faults { capacity_bytes, ..Faults::default() });
+        }
+    }
+    machine.open().map(drop)
+}
+
+const WORKLOADS: [(&str, Workload); 8] = [
     ("append and sync", append_and_sync),
     ("segment change", segment_change),
     ("compaction", compaction),
@@ -293,6 +317,7 @@ const WORKLOADS: [(&str, Workload); 7] = [
     ("changed large values", changed_large_values),
     ("close and open", close_and_open),
     ("open after a kill", open_after_kill),
+    ("open on a full disk", open_on_a_full_disk),
 ];
 
 /// What is left of the disk when the machine stopped.

@@ -3,7 +3,7 @@
 use engine::disk::sim::{Faults, Survival};
 use engine::{FsyncMode, Need, Refusal, Value};
 
-use crate::bench::{Bench, bench};
+use crate::bench::{Bench, bench, bench_on};
 
 /// What the files of a store take.
 fn used_bytes(bench: &Bench) -> u64 {
@@ -180,4 +180,28 @@ fn a_directory_that_cannot_be_synced_makes_the_log_read_only() {
     bench.maintain();
     assert_eq!(bench.store.admit(Need::Grow, 100), Err(Refusal::ReadOnly));
     assert!(!bench.store.log().is_full(), "the disk is broken, not full");
+}
+
+/// The kernel calls the pages of a failed sync clean. On a full disk the tail is not copied, so it has to be made dirty again.
+#[test]
+fn what_a_failed_sync_left_behind_is_saved_on_a_full_disk_too() {
+    for mode in [FsyncMode::EverySec, FsyncMode::No] {
+        let mut bench = bench(mode);
+        bench.step();
+        bench.disk.set_faults(Faults { sync_error_at: Some(1), ..Faults::default() });
+        let gate = bench.set(b"key", &[b'x'; 5000]);
+        bench.store.log().write_out();
+        assert!(bench.may_leave(gate));
+        bench.store.log().want_sync(gate);
+        bench.step();
+        assert!(bench.store.log().is_read_only());
+        let killed = bench.disk.process_crash();
+        drop(bench);
+        let used: usize = killed.names().iter().filter_map(|name| killed.bytes(name)).map(|bytes| bytes.len()).sum();
+        killed.set_faults(Faults { capacity_bytes: Some(used as u64 + 1000), ..Faults::default() });
+        let found = bench_on(killed, mode);
+        assert_eq!(found.get(b"key").0.map(|value| value.len()), Some(5000));
+        let reopened = found.reopened(Survival::Nothing);
+        assert_eq!(reopened.get(b"key").0.map(|value| value.len()), Some(5000), "told, and lost with the power");
+    }
 }
