@@ -177,7 +177,6 @@ fn kill(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Re
             }
             myself = true;
         } else {
-            client.killed.store(true, Ordering::Relaxed);
             server.kill(client);
         }
         killed += 1;

@@ -389,7 +389,7 @@ pub struct Call<'a> {
     pub keys: &'a [Key<'a>],
     /// Large arguments that already lie in blob files, by argument number.
     pub blobs: &'a [(usize, Reference)],
-    /// Arguments too large to be copied are shared from here on.
+    /// Milliseconds since the epoch.
     pub now_ms: u64,
 }
 
@@ -415,7 +415,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub fn value(&self, index: usize) -> engine::Value<'a> {
         let bytes = self.arg(index);
-        if bytes.len() < SHARED_FROM {
+        if bytes.len() < STORE_SHARED_FROM {
             return engine::Value::Copy(bytes);
         }
         match self.blobs.iter().find(|(argument, _)| *argument == index) {
@@ -428,7 +428,7 @@ impl<'a> Call<'a> {
 
 /// Values of this length and more are kept in the buffer they were read into if they are most of it; others are copied
 /// out of it, or a few bytes would pin a whole buffer.
-pub const SHARED_FROM: usize = 64 << 10;
+const STORE_SHARED_FROM: usize = 64 << 10;
 
 /// A transaction without its setters, which counts the keys that were found and those that were not.
 pub struct View<'a, 's> {
