@@ -22,3 +22,4 @@ mod mutants;
 mod session;
 mod simulation;
 mod sync_age;
+mod through;
