@@ -17,12 +17,10 @@ const PLAIN: &[Flag] = &[Flag::NoScript, Flag::Loading, Flag::Stale];
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
 
 /// The rows of this family.
-pub const COMMANDS: &[Command] = &[Command::server("CLIENT", "subcommand [argument ...]", help::no_subcommand)
+pub const COMMANDS: &[Command] = &[Command::container("CLIENT", SUBCOMMANDS)
     .group(Group::Connection)
     .since("2.4.0")
-    .cost("Depends on subcommand.")
-    .doc("Commands about connections.")
-    .subcommands(SUBCOMMANDS)];
+    .doc("Commands about connections.")];
 
 const SUBCOMMANDS: &[Command] = &[
     Command::server("GETNAME", "", get_name)

@@ -249,7 +249,7 @@ fn access(command: &Command) -> Access {
         Handler::Write(_) => Access::Write,
         Handler::Server(_) if command.has(Flag::Reads) => Access::Read,
         Handler::Server(_) if command.has(Flag::Writes) => Access::Write,
-        Handler::Server(_) => Access::None,
+        Handler::Server(_) | Handler::Container => Access::None,
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Handler {
     Write(WriteHandler),
     /// Outside of any transaction.
     Server(ServerHandler),
+    /// Not at all: its subcommands do.
+    Container,
 }
 
 /// What remains to be done when a [`ServerHandler`] has returned.
@@ -218,6 +220,12 @@ impl Command {
     /// A command about the connection or the server.
     pub const fn server(name: &'static str, usage: &'static str, handler: ServerHandler) -> Command {
         Command::new(name, usage, Handler::Server(handler))
+    }
+
+    /// A word that means something with a subcommand only.
+    pub const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
+        let command = Command::new(name, "subcommand [argument ...]", Handler::Container);
+        Command { subcommands, cost: "Depends on subcommand.", ..command }
     }
 
     /// Sets the family.
