@@ -37,6 +37,7 @@ pub const COMMANDS: &[Command] = &[
     Command::server("PING", "[message]", ping)
         .group(Group::Connection)
         .flags(&[Flag::Fast])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Returns PONG, or its argument."),
     Command::server("QUIT", "...", quit)
         .group(Group::Connection)

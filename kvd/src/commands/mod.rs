@@ -112,12 +112,6 @@ pub enum Flag {
     Stale,
     /// Not allowed in scripts.
     NoScript,
-    /// Does not show in MONITOR.
-    SkipMonitor,
-    /// Does not show in SLOWLOG.
-    SkipSlowlog,
-    /// Publish and subscribe.
-    PubSub,
     /// Gives memory or space back: uses the reserve when the disk is full.
     Shrinks,
     /// Not allowed inside MULTI.
@@ -134,6 +128,10 @@ pub enum Flag {
     Writes,
     /// Takes long, reveals much or removes much: category `@dangerous` without being for operators.
     Dangerous,
+    /// In the categories of what is for operators, without the flag.
+    OfOperators,
+    /// In category `@connection`, though documented with another family.
+    OfConnection,
 }
 
 /// Families, which are ACL categories and groups in COMMAND DOCS.

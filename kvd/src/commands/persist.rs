@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("Makes everything durable, without a fork."),
     Command::server("LASTSAVE", "", last_save)
         .group(Group::Server)
-        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast, Flag::OfOperators])
         .tips(&["nondeterministic_output"])
         .doc("Returns the time of the last SAVE or BGSAVE, in seconds since the epoch."),
     Command::server("SAVE", "", save)
@@ -40,12 +40,12 @@ pub const COMMANDS: &[Command] = &[
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy])
         .doc("Makes everything durable and ends the server."),
     Command::server("WAIT", "numreplicas:int timeout:int", wait)
-        .flags(&[Flag::Blocking])
+        .flags(&[Flag::Blocking, Flag::OfConnection])
         .since("3.0.0")
         .tips(OF_SHARDS)
         .doc("Waits for replicas, of which there are none yet."),
     Command::server("WAITAOF", "numlocal:int numreplicas:int timeout:int", wait_log)
-        .flags(&[Flag::Blocking])
+        .flags(&[Flag::Blocking, Flag::OfConnection])
         .since("7.2.0")
         .tips(OF_SHARDS)
         .doc("Waits until everything written before is durable."),
