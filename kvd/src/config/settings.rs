@@ -97,7 +97,7 @@ settings! {
         /// Password of the default user; empty means none.
         requirepass: Secret = "", Kind::Secret, live;
         /// Who may use DEBUG.
-        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
+        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start, no_effect;
     }
 
     "Persistence" {
@@ -117,9 +117,9 @@ settings! {
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
         /// Keys to expect; a hint.
-        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start;
+        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start, no_effect;
         /// Bytes of a typical value; a hint.
-        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start;
+        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start, no_effect;
     }
 
     "Memory" {
