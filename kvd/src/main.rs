@@ -112,8 +112,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     for index in 0..workers {
-        let (mailbox, _) = thread::start(server.clone(), index)?;
-        server.workers.lock().push(mailbox);
+        server.workers.lock().push(thread::start(server.clone(), index)?);
     }
     banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();

@@ -359,8 +359,8 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
     Ok(())
 }
 
-/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the value is
-/// there and none is needed.
+/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the
+/// value is there and none is needed.
 fn gap(request: &Request<'_>) -> u64 {
     let offset = request.get(2).and_then(exact_integer).and_then(|offset| u64::try_from(offset).ok());
     offset.filter(|offset| *offset >= LONG_GAP).unwrap_or(0).min(MAX_VALUE as u64)
