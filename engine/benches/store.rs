@@ -18,9 +18,15 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::clock::{SimClock, SystemClock};
 use engine::disk::sim::SimDisk;
-use engine::disk::{Disk, File, OsDisk};
+use engine::disk::{File, OsDisk};
 use engine::random::Random;
 use engine::{Flusher, FsyncMode, Maintenance, Options, Store, Value};
+
+#[path = "../tests/crash/through.rs"]
+#[expect(unreachable_pub, reason = "shared with the crash tests")]
+mod through;
+
+use through::Through;
 
 const KEYS: u64 = 100_000;
 /// Requests of one turn of a worker, after which it writes what they appended.
@@ -48,40 +54,8 @@ fn get(store: &Store, number: u64, now_ms: u64) -> usize {
     transaction.get(&key).map_or(0, |item| item.value().len())
 }
 
-/// A disk that keeps small files and forgets what is written to segments.
-struct Forgetful(SimDisk);
-
+/// A segment that forgets what is written to it.
 struct Nothing;
-
-impl Disk for Forgetful {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        if name.ends_with(".log") { Ok(Arc::new(Nothing)) } else { self.0.create(name) }
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.0.open(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.0.sync_dir()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
-        self.0.lock(name)
-    }
-}
 
 impl File for Nothing {
     fn len(&self) -> io::Result<u64> {
@@ -111,7 +85,8 @@ impl File for Nothing {
 
 fn forgetful() -> Arc<Store> {
     let clock = Arc::new(SimClock::new(1 << 40));
-    let store = Store::open(Arc::new(Forgetful(SimDisk::new(1))), clock, Options::default()).unwrap();
+    let forget = |name: &str, file| -> Arc<dyn File> { if name.ends_with(".log") { Arc::new(Nothing) } else { file } };
+    let store = Store::open(Arc::new(Through(SimDisk::new(1), forget)), clock, Options::default()).unwrap();
     for number in 0..KEYS {
         set(&store, number, 1);
     }

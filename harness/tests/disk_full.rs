@@ -142,3 +142,42 @@ fn a_full_store_can_be_emptied() {
     });
     assert!(again, "everything is deleted, writes are still refused");
 }
+
+/// A large value goes to a file of its own, for which the log keeps no room: where that cannot be written, the command
+/// is refused by name, those behind it are not, and of the file nothing is left.
+#[test]
+fn a_large_value_that_does_not_fit_is_refused() {
+    let _turn = common::alone();
+    let tmpfs = match Tmpfs::mount() {
+        Ok(tmpfs) => tmpfs,
+        Err(reason) => return fault::skipped("disk_full", &reason),
+    };
+    files::make_dir(&tmpfs.data()).unwrap();
+    let mut launch = common::launch(&tmpfs.data(), Mode::EverySec);
+    launch.log = std::env::temp_dir().join(format!("harness-full-large-{}.log", std::process::id()));
+    let mut server = common::start(&launch);
+    let mut client = server.connect().unwrap();
+    let ok = || Reply::Simple("OK".to_owned());
+    let (fits, large) = (vec![b'f'; 2 << 20], vec![b'l'; 32 << 20]);
+    let commands: [Vec<&[u8]>; 5] = [
+        vec![b"SET", b"fits", &fits],
+        vec![b"SET", b"large", &large],
+        vec![b"SET", b"small", b"1"],
+        vec![b"GET", b"large"],
+        vec![b"GET", b"small"],
+    ];
+    let replies = client.pipeline(commands).unwrap();
+    let [stored, refused, small, nothing, one] = &replies[..] else { panic!("{} replies", replies.len()) };
+    assert_eq!((stored, small), (&ok(), &ok()));
+    let full = "MISCONF Errors writing to the AOF file: No space left on device";
+    assert_eq!(refused, &Reply::Error(full.to_owned()));
+    assert_eq!((nothing, one), (&Reply::Nil, &Reply::Bulk(b"1".to_vec())));
+    let names = files::list(&tmpfs.data()).unwrap();
+    let blobs = names.iter().filter(|path| path.extension().is_some_and(|extension| extension == "blob"));
+    assert_eq!(blobs.count(), 1, "{names:?}");
+    server.kill().unwrap();
+    let server = common::start(&launch);
+    let mut client = server.connect().unwrap();
+    assert!(client.call(&[b"GET", b"fits"]).unwrap() == Reply::Bulk(fits), "a large value that fitted is not there");
+    assert_eq!(client.call(&[b"GET", b"large"]).unwrap(), Reply::Nil);
+}

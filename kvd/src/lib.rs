@@ -1,4 +1,4 @@
-//! The layers of the server, each using only those before it.
+//! The server as a library, for its program and its tests.
 
 pub mod commands;
 pub mod config;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use engine::clock::{Clock, SystemClock};
 use engine::disk::OsDisk;
 use engine::{Background, Error, Options, Store};
-use kvd::config::{self, Loaded, Start};
+use kvd::config::{self, Loaded, Named, Start};
 use kvd::observe::log;
 use kvd::observe::stats::Stats;
 use kvd::server::descriptors;
 use kvd::server::listen::{self, Listeners};
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
-use kvd::server::{Hot, Server, fsync_mode};
+use kvd::server::{Hot, Server};
 use parking_lot::{Mutex, RwLock};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -72,7 +72,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
     let options = Options {
         name: settings.dbfilename.clone(),
-        mode: fsync_mode(&settings),
+        mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         ..Options::default()
     };
@@ -112,8 +112,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     for index in 0..workers {
-        let (mailbox, _) = thread::start(server.clone(), index)?;
-        server.workers.lock().push(mailbox);
+        server.workers.lock().push(thread::start(server.clone(), index)?);
     }
     banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();

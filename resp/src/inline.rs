@@ -1,10 +1,21 @@
-//! Inline requests: a line typed by a person, split as `sdssplitargs` of Redis does.
+//! A line typed by a person, split as `sdssplitargs` of Redis does: inline requests, and the lines of redis.conf.
 //!
 //! Arguments are separated by blanks. `"…"` knows `\n \r \t \b \a \xHH` and takes any other escaped byte as itself;
 //! `'…'` knows only `\'`. A closing quote must be followed by a blank or the end of the line.
 
 use crate::error::RequestError;
 use crate::request::ArgumentRange;
+
+/// The words of a line, without their quotes.
+///
+/// # Errors
+///
+/// A quote is not closed, or something follows a closing quote.
+pub fn split_words(line: &[u8]) -> Result<Vec<Vec<u8>>, RequestError> {
+    let (mut unescaped, mut ranges) = (Vec::new(), Vec::new());
+    split_arguments(line, 0, &mut unescaped, &mut ranges)?;
+    Ok(ranges.iter().map(|range| range.of(line, &unescaped).to_vec()).collect())
+}
 
 /// Splits `line`, which lies `base` bytes behind the front of the buffer, into `ranges`. An argument without quotes is
 /// a range of the line; one with quotes is written to `unescaped`.

@@ -31,6 +31,8 @@ pub use codec::RequestCodec;
 pub use encode::{ReplyWriter, Version, encode_request};
 pub use error::{ReplyError, RequestError};
 pub use frame::Frame;
+pub use inline::split_words;
 pub use limits::{Limits, ReplyLimits, Stage};
+pub use parse::exact_integer;
 pub use reply::ReplyCodec;
 pub use request::{Batch, Request};

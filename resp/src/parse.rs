@@ -64,7 +64,8 @@ pub(crate) fn strict_bulk(length: usize) -> impl Fn(&[u8]) -> Parsed<'_, &[u8]> 
 }
 
 /// The number that `text` spells exactly as Redis would print it: `string2ll`. No sign but `-`, no leading zero.
-pub(crate) fn exact_integer(text: &[u8]) -> Option<i64> {
+#[inline]
+pub fn exact_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
@@ -111,4 +112,32 @@ fn long_header(kind: u8, input: &[u8]) -> Parsed<'_, i64> {
 
 fn incomplete<T>() -> Parsed<'static, T> {
     Err(nom::Err::Incomplete(Needed::Unknown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_have_one_spelling() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("01", None),
+            ("-0", None),
+            ("+1", None),
+            (" 1", None),
+            ("1 ", None),
+            ("", None),
+            ("-", None),
+            ("1.0", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(exact_integer(text.as_bytes()), value, "{text:?}");
+        }
+    }
 }

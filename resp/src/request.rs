@@ -79,12 +79,7 @@ impl Batch {
 
     #[inline]
     fn bytes(&self, range: ArgumentRange) -> &[u8] {
-        let (start, end) = (range.start as usize, range.end as usize);
-        if range.start & ArgumentRange::UNESCAPED == 0 {
-            &self.data[start..end]
-        } else {
-            &self.unescaped[start & !(ArgumentRange::UNESCAPED as usize)..end]
-        }
+        range.of(&self.data, &self.unescaped)
     }
 }
 
@@ -171,6 +166,17 @@ impl ArgumentRange {
     pub(crate) fn unescaped(start: usize, end: usize) -> Self {
         debug_assert!(start <= end && end < Self::UNESCAPED as usize);
         ArgumentRange { start: start as u32 | Self::UNESCAPED, end: end as u32 }
+    }
+
+    /// The bytes it stands for.
+    #[inline]
+    pub(crate) fn of<'a>(self, received: &'a [u8], unescaped: &'a [u8]) -> &'a [u8] {
+        let (start, end) = (self.start as usize, self.end as usize);
+        if self.start & Self::UNESCAPED == 0 {
+            &received[start..end]
+        } else {
+            &unescaped[start & !(Self::UNESCAPED as usize)..end]
+        }
     }
 
     /// The same received bytes, seen from a front that lies `by` bytes further on.

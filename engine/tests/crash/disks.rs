@@ -7,6 +7,8 @@ use std::sync::Arc;
 use engine::disk::sim::SimDisk;
 use engine::disk::{Disk, File};
 
+use crate::through::Through;
+
 type Meanwhile = Box<dyn FnMut()>;
 
 thread_local! {
@@ -21,39 +23,12 @@ pub fn with_slow_sync<T>(meanwhile: impl FnMut() + 'static, work: impl FnOnce() 
     result
 }
 
-pub struct SlowDisk(pub SimDisk);
+/// A disk that waits there.
+pub fn slow(disk: SimDisk) -> Arc<dyn Disk> {
+    Arc::new(Through(disk, |_: &str, file| -> Arc<dyn File> { Arc::new(SlowFile(file)) }))
+}
 
 struct SlowFile(Arc<dyn File>);
-
-impl Disk for SlowDisk {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(SlowFile(self.0.create(name)?)))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(SlowFile(self.0.open(name)?)))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.0.sync_dir()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
-        self.0.lock(name)
-    }
-}
 
 impl File for SlowFile {
     fn len(&self) -> io::Result<u64> {

@@ -6,12 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
-use engine::disk::Disk;
 use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::random::Random;
 use engine::{Decision, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
 
-use crate::disks::{SlowDisk, with_slow_sync};
+use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
 use crate::session::{Keys, Session, Sizes};
 
@@ -408,8 +407,7 @@ impl World {
     }
 
     fn try_open(&self) -> Result<Arc<Store>, Error> {
-        let disk: Arc<dyn Disk> = Arc::new(SlowDisk(self.disk.clone()));
-        Store::open(disk, self.clock.clone(), self.options.clone())
+        Store::open(slow(self.disk.clone()), self.clock.clone(), self.options.clone())
     }
 }
 

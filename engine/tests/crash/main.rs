@@ -25,3 +25,4 @@ mod room;
 mod session;
 mod simulation;
 mod sync_age;
+mod through;

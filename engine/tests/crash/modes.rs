@@ -260,3 +260,38 @@ fn the_same_seed_is_the_same_run() {
     assert!(first.len() > 100);
     assert!(first == trace(), "chance from elsewhere");
 }
+
+/// Whoever stored a blob gives up what it did not store. That may be while another transaction moves the blob to
+/// another name, when no key has it.
+#[test]
+fn a_blob_on_its_way_to_another_name_is_not_given_up() {
+    let mut bench = bench(FsyncMode::Always);
+    let value = vec![b'v'; 10 << 10];
+    let reference = bench.store.write_blob(&value).unwrap();
+    let (from, to) = (bench.store.key(b"from"), bench.store.key(b"to"));
+    let mut storing = bench.store.begin(0, &[from], 0);
+    storing.set(&from, Value::Blob(value.clone().into(), reference), None);
+    storing.commit();
+    let mut renaming = bench.store.begin(0, &[from, to], 0);
+    assert!(renaming.rename(&from, &to));
+    bench.store.discard_blob(reference);
+    renaming.commit();
+    bench.step();
+    bench.maintain();
+    let (found, _) = bench.reopened(Survival::Nothing).get(b"to");
+    assert_eq!(found.map(|bytes| bytes.len()), Some(value.len()));
+}
+
+/// A blob that nobody has stored goes.
+#[test]
+fn a_blob_that_is_given_up_leaves_no_file() {
+    let mut bench = bench(FsyncMode::Always);
+    let reference = bench.store.write_blob(&[b'v'; 10 << 10]).unwrap();
+    let blobs = |bench: &Bench| bench.disk.names().iter().filter(|name| name.ends_with(".blob")).count();
+    assert_eq!(blobs(&bench), 1);
+    bench.store.discard_blob(reference);
+    bench.set(b"a", b"1");
+    bench.step();
+    bench.maintain();
+    assert_eq!(blobs(&bench), 0);
+}

@@ -1,31 +1,13 @@
-//! Reading arguments: numbers as Redis reads them, and lists of options.
+//! Reading arguments: numbers as Redis reads them, units of time, and words.
+
+use resp::exact_integer;
 
 use super::error::{CommandError, NOT_INTEGER};
 
 /// A 64-bit integer in its only spelling: no plus, no spaces, no leading zeros.
 #[inline]
 pub fn integer(bytes: &[u8]) -> Result<i64, CommandError> {
-    parse_integer(bytes).ok_or(NOT_INTEGER)
-}
-
-/// As [`integer`], `None` for anything else.
-#[inline]
-pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || digits.len() > 19 || (digits[0] == b'0' && (digits.len() > 1 || negative)) {
-        return None;
-    }
-    let mut value: u64 = 0;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
-    }
-    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
+    exact_integer(bytes).ok_or(NOT_INTEGER)
 }
 
 /// How an option such as EX gives a deadline.
@@ -70,32 +52,4 @@ impl TimeUnit {
 #[inline]
 pub fn is(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_have_one_spelling() {
-        for (text, value) in [
-            ("0", Some(0)),
-            ("-1", Some(-1)),
-            ("9223372036854775807", Some(i64::MAX)),
-            ("-9223372036854775808", Some(i64::MIN)),
-            ("9223372036854775808", None),
-            ("-9223372036854775809", None),
-            ("01", None),
-            ("-0", None),
-            ("+1", None),
-            (" 1", None),
-            ("1 ", None),
-            ("", None),
-            ("-", None),
-            ("1.0", None),
-            ("99999999999999999999", None),
-        ] {
-            assert_eq!(parse_integer(text.as_bytes()), value, "{text:?}");
-        }
-    }
 }

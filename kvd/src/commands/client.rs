@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::args::{is, parse_integer};
+use resp::exact_integer;
+
+use super::args::is;
 use super::connection::DEFAULT_USER;
 use super::error::{
     CLIENT_ID, CLIENT_NAME, CLIENT_NAME_TOO_LONG, KILL_AGE, KILL_AGE_RANGE, KILL_ID, NO_SUCH_CLIENT, SYNTAX,
@@ -15,12 +17,10 @@ const PLAIN: &[Flag] = &[Flag::NoScript, Flag::Loading, Flag::Stale];
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
 
 /// The rows of this family.
-pub const COMMANDS: &[Command] = &[Command::server("CLIENT", "subcommand [argument ...]", help::no_subcommand)
+pub const COMMANDS: &[Command] = &[Command::container("CLIENT", SUBCOMMANDS)
     .group(Group::Connection)
     .since("2.4.0")
-    .cost("Depends on subcommand.")
-    .doc("Commands about connections.")
-    .subcommands(SUBCOMMANDS)];
+    .doc("Commands about connections.")];
 
 const SUBCOMMANDS: &[Command] = &[
     Command::server("GETNAME", "", get_name)
@@ -105,7 +105,7 @@ fn list(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Re
         length if length > 3 && is(call.arg(2), "ID") => {
             let mut chosen = Vec::new();
             for argument in 3..length {
-                let id = parse_integer(call.arg(argument)).ok_or(CLIENT_ID)?;
+                let id = exact_integer(call.arg(argument)).ok_or(CLIENT_ID)?;
                 // They are in the order of their numbers.
                 let place = everyone.binary_search_by_key(&id, |client| client.id as i64);
                 chosen.extend(place.ok().map(|place| &everyone[place]));
@@ -175,7 +175,6 @@ fn kill(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Re
             }
             myself = true;
         } else {
-            client.killed.store(true, Ordering::Relaxed);
             server.kill(client);
         }
         killed += 1;
@@ -234,10 +233,10 @@ impl<'a> Filter<'a> {
             }
             let (option, value) = (call.arg(at), call.arg(at + 1));
             if is(option, "ID") {
-                let id = parse_integer(value).filter(|id| *id > 0).ok_or(KILL_ID)?;
+                let id = exact_integer(value).filter(|id| *id > 0).ok_or(KILL_ID)?;
                 filter.id = Some(id as u64);
             } else if is(option, "MAXAGE") {
-                let age = parse_integer(value).ok_or(KILL_AGE)?;
+                let age = exact_integer(value).ok_or(KILL_AGE)?;
                 filter.max_age_s = u64::try_from(age).ok().filter(|age| *age > 0).ok_or(KILL_AGE_RANGE)?;
             } else if is(option, "TYPE") {
                 filter.class = Class::parse(value)?;

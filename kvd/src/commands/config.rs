@@ -12,12 +12,8 @@ const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale
 const EVERYWHERE: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
 /// The rows of this family.
-pub const COMMANDS: &[Command] = &[Command::server("CONFIG", "subcommand [argument ...]", help::no_subcommand)
-    .group(Group::Server)
-    .since("2.0.0")
-    .cost("Depends on subcommand.")
-    .doc("Commands about settings.")
-    .subcommands(SUBCOMMANDS)];
+pub const COMMANDS: &[Command] =
+    &[Command::container("CONFIG", SUBCOMMANDS).group(Group::Server).since("2.0.0").doc("Commands about settings.")];
 
 const SUBCOMMANDS: &[Command] = &[
     Command::server("GET", "parameter ...", get)

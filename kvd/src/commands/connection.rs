@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
 use engine::DATABASES;
-use resp::Version;
+use resp::{Version, exact_integer};
 
-use super::args::{integer, is, parse_integer};
+use super::args::{integer, is};
 use super::client;
 use super::error::{
     AUTH_WITHOUT_PASSWORD, DATABASE_RANGE, HELLO_NO_AUTH, NO_PROTO, NOT_INT, PROTOCOL_VERSION, SYNTAX, WRONG_PASSWORD,
@@ -37,6 +37,7 @@ pub const COMMANDS: &[Command] = &[
     Command::server("PING", "[message]", ping)
         .group(Group::Connection)
         .flags(&[Flag::Fast])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Returns PONG, or its argument."),
     Command::server("QUIT", "...", quit)
         .group(Group::Connection)
@@ -86,7 +87,7 @@ impl<'a> Hello<'a> {
         if call.len() == 1 {
             return Ok(hello);
         }
-        hello.version = Some(match parse_integer(call.arg(1)) {
+        hello.version = Some(match exact_integer(call.arg(1)) {
             Some(2) => Version::Resp2,
             Some(3) => Version::Resp3,
             Some(_) => return Err(NO_PROTO),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use engine::Refusal;
+use engine::format::frame::MAX_KEY;
 
 /// An error reply. The write it answers was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub const STRING_TOO_LONG: CommandError =
     CommandError::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 /// A negative offset.
 pub const OFFSET: CommandError = CommandError::fixed("ERR offset is out of range");
+// The text names the limit.
+const _: () = assert!(MAX_KEY == 524_288);
 /// A key longer than the log can hold.
 pub const KEY_TOO_LONG: CommandError = CommandError::fixed("ERR key exceeds maximum allowed size (524288 bytes)");
 /// A SELECT beyond the number of databases.

@@ -24,11 +24,6 @@ fn help(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<A
     Ok(After::Reply)
 }
 
-/// The handler of a container command itself: what its subcommands have not answered, nobody does.
-pub fn no_subcommand(_: &mut Context<'_>, call: &Call<'_>, _: &mut Reply<'_>) -> Result<After, CommandError> {
-    Err(CommandError::unknown_subcommand(&call.entry.full_name, call.arg(1)))
-}
-
 /// A usage line for people: `id:int` is `id`, `@key` is `key`.
 fn without_types(usage: &str) -> String {
     let mut shown = String::with_capacity(usage.len());

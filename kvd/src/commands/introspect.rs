@@ -12,13 +12,15 @@ use super::{
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[Command::server("COMMAND", "[subcommand ...]", command)
-    .flags(&[Flag::Loading, Flag::Stale])
-    .group(Group::Connection)
+    .flags(FLAGS)
+    .group(Group::Server)
     .since("2.8.13")
     .cost("O(N), N being the number of commands")
     .tips(&["nondeterministic_output_order"])
     .doc("Describes all commands.")
     .subcommands(SUBCOMMANDS)];
+
+const FLAGS: &[Flag] = &[Flag::Loading, Flag::Stale, Flag::OfConnection];
 
 const SUBCOMMANDS: &[Command] = &[
     sub("COUNT", "", count).since("2.8.13").doc("Returns the number of commands."),
@@ -35,7 +37,7 @@ const SUBCOMMANDS: &[Command] = &[
         .since("7.0.0")
         .cost("O(N), N being the number of arguments")
         .doc("Returns the keys in a request and what it does to them."),
-    help::row(Group::Connection),
+    help::row(Group::Server).flags(FLAGS),
     sub("INFO", "[command-name ...]", info)
         .since("2.8.13")
         .cost("O(N), N being the number of commands named")
@@ -49,7 +51,7 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 const fn sub(name: &'static str, usage: &'static str, handler: ServerHandler) -> Command {
-    Command::server(name, usage, handler).flags(&[Flag::Loading, Flag::Stale]).group(Group::Connection)
+    Command::server(name, usage, handler).flags(FLAGS).group(Group::Server)
 }
 
 type ServerDone = Result<After, CommandError>;
@@ -249,7 +251,7 @@ fn access(command: &Command) -> Access {
         Handler::Write(_) => Access::Write,
         Handler::Server(_) if command.has(Flag::Reads) => Access::Read,
         Handler::Server(_) if command.has(Flag::Writes) => Access::Write,
-        Handler::Server(_) => Access::None,
+        Handler::Server(_) | Handler::Container => Access::None,
     }
 }
 
@@ -263,15 +265,15 @@ fn flags(command: &Command) -> Vec<&'static str> {
     let named = [
         (Flag::DenyOom, "denyoom"),
         (Flag::Admin, "admin"),
-        (Flag::PubSub, "pubsub"),
         (Flag::NoScript, "noscript"),
+        (Flag::Blocking, "blocking"),
         (Flag::Loading, "loading"),
         (Flag::Stale, "stale"),
-        (Flag::SkipMonitor, "skip_monitor"),
-        (Flag::SkipSlowlog, "skip_slowlog"),
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
+        (Flag::NoAsyncLoading, "no_async_loading"),
         (Flag::NoMulti, "no_multi"),
+        (Flag::AllowBusy, "allow_busy"),
     ];
     let named = named.into_iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| name);
     by_access.into_iter().chain(named).collect()
@@ -282,18 +284,19 @@ fn categories(command: &Command) -> Vec<&'static str> {
     let access = access(command);
     let container = !command.subcommands.is_empty();
     let fast = command.has(Flag::Fast);
-    let of_keyspace = command.group == Group::Generic || command.group == Group::Server && access != Access::None;
+    let of_keyspace = matches!(command.group, Group::Generic | Group::Server) && access != Access::None;
+    let of_operators = command.has(Flag::Admin) || command.has(Flag::OfOperators);
     [
         (of_keyspace, "@keyspace"),
         (access == Access::Read, "@read"),
         (access == Access::Write, "@write"),
         (command.group == Group::String, "@string"),
-        (command.has(Flag::PubSub), "@pubsub"),
-        (command.has(Flag::Admin), "@admin"),
+        (of_operators, "@admin"),
         (fast, "@fast"),
         (!fast, "@slow"),
-        (command.has(Flag::Admin) || command.has(Flag::Dangerous), "@dangerous"),
-        (command.group == Group::Connection && (!container || command.name == "COMMAND"), "@connection"),
+        (command.has(Flag::Blocking), "@blocking"),
+        (of_operators || command.has(Flag::Dangerous), "@dangerous"),
+        (command.group == Group::Connection && !container || command.has(Flag::OfConnection), "@connection"),
     ]
     .into_iter()
     .filter_map(|(applies, name)| applies.then_some(name))

@@ -60,6 +60,8 @@ pub enum Handler {
     Write(WriteHandler),
     /// Outside of any transaction.
     Server(ServerHandler),
+    /// Not at all: its subcommands do.
+    Container,
 }
 
 /// What remains to be done when a [`ServerHandler`] has returned.
@@ -110,12 +112,6 @@ pub enum Flag {
     Stale,
     /// Not allowed in scripts.
     NoScript,
-    /// Does not show in MONITOR.
-    SkipMonitor,
-    /// Does not show in SLOWLOG.
-    SkipSlowlog,
-    /// Publish and subscribe.
-    PubSub,
     /// Gives memory or space back: uses the reserve when the disk is full.
     Shrinks,
     /// Not allowed inside MULTI.
@@ -132,6 +128,10 @@ pub enum Flag {
     Writes,
     /// Takes long, reveals much or removes much: category `@dangerous` without being for operators.
     Dangerous,
+    /// In the categories of what is for operators, without the flag.
+    OfOperators,
+    /// In category `@connection`, though documented with another family.
+    OfConnection,
 }
 
 /// Families, which are ACL categories and groups in COMMAND DOCS.
@@ -218,6 +218,12 @@ impl Command {
     /// A command about the connection or the server.
     pub const fn server(name: &'static str, usage: &'static str, handler: ServerHandler) -> Command {
         Command::new(name, usage, Handler::Server(handler))
+    }
+
+    /// A word that means something with a subcommand only.
+    pub const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
+        let command = Command::new(name, "subcommand [argument ...]", Handler::Container);
+        Command { subcommands, cost: "Depends on subcommand.", ..command }
     }
 
     /// Sets the family.
@@ -389,7 +395,7 @@ pub struct Call<'a> {
     pub keys: &'a [Key<'a>],
     /// Large arguments that already lie in blob files, by argument number.
     pub blobs: &'a [(usize, Reference)],
-    /// Arguments too large to be copied are shared from here on.
+    /// Milliseconds since the epoch.
     pub now_ms: u64,
 }
 
@@ -415,7 +421,7 @@ impl<'a> Call<'a> {
     #[inline]
     pub fn value(&self, index: usize) -> engine::Value<'a> {
         let bytes = self.arg(index);
-        if bytes.len() < SHARED_FROM {
+        if bytes.len() < STORE_SHARED_FROM {
             return engine::Value::Copy(bytes);
         }
         match self.blobs.iter().find(|(argument, _)| *argument == index) {
@@ -428,7 +434,7 @@ impl<'a> Call<'a> {
 
 /// Values of this length and more are kept in the buffer they were read into if they are most of it; others are copied
 /// out of it, or a few bytes would pin a whole buffer.
-pub const SHARED_FROM: usize = 64 << 10;
+const STORE_SHARED_FROM: usize = 64 << 10;
 
 /// A transaction without its setters, which counts the keys that were found and those that were not.
 pub struct View<'a, 's> {

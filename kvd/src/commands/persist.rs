@@ -5,7 +5,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::args::{integer, is, parse_integer};
+use resp::exact_integer;
+
+use super::args::{integer, is};
 use super::error::{
     LOCAL_LOGS, NEGATIVE_TIMEOUT, NO_SHUTDOWN, NOT_POSITIVE, READ_ONLY, SHUTDOWN_FAILED, SYNTAX, TIMEOUT, TIMEOUT_RANGE,
 };
@@ -26,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         .doc("Makes everything durable, without a fork."),
     Command::server("LASTSAVE", "", last_save)
         .group(Group::Server)
-        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast, Flag::OfOperators])
         .tips(&["nondeterministic_output"])
         .doc("Returns the time of the last SAVE or BGSAVE, in seconds since the epoch."),
     Command::server("SAVE", "", save)
@@ -38,12 +40,12 @@ pub const COMMANDS: &[Command] = &[
         .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy])
         .doc("Makes everything durable and ends the server."),
     Command::server("WAIT", "numreplicas:int timeout:int", wait)
-        .flags(&[Flag::Blocking])
+        .flags(&[Flag::Blocking, Flag::OfConnection])
         .since("3.0.0")
         .tips(OF_SHARDS)
         .doc("Waits for replicas, of which there are none yet."),
     Command::server("WAITAOF", "numlocal:int numreplicas:int timeout:int", wait_log)
-        .flags(&[Flag::Blocking])
+        .flags(&[Flag::Blocking, Flag::OfConnection])
         .since("7.2.0")
         .tips(OF_SHARDS)
         .doc("Waits until everything written before is durable."),
@@ -92,7 +94,7 @@ fn wait_log(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -
     if !(0..=1).contains(&local) {
         return Err(LOCAL_LOGS);
     }
-    let replicas = parse_integer(call.arg(2)).filter(|count| *count >= 0).ok_or(NOT_POSITIVE)?;
+    let replicas = exact_integer(call.arg(2)).filter(|count| *count >= 0).ok_or(NOT_POSITIVE)?;
     let timeout_ms = timeout(call, 3)?;
     let log = context.server.store.log();
     let lsn = log.appended();
@@ -162,7 +164,7 @@ fn note_save(context: &Context<'_>, call: &Call<'_>) {
 
 /// A timeout in milliseconds, 0 for ever.
 fn timeout(call: &Call<'_>, argument: usize) -> Result<u64, CommandError> {
-    let timeout = parse_integer(call.arg(argument)).ok_or(TIMEOUT)?;
+    let timeout = exact_integer(call.arg(argument)).ok_or(TIMEOUT)?;
     let timeout_ms = u64::try_from(timeout).map_err(|_| NEGATIVE_TIMEOUT)?;
     match call.now_ms.checked_add(timeout_ms) {
         Some(end_ms) if i64::try_from(end_ms).is_ok() => Ok(timeout_ms),

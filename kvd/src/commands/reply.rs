@@ -9,7 +9,7 @@ use resp::{ReplyWriter, Version};
 use crate::session::output::Output;
 
 /// Values of this length and more are sent from where they lie, without a copy.
-const SHARED_FROM: usize = 16 << 10;
+const SEND_SHARED_FROM: usize = 16 << 10;
 
 /// The reply to one request, in the connection's protocol version.
 pub struct Reply<'a> {
@@ -68,7 +68,7 @@ impl<'a> Reply<'a> {
     #[inline]
     pub fn item(&mut self, item: Item<'_>) {
         match item.shared() {
-            Some(bytes) if bytes.len() >= SHARED_FROM => self.shared(bytes.clone()),
+            Some(bytes) if bytes.len() >= SEND_SHARED_FROM => self.shared(bytes.clone()),
             _ => self.bulk(item.value()),
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Reply<'a> {
     /// Part of a stored value, which lies within it.
     pub fn item_range(&mut self, item: Item<'_>, range: Range<usize>) {
         match item.shared() {
-            Some(bytes) if range.len() >= SHARED_FROM => self.shared(bytes.slice(range)),
+            Some(bytes) if range.len() >= SEND_SHARED_FROM => self.shared(bytes.slice(range)),
             _ => self.bulk(&item.value()[range]),
         }
     }

@@ -1,9 +1,9 @@
 //! Strings: a value of bytes at a key, read, replaced and changed in part.
 
 use engine::{Item, MAX_VALUE, Transaction};
-use resp::Request;
+use resp::{Request, exact_integer};
 
-use super::args::{TimeUnit, integer, is, parse_integer};
+use super::args::{TimeUnit, integer, is};
 use super::error::{OFFSET, STRING_TOO_LONG, SYNTAX};
 use super::{Call, Command, CommandError, Done, Flag, Group, Reply, View};
 
@@ -359,10 +359,10 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
     Ok(())
 }
 
-/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the value is
-/// there and none is needed.
+/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the
+/// value is there and none is needed.
 fn gap(request: &Request<'_>) -> u64 {
-    let offset = request.get(2).and_then(parse_integer).and_then(|offset| u64::try_from(offset).ok());
+    let offset = request.get(2).and_then(exact_integer).and_then(|offset| u64::try_from(offset).ok());
     offset.filter(|offset| *offset >= LONG_GAP).unwrap_or(0).min(MAX_VALUE as u64)
 }
 

@@ -1,7 +1,6 @@
 //! Kinds of values: how words become a checked [`Value`], with Redis's wording for what is wrong.
 
 use super::value::{MaxMemory, OutputLimit, OutputLimits, Secret, Value};
-use super::words;
 
 /// 2³¹ − 1, the upper end of most of Redis's integer settings.
 pub(super) const INT_MAX: i128 = i32::MAX as i128;
@@ -19,6 +18,9 @@ const MAX_BIND_ADDRESSES: usize = 16;
 
 /// Values are text: what CONFIG GET shows must be what was set.
 pub(super) const NOT_UTF_8: &str = "argument must be valid UTF-8";
+
+/// A quote that is not closed, or that something follows.
+pub(super) const UNBALANCED: &str = "Unbalanced quotes in configuration line";
 
 const WRONG_COUNT: &str = "wrong number of arguments";
 
@@ -80,7 +82,7 @@ impl Kind {
         if !self.is_many_words() {
             return self.read(&[text], before);
         }
-        let words = words::split(text.as_bytes()).ok_or("Unbalanced quotes in configuration line")?;
+        let words = resp::split_words(text.as_bytes()).map_err(|_| UNBALANCED)?;
         let words: Result<Vec<_>, _> = words.iter().map(|word| std::str::from_utf8(word)).collect();
         self.read(&words.map_err(|_| NOT_UTF_8)?, before)
     }
@@ -209,11 +211,9 @@ fn choose(word: &str, names: &'static [&'static str]) -> Result<&'static str, St
 }
 
 fn integer(word: &str) -> Result<i128, String> {
-    // Redis takes no sign but '-', no leading zeros and nothing beyond 64 bits.
-    let digits = word.strip_prefix('-').unwrap_or(word);
-    let canonical = word == "0" || (digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0'));
-    let number = if canonical { word.parse::<i64>().ok() } else { None };
-    number.map(i128::from).ok_or_else(|| "argument couldn't be parsed into an integer".into())
+    resp::exact_integer(word.as_bytes())
+        .map(i128::from)
+        .ok_or_else(|| "argument couldn't be parsed into an integer".into())
 }
 
 fn within(number: i128, least: i128, most: i128) -> Result<Value, String> {

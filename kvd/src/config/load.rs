@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
 use super::flags::{self, Invocation};
+use super::kind::UNBALANCED;
 use super::row::{Row, find, rows, variable};
 use super::settings::Settings;
-use super::{accepted, warnings, words};
+use super::{accepted, warnings};
 
 /// A chain of included files that is longer is a circle.
 const MAX_INCLUDE_DEPTH: usize = 16;
@@ -133,7 +134,7 @@ impl<R: Fn(&Path) -> io::Result<Vec<u8>>> Loader<'_, R> {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let directive = words::split(line).ok_or(Fault::from("Unbalanced quotes in configuration line"));
+            let directive = resp::split_words(line).map_err(|_| Fault::from(UNBALANCED));
             let done = directive.and_then(|directive| self.directive(&directive, source, depth));
             done.map_err(|fault| fault.or(|problem| wrong(place(number), line, problem)))?;
         }

@@ -41,6 +41,6 @@ pub use reference::reference;
 pub use row::{Change, Effect, Row, find, rows};
 pub use settings::Settings;
 pub use value::{
-    AppendFsync, BindAddress, LogLevel, MaxMemory, MaxMemoryPolicy, OutputLimit, OutputLimits, Permission, Permit,
-    Recover, Secret, Value,
+    BindAddress, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimit, OutputLimits, Permission, Permit, Recover,
+    Secret, Value,
 };

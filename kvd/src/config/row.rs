@@ -154,11 +154,6 @@ impl Row {
         std::iter::once(self.name).chain(self.alias)
     }
 
-    /// The environment variable.
-    pub fn variable(&self) -> String {
-        variable(self.name)
-    }
-
     /// Whether logs and messages must not show the value.
     pub fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret)

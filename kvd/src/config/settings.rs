@@ -16,11 +16,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use engine::FsyncMode;
+
 use super::kind::{INT_MAX, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    AppendFsync, BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, OutputLimits, Permission, Permit, Recover,
-    Secret, Value,
+    BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Permission, Permit, Recover, Secret,
+    Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
@@ -95,7 +97,7 @@ settings! {
         /// Password of the default user; empty means none.
         requirepass: Secret = "", Kind::Secret, live;
         /// Who may use DEBUG.
-        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
+        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start, no_effect;
     }
 
     "Persistence" {
@@ -106,7 +108,7 @@ settings! {
         /// There always is a log: `no` in a file, flag or variable means `appendfsync no`.
         appendonly: bool = "yes", Kind::Switch, live;
         /// When the log is synced: `always` before a reply, `everysec` once a second, `no` when the system likes.
-        appendfsync: AppendFsync = "everysec", Kind::Choice(AppendFsync::NAMES), live;
+        appendfsync: FsyncMode = "everysec", Kind::Choice(FsyncMode::NAMES), live;
         /// Size of a full segment of the log.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
@@ -115,9 +117,9 @@ settings! {
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
         /// Keys to expect; a hint.
-        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start;
+        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start, no_effect;
         /// Bytes of a typical value; a hint.
-        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start;
+        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start, no_effect;
     }
 
     "Memory" {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use engine::FsyncMode;
+
 /// A checked value of any row, between its text and its typed field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -114,19 +116,22 @@ impl Field for Vec<BindAddress> {
     }
 }
 
-/// An enum with one name per variant; names and order are Redis's, because its error message lists them.
-macro_rules! choice {
-    ($(#[$about:meta])* $type:ident { $( $(#[doc = $doc:literal])+ $variant:ident => $name:literal, )+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $type { $( $(#[doc = $doc])+ $variant, )+ }
+/// A choice, each with the name that files, CONFIG and messages call it by.
+pub trait Named: Copy + 'static {
+    /// The names, in Redis's order, because its error message lists them.
+    const NAMES: &'static [&'static str];
 
-        impl $type {
-            /// The names, in the order in which messages list them.
-            pub const NAMES: &'static [&'static str] = &[$($name),+];
+    /// The name of this one.
+    fn name(self) -> &'static str;
+}
 
-            /// The name in configuration files.
-            pub fn name(self) -> &'static str {
+/// Gives each variant of an enum its name, and so makes it a [`Field`].
+macro_rules! names {
+    ($type:ident { $( $variant:ident => $name:literal, )+ }) => {
+        impl Named for $type {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+
+            fn name(self) -> &'static str {
                 match self { $( $type::$variant => $name, )+ }
             }
         }
@@ -143,14 +148,21 @@ macro_rules! choice {
     };
 }
 
-choice! {
-    /// When the log is synced, and with it when a reply may leave.
-    AppendFsync {
-        /// Once a second, in the background.
-        EverySecond => "everysec",
-        /// Before any reply that reveals the write.
+/// An enum with one name per variant.
+macro_rules! choice {
+    ($(#[$about:meta])* $type:ident { $( $(#[doc = $doc:literal])+ $variant:ident => $name:literal, )+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $type { $( $(#[doc = $doc])+ $variant, )+ }
+
+        names! { $type { $( $variant => $name, )+ } }
+    };
+}
+
+names! {
+    FsyncMode {
+        EverySec => "everysec",
         Always => "always",
-        /// When a segment is full; else when the system likes.
         No => "no",
     }
 }

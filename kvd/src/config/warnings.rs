@@ -1,9 +1,11 @@
 //! What follows from several settings together, and what the operator should hear about at start.
 
+use engine::FsyncMode;
+
 use super::load::{Given, Source};
 use super::row::{Effect, Row, rows};
 use super::settings::Settings;
-use super::value::AppendFsync;
+use super::value::Named;
 
 /// Brings `settings` into agreement with each other and says what was given in vain.
 pub(super) fn settle(settings: &mut Settings, given: Given) -> Vec<String> {
@@ -28,7 +30,7 @@ fn settle_appendonly(settings: &mut Settings, given: &Given) -> Option<String> {
             "appendonly no: kvd always keeps its log; 'appendfsync {mode}' stands above it and counts"
         ));
     }
-    settings.appendfsync = AppendFsync::No;
+    settings.appendfsync = FsyncMode::No;
     Some("appendonly no: kvd always keeps its log, now with 'appendfsync no'".to_owned())
 }
 

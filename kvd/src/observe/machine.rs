@@ -1,4 +1,4 @@
-//! What the system says about this process and this machine. Zero where it says nothing.
+//! What the system says about this process and this machine. Zero where it says nothing, but for limits.
 
 /// Clock ticks in a second as `/proc` counts them, the same on every Linux.
 const TICKS: f64 = 100.0;
@@ -34,6 +34,15 @@ impl Process {
 /// Bytes of memory of the machine.
 pub fn total_memory_bytes() -> u64 {
     std::fs::read_to_string("/proc/meminfo").map_or(0, |text| kibibytes(&text, "MemTotal:"))
+}
+
+/// Bytes of memory that this process may have: the machine's, or its control group's when that is less. Without an
+/// answer there is no limit.
+pub fn memory_limit_bytes() -> u64 {
+    let machine = Some(total_memory_bytes()).filter(|bytes| *bytes != 0);
+    // A group without a limit says `max`.
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    machine.into_iter().chain(group).min().unwrap_or(u64::MAX)
 }
 
 /// System, release and processor, as `uname` writes them.

@@ -6,11 +6,10 @@
 
 use std::sync::atomic::Ordering;
 
-use engine::FsyncMode;
-
 use super::REDIS_VERSION;
 use super::info::{Section, Shown, Sources, human};
 use super::machine;
+use crate::config::Named;
 
 /// One line of INFO.
 pub struct Row {
@@ -150,7 +149,7 @@ const PERSISTENCE: &[Row] = &[
     row("aof_base_size", |s| s.store().live_log_bytes().into(), "Bytes of log that live keys need."),
     none("aof_pending_rewrite", "Compaction begins by itself."),
     row("aof_buffer_length", |s| unwritten_bytes(s).into(), "Bytes of log that are not yet in the kernel."),
-    row("log_mode", |s| mode_name(s).into(), "When an acknowledgement may leave."),
+    row("log_mode", |s| s.store().log().mode().name().into(), "When an acknowledgement may leave."),
     row("log_appended", |s| s.store().log().appended().into(), "End of the log in memory."),
     row("log_written", |s| s.store().log().written().into(), "Everything below is in the kernel."),
     row("log_durable", |s| s.store().log().durable().into(), "Everything below is on the disk."),
@@ -291,14 +290,6 @@ fn unwritten_bytes(sources: &Sources<'_>) -> u64 {
 fn write_status(sources: &Sources<'_>) -> &'static str {
     let log = sources.store().log();
     if log.is_read_only() || log.is_full() { "err" } else { "ok" }
-}
-
-fn mode_name(sources: &Sources<'_>) -> &'static str {
-    match sources.store().log().mode() {
-        FsyncMode::Always => "always",
-        FsyncMode::EverySec => "everysec",
-        FsyncMode::No => "no",
-    }
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

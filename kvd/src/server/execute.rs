@@ -7,7 +7,7 @@ use resp::{Batch, Request};
 
 use super::Server;
 use crate::commands::error::CommandError;
-use crate::commands::{self, After, Call, Context, Entry, Handler, Reply, View};
+use crate::commands::{self, After, Call, Context, Entry, Handler, Reply, ServerHandler, View};
 use crate::session::Session;
 use crate::session::gate::{self, Verdict};
 use crate::session::output::Output;
@@ -135,11 +135,17 @@ impl Run<'_> {
                 return refuse(error, server, session, output);
             }
         }
-        entry.calls[0].fetch_add(1, Ordering::Relaxed);
-        if !matches!(entry.command.handler, Handler::Server(_)) {
-            return self.run_on_keys(entry, session, server, output);
+        let pause = match entry.command.handler {
+            Handler::Read(_) | Handler::Write(_) => self.run_on_keys(entry, session, server, output),
+            Handler::Server(handler) => self.run_on_server(entry, handler, session, server, output),
+            // Unless the row is wrong the gate has said so.
+            Handler::Container => return refuse(CommandError::arity(&entry.full_name), server, session, output),
+        };
+        // What has not run will come again.
+        if !matches!(pause, Some(Pause::Stalled | Pause::Blobs)) {
+            entry.calls[0].fetch_add(1, Ordering::Relaxed);
         }
-        self.run_on_server(entry, session, server, output)
+        pause
     }
 
     #[inline]
@@ -185,7 +191,7 @@ impl Run<'_> {
                 done
             }
             Handler::Write(handler) => handler(&mut transaction, &call, &mut reply),
-            Handler::Server(_) => Ok(()),
+            Handler::Server(_) | Handler::Container => Ok(()),
         };
         let gate = transaction.commit();
         if let Err(error) = done {
@@ -200,6 +206,7 @@ impl Run<'_> {
     fn run_on_server(
         &self,
         entry: &'static Entry,
+        handler: ServerHandler,
         session: &mut Session,
         server: &Server,
         output: &mut Output,
@@ -209,7 +216,6 @@ impl Run<'_> {
         let was_authenticated = session.authenticated;
         let version = session.version;
         let mut reply = Reply::new(output, version);
-        let Handler::Server(handler) = entry.command.handler else { return None };
         let done = handler(&mut Context { session, server }, &call, &mut reply);
         match done {
             Err(error) => {

@@ -153,12 +153,8 @@ fn bind_addresses(settings: &Settings, runtime: &Handle) -> io::Result<Vec<TcpLi
 }
 
 fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpListener>> {
-    let host = match address.host() {
-        "*" => "0.0.0.0",
-        host => host,
-    };
     let mut listeners = Vec::new();
-    for resolved in (host, settings.port).to_socket_addrs()? {
+    for resolved in (address.host(), settings.port).to_socket_addrs()? {
         let socket = RawSocket::new(Domain::for_address(resolved), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if resolved.is_ipv6() {

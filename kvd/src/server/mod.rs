@@ -30,9 +30,9 @@ use tokio::sync::Notify;
 use self::listen::Listeners;
 use self::mailbox::{Mailbox, Message};
 use crate::commands::After;
-use crate::config::{AppendFsync, SetError, Settings};
-use crate::observe::log;
+use crate::config::{SetError, Settings};
 use crate::observe::stats::Stats;
+use crate::observe::{log, machine};
 use crate::session::registry::{Client, Registry};
 
 /// What all workers share.
@@ -105,9 +105,7 @@ impl Server {
         let limit = self.hot.max_memory.load(Ordering::Relaxed);
         limit != 0 && self.store.memory() + growth > limit
     }
-}
 
-impl Server {
     /// Puts new settings in force. What must be safe before the change may be answered, or why nothing was changed.
     pub fn apply(&self, settings: Settings, changed: &[&'static str]) -> Result<After, SetError> {
         // What can fail comes first, and what cannot be taken back last of it.
@@ -129,7 +127,7 @@ impl Server {
         if changed.contains(&"loglevel") {
             log::set_level(settings.loglevel);
         }
-        let mode = fsync_mode(&settings);
+        let mode = settings.appendfsync;
         *self.settings.write() = Arc::new(settings);
         let log = self.store.log();
         if changed.contains(&"appendfsync") && mode != log.mode() {
@@ -203,7 +201,7 @@ impl Hot {
     /// Takes out of the settings what is read often.
     pub fn set(&self, settings: &Settings) {
         let set = |cell: &AtomicU64, value: u64| cell.store(value, Ordering::Relaxed);
-        set(&self.max_memory, settings.maxmemory.in_bytes(machine_memory()));
+        set(&self.max_memory, settings.maxmemory.in_bytes(machine::memory_limit_bytes()));
         set(&self.max_bulk_bytes, settings.proto_max_bulk_len);
         set(&self.max_arguments, settings.max_arguments);
         set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));
@@ -211,23 +209,4 @@ impl Hot {
         set(&self.databases, u64::from(settings.databases));
         self.password.store(!settings.requirepass.is_empty(), Ordering::Relaxed);
     }
-}
-
-/// The engine's name for a setting.
-pub fn fsync_mode(settings: &Settings) -> FsyncMode {
-    match settings.appendfsync {
-        AppendFsync::Always => FsyncMode::Always,
-        AppendFsync::EverySecond => FsyncMode::EverySec,
-        AppendFsync::No => FsyncMode::No,
-    }
-}
-
-/// Bytes of memory of this machine, or of the control group this process lives in when that is less.
-fn machine_memory() -> u64 {
-    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    kib.map_or(u64::MAX, |kib| kib * 1024).min(group.unwrap_or(u64::MAX))
 }

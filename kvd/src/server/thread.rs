@@ -4,7 +4,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -15,12 +14,12 @@ use super::socket::Socket;
 use super::task;
 use super::worker::Worker;
 
-/// Starts a worker's thread; its mailbox.
-pub fn start(server: Arc<Server>, index: usize) -> io::Result<(Mailbox, JoinHandle<()>)> {
+/// Starts a worker's thread, which ends with the process; its mailbox.
+pub fn start(server: Arc<Server>, index: usize) -> io::Result<Mailbox> {
     let load = Arc::new(AtomicUsize::new(0));
     let wake = Arc::new(Wake::default());
     let (mailbox, mut messages) = Mailbox::new(load.clone(), wake.clone());
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -45,7 +44,7 @@ pub fn start(server: Arc<Server>, index: usize) -> io::Result<(Mailbox, JoinHand
             }
         });
     })?;
-    Ok((mailbox, thread))
+    Ok(mailbox)
 }
 
 fn serve(socket: Socket, worker: &Rc<Worker>) {

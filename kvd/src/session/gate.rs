@@ -1,4 +1,4 @@
-//! The gate every request passes: arity, authentication, memory, then room in the log, in that order.
+//! The gate every request passes: arity, authentication, memory, room in the log, length of keys, in that order.
 
 use std::sync::atomic::Ordering;
 
