@@ -9,6 +9,7 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::error::Refusal;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
 use crate::log::{Lsn, Need};
@@ -21,7 +22,7 @@ impl Store {
     }
 
     /// Gives a large value that has changed a file of its own, durable and named by the log. Whether there was need and it
-    /// is done; not when the value changes meanwhile. Blocks on the disk.
+    /// is done; not when the value changes meanwhile, or the disk is behind. Blocks on the disk.
     pub fn settle(&self, database: u8, key: &Key<'_>) -> io::Result<bool> {
         self.settle_at(self.physical(database), key, None)
     }
@@ -29,10 +30,15 @@ impl Store {
     /// The same in a physical database, if the log holds the key's last whole value at this position.
     pub(crate) fn settle_at(&self, physical: u8, key: &Key<'_>, base: Option<Lsn>) -> io::Result<bool> {
         let Some((version, value)) = self.unsettled(physical, key, base) else { return Ok(false) };
+        match self.admit(Need::Compact, key.bytes.len() as u64) {
+            Ok(()) => {}
+            Err(Refusal::Stalled) => return Ok(false),
+            Err(Refusal::NoSpace) => return Err(io::ErrorKind::StorageFull.into()),
+            Err(refusal) => return Err(io::Error::other(format!("{refusal:?}"))),
+        }
         let reference = self.write_blob(&value)?;
         let mut transaction = self.begin(0, &[*key], self.now_ms());
-        let room = self.admit(Need::Compact, key.bytes.len() as u64).is_ok();
-        let settled = room && transaction.settle(key, physical, version, reference);
+        let settled = transaction.settle(key, physical, version, reference);
         transaction.commit();
         if !settled {
             self.discard_blob(reference);

@@ -8,7 +8,8 @@
 //!
 //! Every opening goes on in a segment number never used before. The valid tail was perhaps never synced, or only looks
 //! synced; so it is copied into a new segment and synced, then the manifest, swapped atomically, says where the old
-//! segments end. Only on a disk without space for the copy is the tail written again where it lies. What lay behind the dropped part of the tail can never come back, what was recovered can never be
+//! segments end. Only on a disk without space for the copy is the tail written again where it lies. What lay behind the
+//! dropped part of the tail can never come back, what was recovered can never be
 //! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
 //!
 //! Not done here: parallel replay, checkpoints.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::disks::slow;
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{SimDisk, Survival};
 use engine::{Error, Flusher, FsyncMode, Maintenance, Options, Store, Value};
@@ -25,7 +26,7 @@ pub fn bench(mode: FsyncMode) -> Bench {
 
 pub fn bench_on(disk: SimDisk, mode: FsyncMode) -> Bench {
     let clock = Arc::new(SimClock::new(1 << 40));
-    let store = Store::open(Arc::new(disk.clone()), clock.clone(), options(mode)).unwrap();
+    let store = Store::open(slow(disk.clone()), clock.clone(), options(mode)).unwrap();
     let flusher = Flusher::new(store.log().clone());
     Bench { disk, clock, store, flusher, maintenance: Maintenance::default() }
 }

@@ -5,6 +5,7 @@ use engine::disk::sim::{Faults, Survival};
 use engine::{Error, FsyncMode, Need, Refusal, Value};
 
 use crate::bench::{Bench, bench, bench_on};
+use crate::disks::with_slow_sync;
 
 #[test]
 fn always_a_reader_waits_for_the_write_it_sees() {
@@ -200,6 +201,30 @@ fn a_flush_takes_away_what_its_database_had_and_no_more() {
     assert_eq!(figures(&both), figures(&alone));
     both.store.flush(&[5]);
     assert_eq!(figures(&both), (0, 0, 0));
+}
+
+#[test]
+fn a_change_while_a_value_is_settled_is_kept() {
+    let mut bench = bench(FsyncMode::EverySec);
+    bench.set(b"a", &[b'x'; 20_000]);
+    let key = bench.store.key(b"a");
+    let store = bench.store.clone();
+    let append = move || {
+        let mut transaction = store.begin(0, &[key], store.now_ms());
+        transaction.append(&key, b"y");
+        transaction.commit();
+    };
+    let settled = with_slow_sync(append, || bench.store.settle(0, &key)).unwrap();
+    assert!(!settled && bench.store.is_unsettled(0, &key), "what was written is not the value any more");
+    assert!(bench.store.settle(0, &key).unwrap() && !bench.store.is_unsettled(0, &key));
+    assert!(bench.store.live_log_bytes() < 200, "the log holds a reference");
+    bench.store.log().want_sync(bench.store.log().appended());
+    bench.step();
+    bench.maintain();
+    let blobs = bench.disk.names().into_iter().filter(|name| name.ends_with(".blob")).count();
+    assert_eq!(blobs, 1, "the first attempt is gone");
+    let value = bench.reopened(Survival::Nothing).get(b"a").0.unwrap();
+    assert_eq!((value.len(), value.last()), (20_001, Some(&b'y')));
 }
 
 #[test]

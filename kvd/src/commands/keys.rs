@@ -44,10 +44,12 @@ pub const COMMANDS: &[Command] = &[
         .doc("Returns the type of the value at a key."),
     Command::write("RENAME", "@key @newkey", rename)
         .key_flags(&["RW access delete", "OW update"])
+        .relogs()
         .doc("Gives a key another name; what had that name before is gone."),
     Command::write("RENAMENX", "@key @newkey", renamenx)
         .flags(&[Flag::Fast])
         .key_flags(&["RW access delete", "OW insert"])
+        .relogs()
         .doc("Gives a key another name that no key has."),
     Command::server("RANDOMKEY", "", randomkey)
         .flags(&[Flag::Reads])

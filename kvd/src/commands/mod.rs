@@ -185,6 +185,8 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Bytes that it may add beyond those it brings; to be known before it runs.
     pub growth: Option<fn(&Request<'_>) -> u64>,
+    /// Whether the value of its first key is logged again as a whole, so that a large one must lie in a file of its own.
+    pub relogs: bool,
 }
 
 impl Command {
@@ -202,6 +204,7 @@ impl Command {
             tips: &[],
             subcommands: &[],
             growth: None,
+            relogs: false,
         }
     }
 
@@ -265,6 +268,12 @@ impl Command {
     /// Sets the hints for clients.
     pub const fn tips(mut self, tips: &'static [&'static str]) -> Command {
         self.tips = tips;
+        self
+    }
+
+    /// Says that the value of the first key is logged again as a whole.
+    pub const fn relogs(mut self) -> Command {
+        self.relogs = true;
         self
     }
 

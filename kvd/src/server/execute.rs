@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use engine::{Key, Lsn, Reference};
 use resp::{Batch, Request};
 
@@ -26,6 +27,8 @@ pub enum Pause {
     Stalled,
     /// Large arguments go to files of their own first, off this thread; then the request runs with them.
     Blobs,
+    /// The value of this key goes to a file of its own first, off this thread; then the request runs.
+    Unsettled(Bytes),
     /// There is enough to send for now.
     Output,
     /// AUTH has just succeeded: what follows is read under wider limits.
@@ -60,7 +63,7 @@ pub fn run(
             let pause = run.run(session, server, output);
             match pause {
                 None => at += 1,
-                Some(pause @ (Pause::Stalled | Pause::Blobs)) => return Some((at, pause)),
+                Some(pause @ (Pause::Stalled | Pause::Blobs | Pause::Unsettled(_))) => return Some((at, pause)),
                 Some(pause) => return Some((at + 1, pause)),
             }
             blobs = &[];
@@ -177,6 +180,9 @@ impl Run<'_> {
             if self.request.iter().skip(2).any(|argument| argument.len() >= large) {
                 return Some(Pause::Blobs);
             }
+        }
+        if entry.command.relogs && store.is_unsettled(session.database, &keys[0]) {
+            return Some(Pause::Unsettled(Bytes::copy_from_slice(keys[0].bytes)));
         }
         let call = Call { entry, request: self.request, keys, blobs: self.blobs, now_ms: self.now_ms };
         let start = output.position();

@@ -27,8 +27,6 @@ const READ_BYTES: usize = 64 << 10;
 const PARTIAL_BYTES: usize = 16 << 10;
 /// Time for a client to authenticate.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a stalled request waits before it asks again.
-const STALL_RETRY: Duration = Duration::from_millis(5);
 
 /// Serves a connection until it ends.
 pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>) {
@@ -224,7 +222,7 @@ impl Task {
                 }
                 Pause::Stalled => {
                     self.release();
-                    tokio::time::sleep(STALL_RETRY).await;
+                    tokio::time::sleep(wait::STALL_RETRY).await;
                     true
                 }
                 Pause::Blobs => {
@@ -232,11 +230,18 @@ impl Task {
                     match wait::write_blobs(batch.request(at), &self.worker.server.store).await {
                         Ok(written) => blobs = written,
                         Err(error) => {
-                            let mut output = self.connection.output();
-                            let text = CommandError::not_written(&error);
-                            execute::refuse(text, &self.worker.server, &self.session, &mut output);
+                            self.refuse_unwritten(&error);
                             at += 1;
                         }
+                    }
+                    true
+                }
+                Pause::Unsettled(key) => {
+                    self.release();
+                    let settled = wait::settle(self.session.database, key, &self.worker.server.store).await;
+                    if let Err(error) = settled {
+                        self.refuse_unwritten(&error);
+                        at += 1;
                     }
                     true
                 }
@@ -258,6 +263,12 @@ impl Task {
                 return std::future::pending().await;
             }
         }
+    }
+
+    /// Answers a request whose large value could not be written.
+    fn refuse_unwritten(&self, error: &io::Error) {
+        let mut output = self.connection.output();
+        execute::refuse(CommandError::not_written(error), &self.worker.server, &self.session, &mut output);
     }
 
     /// Blobs that the request did not store after all go again.

@@ -13,6 +13,8 @@ use super::connection::Connection;
 use super::worker::Worker;
 use crate::commands::{After, Reply};
 
+/// How long a stalled request waits before it asks again.
+pub const STALL_RETRY: Duration = Duration::from_millis(5);
 /// How often a connection that waits for something else is looked at.
 const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
@@ -100,6 +102,17 @@ pub async fn write_blobs(request: Request<'_>, store: &Arc<Store>) -> io::Result
         Ok(written)
     });
     written.await.map_err(io::Error::other)?
+}
+
+/// Gives a large value that has changed a file of its own, off this thread.
+pub async fn settle(database: u8, key: Bytes, store: &Arc<Store>) -> io::Result<()> {
+    let store = store.clone();
+    let settled = tokio::task::spawn_blocking(move || store.settle(database, &store.key(&key)));
+    if !settled.await.map_err(io::Error::other)?? {
+        // It changes all the time, or the disk is behind.
+        tokio::time::sleep(STALL_RETRY).await;
+    }
+    Ok(())
 }
 
 /// Waits for something that is not the client's doing, unless the client goes away meanwhile.
