@@ -8,11 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::{Reference, Store};
 use resp::{Request, Version};
+use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 use super::worker::Worker;
 use crate::commands::{After, Reply};
 
+/// Large values that are written to files at once: each takes a thread and a descriptor while it waits for the disk.
+static BLOB_WRITERS: Semaphore = Semaphore::const_new(16);
 /// How long a stalled request waits before it asks again.
 pub const STALL_RETRY: Duration = Duration::from_millis(5);
 /// How often a connection that waits for something else is looked at.
@@ -88,6 +91,7 @@ pub async fn write_blobs(request: Request<'_>, store: &Arc<Store>) -> io::Result
         .filter(|index| request.get(*index).is_some_and(|argument| argument.len() >= limit))
         .map(|index| (index, request.shared(index)))
         .collect();
+    let _turn = BLOB_WRITERS.acquire().await.map_err(io::Error::other)?;
     let written = tokio::task::spawn_blocking(move || {
         let mut written = Vec::new();
         for (index, bytes) in large {
@@ -107,6 +111,7 @@ pub async fn write_blobs(request: Request<'_>, store: &Arc<Store>) -> io::Result
 /// Gives a large value that has changed a file of its own, off this thread.
 pub async fn settle(database: u8, key: Bytes, store: &Arc<Store>) -> io::Result<()> {
     let store = store.clone();
+    let _turn = BLOB_WRITERS.acquire().await.map_err(io::Error::other)?;
     let settled = tokio::task::spawn_blocking(move || store.settle(database, &store.key(&key)));
     if !settled.await.map_err(io::Error::other)?? {
         // It changes all the time, or the disk is behind.
