@@ -38,12 +38,6 @@ impl<'a> ReplyWriter<'a> {
         self.version
     }
 
-    /// Bytes in the buffer, of this and of earlier replies.
-    #[inline]
-    pub fn written_bytes(&self) -> usize {
-        self.out.len()
-    }
-
     /// A status such as `OK`. Line ends in the text become spaces.
     #[inline]
     pub fn simple(&mut self, text: impl AsRef<[u8]>) {

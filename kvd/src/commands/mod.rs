@@ -417,13 +417,9 @@ impl<'a> Call<'a> {
 
     /// Arguments, the name included.
     #[inline]
+    #[expect(clippy::len_without_is_empty, reason = "a request has at least the command's name")]
     pub fn len(&self) -> usize {
         self.request.len()
-    }
-
-    /// Whether there is nothing, which never happens.
-    pub fn is_empty(&self) -> bool {
-        self.request.len() == 0
     }
 
     /// An argument as a value to be stored: in its blob file, shared, or to be copied.

@@ -142,16 +142,6 @@ impl Registry {
         self.clients.lock().remove(&id);
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.clients.lock().len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// All of them, oldest first.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.clients.lock().values().cloned().collect()
