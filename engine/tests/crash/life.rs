@@ -162,6 +162,7 @@ impl World {
         let mut faults = Faults { short_writes: self.chance.below(8) == 0, ..Faults::default() };
         match self.chance.below(16) {
             0 => faults.write_error_at = Some(1 + self.chance.below(30)),
+            5 => faults.first_write_error_at = Some(1 + self.chance.below(4)),
             1 => faults.sync_error_at = Some(1 + self.chance.below(12)),
             2 => faults.sync_dir_error_at = Some(1 + self.chance.below(4)),
             3 | 4 => faults.capacity_bytes = Some(self.used_bytes() + self.chance.below(100_000)),

@@ -103,8 +103,9 @@ impl Model {
 
     /// The reply that reveals the first `commits` has left; `own` says that the last is what it answers for.
     pub fn released(&mut self, commits: usize, own: bool, now_us: u64, always: bool) {
+        // What a reply has shown is in the kernel, whoever wrote it: a kill takes it from nobody.
+        self.acked = self.acked.max(commits);
         if own {
-            self.acked = self.acked.max(commits);
             self.commits[commits - 1].acked_us.get_or_insert(now_us);
         }
         if always {

@@ -26,6 +26,7 @@ pub(super) struct State {
     pub(super) is_down: bool,
     pub(super) faults: Faults,
     pub(super) writes: u64,
+    pub(super) first_writes: u64,
     pub(super) syncs: u64,
     pub(super) directory_syncs: u64,
     pub(super) locks: BTreeSet<String>,
@@ -59,6 +60,7 @@ impl State {
             is_down: false,
             faults: Faults::default(),
             writes: 0,
+            first_writes: 0,
             syncs: 0,
             directory_syncs: 0,
             locks: BTreeSet::new(),
@@ -166,7 +168,9 @@ impl State {
             return Err(self.fail(EFBIG));
         }
         self.writes += 1;
-        if self.faults.write_error_at == Some(self.writes) {
+        self.first_writes += u64::from(offset == 0);
+        let first = offset == 0 && self.faults.first_write_error_at == Some(self.first_writes);
+        if first || self.faults.write_error_at == Some(self.writes) {
             self.write_part(id, bytes, offset);
             return Err(self.fail(EIO));
         }

@@ -55,6 +55,8 @@ pub struct SimDisk {
 pub struct Faults {
     /// This write fails with `EIO`, after any part of its bytes.
     pub write_error_at: Option<u64>,
+    /// Of the writes at the beginning of a file, as of a segment's header, this one fails with `EIO`.
+    pub first_write_error_at: Option<u64>,
     /// Every other write, by chance, takes only a part of its bytes.
     pub short_writes: bool,
     /// This file sync fails with `EIO`; what it should have made durable never will be.
@@ -156,7 +158,7 @@ impl SimDisk {
     pub fn set_faults(&self, faults: Faults) {
         let mut state = self.state.lock();
         state.note(|_| format!("{faults:?}"));
-        (state.writes, state.syncs, state.directory_syncs) = (0, 0, 0);
+        (state.writes, state.first_writes, state.syncs, state.directory_syncs) = (0, 0, 0, 0);
         state.faults = faults;
     }
 
