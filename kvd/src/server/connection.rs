@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::Server;
 use super::socket::{Reader, Socket, Writer};
+use crate::commands;
 use crate::session::output::{MAX_SLICES, Output};
 use crate::session::registry::Client;
 
@@ -82,6 +83,22 @@ impl Connection {
     /// Nothing more is sent from here on.
     pub fn end(&self) {
         self.ended.set(true);
+        self.count_output(0);
+    }
+
+    /// Ends it because more waits for its client than may.
+    pub fn overflow(&self) {
+        let client = commands::client::describe(&self.client, self.server.monotonic_ms());
+        tracing::warn!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.");
+        self.server.stats.count_overflow();
+        self.abort();
+    }
+
+    /// Counts what waits to be sent, for others to see and against what all connections may hold.
+    pub fn count_output(&self, bytes: usize) {
+        let bytes = if self.ended.get() { 0 } else { bytes };
+        let before = self.client.output_bytes.swap(bytes, Ordering::Relaxed);
+        self.server.client_memory.change(before, bytes);
     }
 
     /// Ends it at once: what was not sent never will be.
@@ -169,15 +186,15 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        self.client.output_bytes.store(output.len(), Ordering::Relaxed);
+        self.count_output(output.len());
         self.progress.notify_one();
         Ok(true)
     }
 
     /// Goes on sending when the socket takes more: what is safe by then.
     async fn unblock(self: Rc<Self>) {
-        self.client.output_bytes.store(self.output.borrow().len(), Ordering::Relaxed);
         loop {
+            self.count_output(self.output.borrow().len());
             let sent = match self.writer.writable().await {
                 Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),

@@ -28,6 +28,8 @@ pub enum Pause {
     Blobs,
     /// There is enough to send for now.
     Output,
+    /// More is to be sent than the client may have waiting: it is closed.
+    Overflow,
     /// AUTH has just succeeded: what follows is read under wider limits.
     Widened,
     /// The request before has run, and this remains to be done.
@@ -43,6 +45,7 @@ pub fn run(
     server: &Server,
     output: &mut Output,
 ) -> Option<(usize, Pause)> {
+    output.set_bounds(server.output_bounds());
     let now_ms = server.store.now_ms();
     let mut blobs = blobs;
     let now_us = server.clock.monotonic_us();
@@ -58,6 +61,9 @@ pub fn run(
             let request = batch.request(at);
             let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms, now_us };
             let pause = run.run(session, server, output);
+            if output.is_out_of_bounds() {
+                return Some((at + 1, Pause::Overflow));
+            }
             match pause {
                 None => at += 1,
                 Some(pause @ (Pause::Stalled | Pause::Blobs)) => return Some((at, pause)),

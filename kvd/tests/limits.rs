@@ -1,0 +1,172 @@
+//! What one client may hold, and how long: who asks for more is closed and counted, everybody else goes on.
+
+#[path = "golden_runner/server.rs"]
+mod server;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use server::Target;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOKS: usize = 2000;
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+const MIB: usize = 1 << 20;
+
+/// A server of our own: these tests change what holds for all its clients.
+fn own() -> Option<Target> {
+    let target = Target::from_environment();
+    if target.is_foreign() {
+        println!("the limits of a server that others may use stay as they are");
+        return None;
+    }
+    Some(target)
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(target: &Target) -> Client {
+        let stream = TcpStream::connect(&target.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Client(stream)
+    }
+
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Sends a line and checks the reply, which is known.
+    #[track_caller]
+    fn expect(&mut self, request: &str, reply: &str) {
+        self.send(format!("{request}\r\n"));
+        self.expect_reply(reply);
+    }
+
+    #[track_caller]
+    fn expect_reply(&mut self, reply: &str) {
+        let mut bytes = vec![0; reply.len()];
+        self.0.read_exact(&mut bytes).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&bytes), reply);
+    }
+
+    /// Everything until the server closes the connection.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.0.read_to_end(&mut bytes) {
+            Ok(_) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
+            Err(error) => panic!("the connection is still open after {} bytes: {error}", bytes.len()),
+        }
+    }
+
+    /// Waits until a number in INFO is as it is to become.
+    #[track_caller]
+    fn until(&mut self, name: &str, is_so: impl Fn(u64) -> bool) {
+        for _ in 0..LOOKS {
+            if is_so(self.info(name)) {
+                return;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        panic!("{name} stays {}", self.info(name));
+    }
+
+    /// A number in INFO.
+    fn info(&mut self, name: &str) -> u64 {
+        self.send("INFO everything\r\n");
+        let mut length = String::new();
+        while !length.ends_with('\n') {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("the server answers");
+            length.push(char::from(byte[0]));
+        }
+        let length: usize = length.trim_start_matches('$').trim().parse().expect("a bulk string");
+        let mut text = vec![0; length + 2];
+        self.0.read_exact(&mut text).expect("the server answers");
+        let text = String::from_utf8(text).expect("INFO is text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in {text}"))
+    }
+}
+
+fn set(key: &str, bytes: usize) -> Vec<u8> {
+    let mut request = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${bytes}\r\n", key.len()).into_bytes();
+    request.resize(request.len() + bytes, b'v');
+    request.extend_from_slice(b"\r\n");
+    request
+}
+
+/// The bytes of `GET` for a value of that many.
+fn bulk(bytes: usize) -> usize {
+    format!("${bytes}\r\n").len() + bytes + 2
+}
+
+#[test]
+fn a_reply_beyond_the_output_buffer_limit_closes_the_connection() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.send(set("small", 1000));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 2mb 0 0\"", "+OK\r\n");
+    for (closed, key, times) in [(1, "large", 100), (2, "small", 4000)] {
+        let mut greedy = Client::connect(&target);
+        greedy.send(format!("PING\r\nMGET{}\r\n", format!(" {key}").repeat(times)));
+        assert!(greedy.rest().len() < 2 * MIB, "{key}");
+        assert_eq!(owner.info("client_output_buffer_limit_disconnections"), closed, "{key}");
+    }
+    let mut modest = Client::connect(&target);
+    modest.send("MGET large\r\n");
+    modest.expect_reply("*1\r\n$1048576\r\nvvv");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 0 0 0\"", "+OK\r\n");
+    let mut greedy = Client::connect(&target);
+    greedy.send(format!("MGET{}\r\nQUIT\r\n", " large".repeat(5)));
+    assert_eq!(greedy.rest().len(), "*5\r\n".len() + 5 * bulk(MIB) + "+OK\r\n".len());
+}
+
+#[test]
+fn replies_of_all_clients_have_a_limit_and_one_value_always_fits() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET maxmemory-clients 4mb", "+OK\r\n");
+    let mut greedy = Client::connect(&target);
+    greedy.send("MGET large large\r\n");
+    assert!(greedy.rest().is_empty());
+    let mut modest = Client::connect(&target);
+    modest.send("GET large\r\nGET large\r\nQUIT\r\n");
+    assert_eq!(modest.rest().len(), 2 * bulk(8 * MIB) + "+OK\r\n".len());
+    assert_eq!(owner.info("client_output_buffer_limit_disconnections"), 1);
+}
+
+#[test]
+fn requests_of_all_clients_have_a_limit_and_who_holds_little_is_spared() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.expect("CONFIG SET maxmemory-clients 3mb", "+OK\r\n");
+    let whole = set("key", 4 * MIB);
+    let mut first = Client::connect(&target);
+    first.send(&whole[..MIB]);
+    owner.until("client_recent_max_input_buffer", |bytes| bytes >= MIB as u64);
+    let mut small = Client::connect(&target);
+    small.send(b"*2\r\n$3\r\nGET\r\n$6\r\nmiss");
+    let mut second = Client::connect(&target);
+    // It is closed while it writes.
+    let _ = second.0.write_all(&whole);
+    assert!(second.rest().is_empty());
+    assert_eq!(owner.info("evicted_clients"), 1);
+    small.send(b"es\r\n");
+    small.expect_reply("$-1\r\n");
+    drop(first);
+    owner.until("client_recent_max_input_buffer", |bytes| bytes < MIB as u64);
+    // What was held is free again, also where the connections stay.
+    let mut others = [0; 4].map(|_| Client::connect(&target));
+    for other in &mut others {
+        other.send(set("key", MIB * 5 / 4));
+        other.expect_reply("+OK\r\n");
+    }
+}
