@@ -1,10 +1,10 @@
-//! What one client may hold, and how long: who asks for more is closed and counted, everybody else goes on.
+//! What one client may hold and for how long, and when it counts as gone: nobody else notices.
 
 #[path = "golden_runner/server.rs"]
 mod server;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use server::Target;
@@ -169,4 +169,76 @@ fn requests_of_all_clients_have_a_limit_and_who_holds_little_is_spared() {
         other.send(set("key", MIB * 5 / 4));
         other.expect_reply("+OK\r\n");
     }
+}
+
+#[test]
+fn a_client_that_has_said_all_gets_its_replies() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 4 * MIB));
+    owner.expect_reply("+OK\r\n");
+    let large = "*4\r\n".len() + 4 * bulk(4 * MIB);
+    for _ in 0..10 {
+        for (request, replies) in [
+            ("SET a b\r\nSAVE\r\n", "+OK\r\n+OK\r\n".len()),
+            ("SET a b\r\nWAITAOF 1 0 0\r\nPING\r\n", "+OK\r\n*2\r\n:1\r\n:0\r\n+PONG\r\n".len()),
+            ("MGET large large large large\r\nPING\r\n", large + "+PONG\r\n".len()),
+        ] {
+            let mut client = Client::connect(&target);
+            client.send(request);
+            client.0.shutdown(Shutdown::Write).expect("it is open");
+            assert_eq!(client.rest().len(), replies, "{request}");
+        }
+    }
+}
+
+#[test]
+fn a_blocked_client_that_goes_is_noticed_behind_what_it_sent() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    for reset in [false, true] {
+        let mut client = Client::connect(&target);
+        client.send("WAIT 1 0\r\n");
+        owner.until("blocked_clients", |clients| clients == 1);
+        client.send("PING\r\n");
+        if reset {
+            socket2::SockRef::from(&client.0).set_linger(Some(Duration::ZERO)).expect("it can be");
+        }
+        drop(client);
+        owner.until("blocked_clients", |clients| clients == 0);
+        owner.until("connected_clients", |clients| clients == 1);
+    }
+}
+
+#[test]
+fn who_neither_asks_nor_reads_for_too_long_is_closed_and_who_has_to_wait_is_not() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET timeout 1", "+OK\r\n");
+    let mut blocked = Client::connect(&target);
+    blocked.send("WAIT 1 5000\r\n");
+    let mut deaf = Client::connect(&target);
+    deaf.send("GET large\r\n".repeat(4));
+    let idle = Client::connect(&target);
+    owner.until("connected_clients", |clients| clients == 4);
+    owner.until("connected_clients", |clients| clients == 2);
+    assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
+    drop(idle);
+    blocked.expect_reply(":0\r\n");
+    blocked.expect("PING", "+PONG\r\n");
+}
+
+#[test]
+fn too_much_for_too_long_closes_the_connection() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 0 1mb 1\"", "+OK\r\n");
+    let mut deaf = Client::connect(&target);
+    deaf.send("GET large\r\n".repeat(4));
+    owner.until("client_output_buffer_limit_disconnections", |closed| closed == 1);
+    assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
 }

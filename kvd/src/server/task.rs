@@ -95,7 +95,7 @@ impl Task {
     async fn finish(&self) {
         while !self.connection.has_ended() && !self.connection.output().is_empty() {
             self.worker.mark_dirty(&self.connection);
-            self.connection.progress().await;
+            wait::unless_gone(self.connection.progress(), &self.connection).await;
         }
         self.connection.end();
     }
@@ -259,12 +259,17 @@ impl Task {
                 }
                 Pause::Stalled => {
                     self.release();
-                    tokio::time::sleep(STALL_RETRY).await;
-                    true
+                    self.connection.excuse(true);
+                    let stays = wait::unless_gone(tokio::time::sleep(STALL_RETRY), &self.connection).await;
+                    self.connection.excuse(false);
+                    stays.is_some()
                 }
                 Pause::Blobs => {
                     self.release();
-                    match wait::write_blobs(batch.request(at), &self.worker.server.store).await {
+                    self.connection.excuse(true);
+                    let written = wait::write_blobs(batch.request(at), &self.worker.server.store).await;
+                    self.connection.excuse(false);
+                    match written {
                         Ok(written) => blobs = written,
                         Err(error) => {
                             let mut output = self.connection.output();

@@ -146,16 +146,15 @@ impl Worker {
         }
     }
 
-    /// Once a second: closes connections that were idle for too long.
+    /// Once a second: closes connections whose clients do nothing, or leave too much, for too long.
     pub async fn watch_task(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(WATCH_EVERY);
         loop {
             ticks.tick().await;
-            let limit_ms = self.server.hot.timeout_seconds.load(Ordering::Relaxed) * 1000;
             let now_ms = self.server.monotonic_ms();
             let connections: Vec<Rc<Connection>> = self.connections.borrow().values().cloned().collect();
             for connection in connections {
-                connection.watch(now_ms, limit_ms);
+                connection.watch(now_ms);
             }
         }
     }

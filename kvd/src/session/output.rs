@@ -106,6 +106,11 @@ impl Output {
         self.piece_bytes + self.tail.len()
     }
 
+    /// Stream position of the first byte not yet sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Whether everything was sent.
     #[inline]
     pub fn is_empty(&self) -> bool {
