@@ -242,3 +242,38 @@ fn too_much_for_too_long_closes_the_connection() {
     owner.until("client_output_buffer_limit_disconnections", |closed| closed == 1);
     assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
 }
+
+#[test]
+fn new_limits_on_requests_hold_for_clients_that_are_connected() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    for (setting, narrow, wide, request, error) in [
+        ("proto-max-bulk-len", "1mb", "512mb", format!("*2\r\n$4\r\nECHO\r\n${}\r\n", 2 * MIB), "invalid bulk length"),
+        ("max-arguments", "16", "1000", "*17\r\n".to_owned(), "invalid multibulk length"),
+    ] {
+        let mut clients = [0; 2].map(|_| Client::connect(&target));
+        for client in &mut clients {
+            client.expect("PING", "+PONG\r\n");
+        }
+        let [narrowed, widened] = &mut clients;
+        owner.expect(&format!("CONFIG SET {setting} {narrow}"), "+OK\r\n");
+        narrowed.send(&request);
+        narrowed.expect_reply(&format!("-ERR Protocol error: {error}\r\n"));
+        assert!(narrowed.rest().is_empty());
+        // One that was accepted under narrow limits.
+        let mut late = Client::connect(&target);
+        late.expect("PING", "+PONG\r\n");
+        owner.expect(&format!("CONFIG SET {setting} {wide}"), "+OK\r\n");
+        for client in [widened, &mut late] {
+            client.send(&request);
+            client.0.shutdown(Shutdown::Write).expect("it is open");
+            assert!(client.rest().is_empty(), "{setting}: the rest is waited for");
+        }
+    }
+    let mut client = Client::connect(&target);
+    client.expect("PING", "+PONG\r\n");
+    owner.expect("CONFIG SET client-query-buffer-limit 1mb", "+OK\r\n");
+    let _ = client.0.write_all(&set("key", 2 * MIB));
+    assert!(!client.rest().starts_with(b"+OK"));
+    owner.expect("EXISTS key", ":0\r\n");
+}

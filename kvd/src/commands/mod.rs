@@ -389,8 +389,10 @@ pub struct Call<'a> {
     pub keys: &'a [Key<'a>],
     /// Large arguments that already lie in blob files, by argument number.
     pub blobs: &'a [(usize, Reference)],
-    /// Arguments too large to be copied are shared from here on.
+    /// Milliseconds since the epoch.
     pub now_ms: u64,
+    /// No command may make a value longer than this: `proto-max-bulk-len`.
+    pub max_value_bytes: usize,
 }
 
 impl<'a> Call<'a> {

@@ -307,7 +307,7 @@ fn append(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
     let bytes = call.arg(2);
     let length = match transaction.get(key).map(|item| item.value().len()) {
         Some(length) => {
-            check_length(length, bytes.len())?;
+            check_length(length, bytes.len(), call)?;
             if bytes.is_empty() { length } else { transaction.append(key, bytes) }
         }
         None => {
@@ -354,7 +354,7 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
         reply.integer(transaction.get(key).map_or(0, |item| item.value().len()) as i64);
         return Ok(());
     }
-    check_length(offset, bytes.len())?;
+    check_length(offset, bytes.len(), call)?;
     reply.integer(transaction.set_range(key, offset, bytes) as i64);
     Ok(())
 }
@@ -370,8 +370,8 @@ fn gap(request: &Request<'_>) -> u64 {
 const LONG_GAP: u64 = 1 << 20;
 
 /// Whether a string may grow to this length.
-fn check_length(before: usize, more: usize) -> Done {
-    let fits = before.checked_add(more).is_some_and(|length| length <= MAX_VALUE);
+fn check_length(before: usize, more: usize, call: &Call<'_>) -> Done {
+    let fits = before.checked_add(more).is_some_and(|length| length <= call.max_value_bytes.min(MAX_VALUE));
     if fits { Ok(()) } else { Err(STRING_TOO_LONG) }
 }
 

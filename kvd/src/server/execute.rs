@@ -178,7 +178,7 @@ impl Run<'_> {
                 return Some(Pause::Blobs);
             }
         }
-        let call = Call { entry, request: self.request, keys, blobs: self.blobs, now_ms: self.now_ms };
+        let call = Call { keys, blobs: self.blobs, ..self.call(entry, server) };
         let start = output.position();
         let mut reply = Reply::new(output, session.version);
         let mut transaction = store.begin(session.database, keys, self.now_ms);
@@ -203,6 +203,13 @@ impl Run<'_> {
         None
     }
 
+    /// The call of a handler that needs no keys.
+    #[inline]
+    fn call(&self, entry: &'static Entry, server: &Server) -> Call<'_> {
+        let max_value_bytes = server.hot.max_bulk_bytes.load(Ordering::Relaxed) as usize;
+        Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms, max_value_bytes }
+    }
+
     fn run_on_server(
         &self,
         entry: &'static Entry,
@@ -210,7 +217,7 @@ impl Run<'_> {
         server: &Server,
         output: &mut Output,
     ) -> Option<Pause> {
-        let call = Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms };
+        let call = self.call(entry, server);
         let start = output.position();
         let was_authenticated = session.authenticated;
         let version = session.version;

@@ -82,7 +82,6 @@ impl Task {
                 return Ok(());
             }
         }
-        self.codec.set_limits(limits(true, &self.worker));
         self.serve().await
     }
 
@@ -126,6 +125,9 @@ impl Task {
         }
         let now_ms = self.worker.server.monotonic_ms();
         self.session.client.active_ms.store(now_ms, Ordering::Relaxed);
+        // CONFIG SET and RESET change them.
+        let trusted = self.session.authenticated || gate::is_open(&self.worker.server);
+        self.codec.set_limits(limits(trusted, &self.worker));
         let goes_on = self.run_buffer(&mut buffer).await?;
         if buffer.is_empty() {
             self.give_back(buffer);
