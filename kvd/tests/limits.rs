@@ -277,3 +277,19 @@ fn new_limits_on_requests_hold_for_clients_that_are_connected() {
     assert!(!client.rest().starts_with(b"+OK"));
     owner.expect("EXISTS key", ":0\r\n");
 }
+
+#[test]
+fn only_what_lies_behind_the_value_is_growth() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.expect("SETRANGE long 67108863 x", ":67108864\r\n");
+    // The first change makes room behind a long value.
+    owner.expect("SETRANGE long 67108863 y", ":67108864\r\n");
+    let limit = owner.info("used_memory") as usize + 32 * MIB;
+    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    owner.expect("SETRANGE long 60000000 y", ":67108864\r\n");
+    owner.expect("SETRANGE long 110000000 z", refused);
+    owner.expect("SETRANGE new 60000000 z", refused);
+    owner.expect("SETRANGE long 70000000 z", ":70000001\r\n");
+}

@@ -51,6 +51,9 @@ pub type WriteHandler = fn(&mut Transaction<'_>, &Call<'_>, &mut Reply<'_>) -> D
 /// A command about the connection, the server, or all of a database.
 pub type ServerHandler = fn(&mut Context<'_>, &Call<'_>, &mut Reply<'_>) -> Result<After, CommandError>;
 
+/// What a request adds beyond what it brings, by the length of the value at its key, which is looked up when asked for.
+pub type Growth = fn(&Request<'_>, &mut dyn FnMut() -> u64) -> u64;
+
 /// How a command runs.
 #[derive(Clone, Copy)]
 pub enum Handler {
@@ -184,7 +187,7 @@ pub struct Command {
     /// Subcommands, for a container such as CLIENT.
     pub subcommands: &'static [Command],
     /// Bytes that it may add beyond those it brings; to be known before it runs.
-    pub growth: Option<fn(&Request<'_>) -> u64>,
+    pub growth: Option<Growth>,
 }
 
 impl Command {
@@ -263,7 +266,7 @@ impl Command {
     }
 
     /// Sets what it may add beyond what it brings.
-    pub const fn growth(mut self, growth: fn(&Request<'_>) -> u64) -> Command {
+    pub const fn growth(mut self, growth: Growth) -> Command {
         self.growth = Some(growth);
         self
     }

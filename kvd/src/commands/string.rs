@@ -359,14 +359,15 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
     Ok(())
 }
 
-/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the value is
-/// there and none is needed.
-fn gap(request: &Request<'_>) -> u64 {
+/// The zeros that SETRANGE puts between the end of the value and what it writes. For a short gap it is not worth looking
+/// where the value ends.
+fn gap(request: &Request<'_>, present_bytes: &mut dyn FnMut() -> u64) -> u64 {
     let offset = request.get(2).and_then(parse_integer).and_then(|offset| u64::try_from(offset).ok());
-    offset.filter(|offset| *offset >= LONG_GAP).unwrap_or(0).min(MAX_VALUE as u64)
+    let offset = offset.filter(|offset| *offset >= LONG_GAP).map(|offset| offset.min(MAX_VALUE as u64));
+    offset.map_or(0, |offset| offset.saturating_sub(present_bytes()))
 }
 
-/// A gap that admission must know of.
+/// A gap before this offset need not be known to admission.
 const LONG_GAP: u64 = 1 << 20;
 
 /// Whether a string may grow to this length.

@@ -107,6 +107,8 @@ impl Connection {
 
     /// Ends it because more waits for its client than may.
     pub fn overflow(&self) {
+        let wanted = self.output.borrow().wanted();
+        self.count_output(wanted);
         let client = commands::client::describe(&self.client, self.server.monotonic_ms());
         tracing::warn!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.");
         self.server.stats.count_overflow();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use engine::{Key, Lsn, Reference};
+use engine::{Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
 
 use super::Server;
@@ -133,17 +133,18 @@ impl Run<'_> {
                 }
             }
         }
-        match gate::check(entry, &self.request, session, server, self.now_us) {
-            Verdict::Pass => {}
+        let present_bytes = || self.present_bytes(session.database, server);
+        let growth = match gate::check(entry, &self.request, session, server, self.now_us, present_bytes) {
+            Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
             Verdict::Refuse(error) => {
                 entry.calls[1].fetch_add(1, Ordering::Relaxed);
                 return refuse(error, server, session, output);
             }
-        }
+        };
         entry.calls[0].fetch_add(1, Ordering::Relaxed);
         if !matches!(entry.command.handler, Handler::Server(_)) {
-            return self.run_on_keys(entry, session, server, output);
+            return self.run_on_keys(entry, growth, session, server, output);
         }
         self.run_on_server(entry, session, server, output)
     }
@@ -152,6 +153,7 @@ impl Run<'_> {
     fn run_on_keys(
         &self,
         entry: &'static Entry,
+        growth: u64,
         session: &Session,
         server: &Server,
         output: &mut Output,
@@ -182,6 +184,13 @@ impl Run<'_> {
         let start = output.position();
         let mut reply = Reply::new(output, session.version);
         let mut transaction = store.begin(session.database, keys, self.now_ms);
+        if let Some(grows) = entry.command.growth
+            && grows(&self.request, &mut || length(&mut transaction, &keys[0])) > growth
+        {
+            // The value has become shorter since the gate looked: there may be no room for it any more.
+            transaction.commit();
+            return Some(Pause::Stalled);
+        }
         let done = match entry.command.handler {
             Handler::Read(handler) => {
                 let mut view = View::new(&mut transaction);
@@ -201,6 +210,16 @@ impl Run<'_> {
         }
         output.gate(gate);
         None
+    }
+
+    /// The length of the value at the first key. It may be another when the request runs.
+    fn present_bytes(&self, database: u8, server: &Server) -> u64 {
+        let first = self.entry.map_or(0, |entry| entry.syntax.keys.first);
+        let keys = [Key { bytes: self.request.get(first).unwrap_or_default(), hash: self.hash }];
+        let mut transaction = server.store.begin(database, &keys, self.now_ms);
+        let length = length(&mut transaction, &keys[0]);
+        transaction.commit();
+        length
     }
 
     /// The call of a handler that needs no keys.
@@ -243,6 +262,10 @@ impl Run<'_> {
             Ok(after) => Some(Pause::After(after)),
         }
     }
+}
+
+fn length(transaction: &mut Transaction<'_>, key: &Key<'_>) -> u64 {
+    transaction.get(key).map_or(0, |item| item.value().len() as u64)
 }
 
 /// Whether a request is a line of HTTP that a browser was tricked into sending.

@@ -13,28 +13,35 @@ use crate::session::Session;
 
 /// What the gate says.
 pub enum Verdict {
-    /// Run it.
-    Pass,
+    /// Run it, unless it turns out to add more than this beyond what it brings.
+    Pass(u64),
     /// Answer this.
     Refuse(CommandError),
     /// The disk is behind: ask again a little later.
     Wait,
 }
 
-/// Whether a request may run now, at this monotonic time.
+/// Whether a request may run now, at this monotonic time, when the value at its key has a length that can be looked up.
 #[inline]
-pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &Server, now_us: u64) -> Verdict {
+pub fn check(
+    entry: &Entry,
+    request: &Request<'_>,
+    session: &Session,
+    server: &Server,
+    now_us: u64,
+    mut present_bytes: impl FnMut() -> u64,
+) -> Verdict {
     if !entry.syntax.fits(request.len()) {
         return Verdict::Refuse(CommandError::arity(&entry.full_name));
     }
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
     }
-    let growth = entry.command.growth.map_or(0, |growth| growth(request));
+    let growth = entry.command.growth.map_or(0, |growth| growth(request, &mut present_bytes));
     if entry.gate.deny_oom && server.is_out_of_memory(growth) {
         return Verdict::Refuse(error::OOM);
     }
-    let Handler::Write(_) = entry.command.handler else { return Verdict::Pass };
+    let Handler::Write(_) = entry.command.handler else { return Verdict::Pass(growth) };
     let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
     match server.store.log().admit_at(now_us, need, || bytes_of(request) + growth) {
         Ok(()) => {}
@@ -45,7 +52,7 @@ pub fn check(entry: &Entry, request: &Request<'_>, session: &Session, server: &S
     if entry.syntax.keys.positions(request.len()).any(too_long) {
         return Verdict::Refuse(error::KEY_TOO_LONG);
     }
-    Verdict::Pass
+    Verdict::Pass(growth)
 }
 
 /// About how many bytes of log a request can make.

@@ -38,8 +38,8 @@ pub struct Output {
     /// Stream position up to which gates were passed.
     released: u64,
     bounds: Bounds,
-    /// There was no room: what was written is lost, and what is still written will be.
-    overflowed: bool,
+    /// When there was no room: so much was written and is lost, and so is what is still written.
+    lost_bytes: usize,
 }
 
 impl Output {
@@ -64,14 +64,16 @@ impl Output {
 
     /// Whether more may be written. If not, what was written is let go: nothing is sent any more.
     fn has_room(&mut self) -> bool {
-        self.overflowed |= self.len() > self.bounds.room_bytes.min(self.bounds.hard_bytes);
-        if self.overflowed {
+        if self.lost_bytes == 0 && self.len() > self.bounds.room_bytes.min(self.bounds.hard_bytes) {
+            self.lost_bytes = self.len();
+        }
+        if self.lost_bytes > 0 {
             self.pieces.clear();
             self.piece_bytes = 0;
             self.tail.clear();
             self.gates.clear();
         }
-        !self.overflowed
+        self.lost_bytes == 0
     }
 
     /// How much may wait, from here on.
@@ -83,7 +85,12 @@ impl Output {
     /// Whether more was written than may wait: the client is to be closed.
     #[inline]
     pub fn is_out_of_bounds(&self) -> bool {
-        self.overflowed || self.len() > self.bounds.hard_bytes
+        self.lost_bytes > 0 || self.len() > self.bounds.hard_bytes
+    }
+
+    /// Bytes that waited when there was no more room, or wait now.
+    pub fn wanted(&self) -> usize {
+        self.lost_bytes.max(self.len())
     }
 
     /// Puts a value behind what was written, without a copy.
@@ -125,7 +132,7 @@ impl Output {
 
     /// Takes back what was written since a position.
     pub fn rewind(&mut self, position: u64) {
-        if self.overflowed {
+        if self.lost_bytes > 0 {
             return;
         }
         let mut surplus = (self.position() - position) as usize;
@@ -336,6 +343,7 @@ mod tests {
             output.rewind(start);
             output.gate(5);
             assert!(output.is_out_of_bounds() && output.is_empty(), "nothing is kept for nobody");
+            assert_eq!(output.wanted(), 2000);
         }
     }
 
