@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::client::{Address, Client};
+use harness::fault;
 use harness::files;
 use harness::process::{Mode, Server};
 use harness::wire::Reply;
@@ -87,6 +88,31 @@ fn a_slow_reader_gets_everything_in_the_end() {
             assert!(reply == Reply::Bulk(value.clone()), "GET {get} of {gets}");
         }
         assert_eq!(slow.reply().unwrap_or_else(|error| panic!("behind {gets}: {error}")), Reply::Simple("OK".into()));
+    }
+}
+
+/// Nobody waits for the disk on behalf of a client that has gone, whatever it had asked for.
+#[test]
+fn a_client_that_has_gone_does_not_wait_for_the_disk() {
+    let _turn = common::alone();
+    let room = TempDir::with_prefix("harness-connections-").unwrap();
+    let data = room.path().join("data");
+    files::make_dir(&data).unwrap();
+    let socket = room.path().join("kvd.sock");
+    let mut launch = common::launch(&data, Mode::Always);
+    launch.args = ["--unixsocket", socket.to_str().unwrap()].map(str::to_owned).to_vec();
+    launch.env.push(fault::slow_sync(4000));
+    let server = common::start(&launch);
+    let mut witness = server.connect().unwrap();
+    for request in [&b"SET a b\r\nQUIT\r\n"[..], b"SET a b\r\nSAVE\r\nPING\r\n"] {
+        let mut leaver = Client::connect(&Address::Unix(socket.clone()), PATIENCE).unwrap();
+        leaver.send_raw(request).unwrap();
+        std::thread::sleep(common::millis(50));
+        drop(leaver);
+        std::thread::sleep(common::millis(1000));
+        let Reply::Bulk(info) = witness.call(&[b"INFO", b"clients"]).unwrap() else { panic!("INFO is text") };
+        let info = String::from_utf8(info).unwrap();
+        assert!(info.contains("connected_clients:1\r\n"), "{info}");
     }
 }
 

@@ -108,6 +108,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         workers: Mutex::default(),
         progress: Default::default(),
         fitting_clients: AtomicUsize::new(fitting_clients),
+        client_memory: Default::default(),
     });
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));

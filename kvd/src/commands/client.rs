@@ -280,6 +280,13 @@ struct Lines<'a> {
     my_command: &'a str,
 }
 
+/// A client as its line of CLIENT LIST, for the log.
+pub fn describe(client: &Client, now_ms: u64) -> String {
+    let mut line = Lines { now_ms, me: 0, my_command: "" }.line(client);
+    line.truncate(line.trim_end().len());
+    line
+}
+
 impl<'a> Lines<'a> {
     fn new(context: &Context<'_>, call: &Call<'a>) -> Lines<'a> {
         let (now_ms, me) = (context.server.monotonic_ms(), context.session.client.id);

@@ -167,10 +167,9 @@ impl Names {
 
     /// An array of them all.
     pub(super) fn write(self, reply: &mut Reply<'_>) {
-        let mut out = reply.write();
-        out.array(self.ranges.len());
+        reply.write().array(self.ranges.len());
         for range in self.ranges {
-            out.bulk(&self.bytes[range]);
+            reply.bulk(&self.bytes[range]);
         }
     }
 }

@@ -51,6 +51,9 @@ pub type WriteHandler = fn(&mut Transaction<'_>, &Call<'_>, &mut Reply<'_>) -> D
 /// A command about the connection, the server, or all of a database.
 pub type ServerHandler = fn(&mut Context<'_>, &Call<'_>, &mut Reply<'_>) -> Result<After, CommandError>;
 
+/// What a request adds beyond what it brings, by the length of the value at its key, which is looked up when asked for.
+pub type Growth = fn(&Request<'_>, &mut dyn FnMut() -> u64) -> u64;
+
 /// How a command runs.
 #[derive(Clone, Copy)]
 pub enum Handler {
@@ -184,7 +187,9 @@ pub struct Command {
     /// Subcommands, for a container such as CLIENT.
     pub subcommands: &'static [Command],
     /// Bytes that it may add beyond those it brings; to be known before it runs.
-    pub growth: Option<fn(&Request<'_>) -> u64>,
+    pub growth: Option<Growth>,
+    /// Whether its arguments are logged as they are, however large.
+    pub inline: bool,
     /// Whether the value of its first key is logged again as a whole, so that a large one must lie in a file of its own.
     pub relogs: bool,
 }
@@ -204,6 +209,7 @@ impl Command {
             tips: &[],
             subcommands: &[],
             growth: None,
+            inline: false,
             relogs: false,
         }
     }
@@ -271,6 +277,12 @@ impl Command {
         self
     }
 
+    /// Says that arguments are logged as they are: they are parts of a value.
+    pub const fn inline(mut self) -> Command {
+        self.inline = true;
+        self
+    }
+
     /// Says that the value of the first key is logged again as a whole.
     pub const fn relogs(mut self) -> Command {
         self.relogs = true;
@@ -278,7 +290,7 @@ impl Command {
     }
 
     /// Sets what it may add beyond what it brings.
-    pub const fn growth(mut self, growth: fn(&Request<'_>) -> u64) -> Command {
+    pub const fn growth(mut self, growth: Growth) -> Command {
         self.growth = Some(growth);
         self
     }
@@ -406,6 +418,8 @@ pub struct Call<'a> {
     pub blobs: &'a [(usize, Reference)],
     /// Milliseconds since the epoch.
     pub now_ms: u64,
+    /// No command may make a value longer than this: `proto-max-bulk-len`.
+    pub max_value_bytes: usize,
 }
 
 impl<'a> Call<'a> {

@@ -58,6 +58,7 @@ pub const COMMANDS: &[Command] = &[
     .since("6.2.0")
     .doc("Returns the string at a key and sets or removes the key's deadline."),
     Command::write("APPEND", "@key value", append)
+        .inline()
         .flags(&[Flag::DenyOom, Flag::Fast])
         .group(Group::String)
         .since("2.0.0")
@@ -80,6 +81,7 @@ pub const COMMANDS: &[Command] = &[
         .cost("O(N), N being the length of what is returned")
         .doc("Returns part of the string at a key: the old name of GETRANGE."),
     Command::write("SETRANGE", "@key offset:int value", setrange)
+        .inline()
         .flags(&[Flag::DenyOom])
         .group(Group::String)
         .since("2.2.0")
@@ -307,7 +309,7 @@ fn append(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
     let bytes = call.arg(2);
     let length = match transaction.get(key).map(|item| item.value().len()) {
         Some(length) => {
-            check_length(length, bytes.len())?;
+            check_length(length, bytes.len(), call)?;
             if bytes.is_empty() { length } else { transaction.append(key, bytes) }
         }
         None => {
@@ -354,24 +356,25 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
         reply.integer(transaction.get(key).map_or(0, |item| item.value().len()) as i64);
         return Ok(());
     }
-    check_length(offset, bytes.len())?;
+    check_length(offset, bytes.len(), call)?;
     reply.integer(transaction.set_range(key, offset, bytes) as i64);
     Ok(())
 }
 
-/// The zeros that SETRANGE may have to put before what it writes. A short gap is not worth a refusal: most often the
-/// value is there and none is needed.
-fn gap(request: &Request<'_>) -> u64 {
+/// The zeros that SETRANGE puts between the end of the value and what it writes. For a short gap it is not worth looking
+/// where the value ends.
+fn gap(request: &Request<'_>, present_bytes: &mut dyn FnMut() -> u64) -> u64 {
     let offset = request.get(2).and_then(exact_integer).and_then(|offset| u64::try_from(offset).ok());
-    offset.filter(|offset| *offset >= LONG_GAP).unwrap_or(0).min(MAX_VALUE as u64)
+    let offset = offset.filter(|offset| *offset >= LONG_GAP).map(|offset| offset.min(MAX_VALUE as u64));
+    offset.map_or(0, |offset| offset.saturating_sub(present_bytes()))
 }
 
-/// A gap that admission must know of.
+/// A gap before this offset need not be known to admission.
 const LONG_GAP: u64 = 1 << 20;
 
 /// Whether a string may grow to this length.
-fn check_length(before: usize, more: usize) -> Done {
-    let fits = before.checked_add(more).is_some_and(|length| length <= MAX_VALUE);
+fn check_length(before: usize, more: usize, call: &Call<'_>) -> Done {
+    let fits = before.checked_add(more).is_some_and(|length| length <= call.max_value_bytes.min(MAX_VALUE));
     if fits { Ok(()) } else { Err(STRING_TOO_LONG) }
 }
 

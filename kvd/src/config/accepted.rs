@@ -6,9 +6,7 @@
 
 use super::kind::{INT_MAX, Kind, LONG_MAX, UINT_MAX};
 use super::row::Row;
-use Kind::{
-    Choice, Choices, Integer, Integers, Memory, Path, Percentiles, Primary, SavePoints, Secret, Size, Switch, Text,
-};
+use Kind::{Choice, Choices, Integer, Integers, Path, Percentiles, Primary, SavePoints, Secret, Size, Switch, Text};
 
 const ULONG_MAX: i128 = u64::MAX as i128;
 const INT_MIN: i128 = i32::MIN as i128;
@@ -155,8 +153,6 @@ pub(super) static ROWS: &[Row] = &[
     persistence("bgsave-cpulist", Text, "", "Processors for a snapshot.").alias("bgsave_cpulist").fixed(),
     memory("maxmemory-samples", Integer(1, 64), "5", "Keys looked at for one eviction."),
     memory("maxmemory-eviction-tenacity", Integer(0, 100), "10", "Effort of eviction."),
-    memory("maxmemory-clients", Memory, "0", "Limit for the memory of all clients.")
-        .only_default("a limit for the memory of all clients is not supported by this version"),
     memory("lfu-log-factor", Integer(0, INT_MAX), "10", "How slowly a key's counter of hits grows."),
     memory("lfu-decay-time", Integer(0, INT_MAX), "1", "Minutes after which that counter shrinks."),
     memory("active-expire-effort", Integer(1, 10), "1", "Effort of removing expired keys; kvd removes them in time."),

@@ -128,6 +128,10 @@ settings! {
         /// What is removed when memory runs out.
         maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
             only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");
+        /// Memory for requests whose end has not come and replies that wait, of all clients together; a client that
+        /// wants more is closed. A share is one of `maxmemory`; 0 and `auto` mean 25 % of the machine or its control
+        /// group.
+        maxmemory_clients: MaxMemory = "0", Kind::Memory, live;
     }
 
     "Limits" {
@@ -139,9 +143,9 @@ settings! {
         max_arguments: u64 = "1048576", Kind::Integer(16, INT_MAX), live;
         /// Longest request a client may build up.
         client_query_buffer_limit: u64 = "1gb", Kind::Size(MIB, LONG_MAX), live;
-        /// Kept and shown; without effect until there are clients of the other classes. From a client of the class `normal`
-        /// no more is read when 1 MiB waits for it.
-        /// By class: a hard limit, a soft limit, and the seconds a client may be above the soft one.
+        /// By class: a hard limit, a soft limit, and the seconds a client may be above the soft one; 0 is no limit.
+        /// A client above it is closed. Of these classes there are only clients of `normal`, from which nothing more
+        /// is run while 1 MiB waits for them, and for which nothing more may wait than `maxmemory-clients` leaves.
         client_output_buffer_limit: OutputLimits = "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
             Kind::OutputLimits, live;
     }

@@ -212,7 +212,7 @@ const STATS: &[Row] = &[
     none("sync_partial_err", "There are no replicas."),
     row("expired_keys", |s| s.totals.expired.into(), "Keys removed because their time had come."),
     none("evicted_keys", "Nothing is evicted: the policy is noeviction."),
-    none("evicted_clients", "No connection is closed to save memory."),
+    row("evicted_clients", |s| s.totals.evictions.into(), "Connections closed because all together held too much."),
     row("keyspace_hits", |s| s.totals.hits.into(), "Keys that reads found."),
     row("keyspace_misses", |s| s.totals.misses.into(), "Keys that reads did not find."),
     none("pubsub_channels", "There are no subscriptions."),
@@ -233,6 +233,11 @@ const STATS: &[Row] = &[
     row("total_error_replies", |s| s.totals.error_replies.into(), "Error replies."),
     row("total_reads_processed", |s| s.totals.reads.into(), "Reads from connections."),
     row("total_writes_processed", |s| s.totals.writes.into(), "Writes to connections."),
+    row(
+        "client_output_buffer_limit_disconnections",
+        |s| s.totals.overflows.into(),
+        "Connections closed because too much waited for their clients.",
+    ),
     row("acl_access_denied_auth", |s| s.totals.denied_auth.into(), "Wrong passwords."),
     row(
         "protocol_errors",

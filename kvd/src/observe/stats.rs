@@ -39,6 +39,8 @@ pub struct Stats {
     connections: AtomicU64,
     rejected: AtomicU64,
     protocol_errors: AtomicU64,
+    overflows: AtomicU64,
+    evictions: AtomicU64,
     denied_auth: AtomicU64,
     error_replies: AtomicU64,
     error_codes: Mutex<BTreeMap<String, u64>>,
@@ -71,6 +73,10 @@ pub struct Totals {
     pub rejected: u64,
     /// Connections closed because what they sent was no request.
     pub protocol_errors: u64,
+    /// Connections closed because too much waited for their clients.
+    pub overflows: u64,
+    /// Connections closed because all together held too much.
+    pub evictions: u64,
     /// Wrong passwords.
     pub denied_auth: u64,
     /// Error replies.
@@ -111,6 +117,8 @@ impl Stats {
             connections: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             protocol_errors: AtomicU64::new(0),
+            overflows: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
             denied_auth: AtomicU64::new(0),
             error_replies: AtomicU64::new(0),
             error_codes: Mutex::default(),
@@ -174,6 +182,16 @@ impl Stats {
     pub fn count_protocol_error(&self) {
         self.protocol_errors.fetch_add(1, Ordering::Relaxed);
         self.count_error("ERR");
+    }
+
+    /// Too much waited for a client: it is closed.
+    pub fn count_overflow(&self) {
+        self.overflows.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All connections together held too much: one that wanted more is closed.
+    pub fn count_eviction(&self) {
+        self.evictions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A password was wrong.
@@ -259,6 +277,8 @@ impl Stats {
             connections: load(&self.connections),
             rejected: load(&self.rejected),
             protocol_errors: load(&self.protocol_errors),
+            overflows: load(&self.overflows),
+            evictions: load(&self.evictions),
             denied_auth: load(&self.denied_auth),
             error_replies: load(&self.error_replies),
             expired,
@@ -294,6 +314,8 @@ macro_rules! each_counter {
             connections: $left.connections.$operation($right.connections),
             rejected: $left.rejected.$operation($right.rejected),
             protocol_errors: $left.protocol_errors.$operation($right.protocol_errors),
+            overflows: $left.overflows.$operation($right.overflows),
+            evictions: $left.evictions.$operation($right.evictions),
             denied_auth: $left.denied_auth.$operation($right.denied_auth),
             error_replies: $left.error_replies.$operation($right.error_replies),
             expired: $left.expired.$operation($right.expired),

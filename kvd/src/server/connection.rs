@@ -7,14 +7,19 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use engine::Lsn;
 use tokio::sync::Notify;
 
 use super::Server;
-use super::socket::{Reader, Socket, Writer};
+use super::socket::{Closed, Reader, Socket, Writer};
+use crate::commands;
 use crate::session::output::{MAX_SLICES, Output};
 use crate::session::registry::Client;
+
+/// How often a client that has closed half its end is looked at.
+const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
 /// What the release task and the connection's own task share.
 pub struct Connection {
@@ -29,6 +34,19 @@ pub struct Connection {
     ended: Cell<bool>,
     /// The output has become shorter.
     progress: Notify,
+    /// It waits for something that is not its client's doing.
+    excused: Cell<bool>,
+    watched: Cell<Watched>,
+}
+
+/// What [`Connection::watch`] saw the last time.
+#[derive(Clone, Copy)]
+struct Watched {
+    /// Stream position of the output, and when it was last elsewhere.
+    position: u64,
+    moved_ms: u64,
+    /// When the output was last below the soft limit.
+    below_ms: u64,
 }
 
 impl Connection {
@@ -57,6 +75,8 @@ impl Connection {
             blocked: Cell::new(false),
             ended: Cell::new(false),
             progress: Notify::new(),
+            excused: Cell::new(false),
+            watched: Cell::new(Watched { position: 0, moved_ms: now_ms, below_ms: now_ms }),
         };
         Ok((Rc::new(connection), reader))
     }
@@ -82,6 +102,24 @@ impl Connection {
     /// Nothing more is sent from here on.
     pub fn end(&self) {
         self.ended.set(true);
+        self.count_output(0);
+    }
+
+    /// Ends it because more waits for its client than may.
+    pub fn overflow(&self) {
+        let wanted = self.output.borrow().wanted();
+        self.count_output(wanted);
+        let client = commands::client::describe(&self.client, self.server.monotonic_ms());
+        tracing::warn!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.");
+        self.server.stats.count_overflow();
+        self.abort();
+    }
+
+    /// Counts what waits to be sent, for others to see and against what all connections may hold.
+    pub fn count_output(&self, bytes: usize) {
+        let bytes = if self.ended.get() { 0 } else { bytes };
+        let before = self.client.output_bytes.swap(bytes, Ordering::Relaxed);
+        self.server.client_memory.change(before, bytes);
     }
 
     /// Ends it at once: what was not sent never will be.
@@ -91,17 +129,44 @@ impl Connection {
         self.progress.notify_one();
     }
 
-    /// Ends it when it was idle for longer than `limit_ms`; 0 is for ever.
-    pub fn watch(&self, now_ms: u64, limit_ms: u64) {
-        let idle_ms = now_ms.saturating_sub(self.client.active_ms.load(Ordering::Relaxed));
-        if limit_ms != 0 && idle_ms > limit_ms && self.output.borrow().is_empty() {
+    /// Ends it when its client has asked nothing and taken nothing for too long, or has left too much for too long.
+    pub fn watch(&self, now_ms: u64) {
+        let hot = &self.server.hot;
+        let (position, waiting_bytes, gated) = {
+            let output = self.output.borrow();
+            (output.sent(), output.len() as u64, output.waits_for().is_some())
+        };
+        let mut watched = self.watched.get();
+        // It is not the client who keeps the connection waiting for the disk, or as long as it has asked to wait.
+        if watched.position != position || self.excused.get() || (gated && !self.blocked.get()) {
+            watched.position = position;
+            watched.moved_ms = now_ms;
+        }
+        let soft_bytes = hot.output_soft_bytes.load(Ordering::Relaxed);
+        if soft_bytes == 0 || waiting_bytes <= soft_bytes {
+            watched.below_ms = now_ms;
+        }
+        self.watched.set(watched);
+        let active_ms = self.client.active_ms.load(Ordering::Relaxed).max(watched.moved_ms);
+        let limit_ms = hot.timeout_seconds.load(Ordering::Relaxed) * 1000;
+        if now_ms.saturating_sub(watched.below_ms) > hot.output_soft_ms.load(Ordering::Relaxed) {
+            self.overflow();
+        } else if limit_ms != 0 && now_ms.saturating_sub(active_ms) > limit_ms {
             self.abort();
         }
     }
 
-    /// Whether the client has closed its end, or others have ended the connection.
-    pub fn is_gone(&self) -> bool {
-        self.ended.get() || self.writer.is_closed_by_client()
+    /// Says whether it waits for something that is not its client's doing.
+    pub fn excuse(&self, excused: bool) {
+        self.excused.set(excused);
+    }
+
+    /// Waits until the client has closed its end so far, or others have ended the connection.
+    pub async fn closed(&self, enough: Closed) {
+        // Ending it closes the socket, which wakes this.
+        while self.writer.closed().await < enough {
+            tokio::time::sleep(LOOK_FOR_CLIENT).await;
+        }
     }
 
     /// Whether it has replies that wait for the log.
@@ -169,15 +234,15 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        self.client.output_bytes.store(output.len(), Ordering::Relaxed);
+        self.count_output(output.len());
         self.progress.notify_one();
         Ok(true)
     }
 
     /// Goes on sending when the socket takes more: what is safe by then.
     async fn unblock(self: Rc<Self>) {
-        self.client.output_bytes.store(self.output.borrow().len(), Ordering::Relaxed);
         loop {
+            self.count_output(self.output.borrow().len());
             let sent = match self.writer.writable().await {
                 Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),

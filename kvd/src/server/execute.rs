@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::{Key, Lsn, Reference};
+use engine::{Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
 
 use super::Server;
@@ -31,6 +31,8 @@ pub enum Pause {
     Unsettled(Bytes),
     /// There is enough to send for now.
     Output,
+    /// More is to be sent than the client may have waiting: it is closed.
+    Overflow,
     /// AUTH has just succeeded: what follows is read under wider limits.
     Widened,
     /// The request before has run, and this remains to be done.
@@ -46,6 +48,7 @@ pub fn run(
     server: &Server,
     output: &mut Output,
 ) -> Option<(usize, Pause)> {
+    output.set_bounds(server.output_bounds());
     let now_ms = server.store.now_ms();
     let mut blobs = blobs;
     let now_us = server.clock.monotonic_us();
@@ -61,6 +64,9 @@ pub fn run(
             let request = batch.request(at);
             let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms, now_us };
             let pause = run.run(session, server, output);
+            if output.is_out_of_bounds() {
+                return Some((at + 1, Pause::Overflow));
+            }
             match pause {
                 None => at += 1,
                 Some(pause @ (Pause::Stalled | Pause::Blobs | Pause::Unsettled(_))) => return Some((at, pause)),
@@ -130,22 +136,23 @@ impl Run<'_> {
                 }
             }
         }
-        match gate::check(entry, &self.request, session, server, self.now_us) {
-            Verdict::Pass => {}
+        let present_bytes = || self.present_bytes(session.database, server);
+        let growth = match gate::check(entry, &self.request, session, server, self.now_us, present_bytes) {
+            Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
             Verdict::Refuse(error) => {
                 entry.calls[1].fetch_add(1, Ordering::Relaxed);
                 return refuse(error, server, session, output);
             }
-        }
+        };
         let pause = match entry.command.handler {
-            Handler::Read(_) | Handler::Write(_) => self.run_on_keys(entry, session, server, output),
+            Handler::Read(_) | Handler::Write(_) => self.run_on_keys(entry, growth, session, server, output),
             Handler::Server(handler) => self.run_on_server(entry, handler, session, server, output),
             // Unless the row is wrong the gate has said so.
             Handler::Container => return refuse(CommandError::arity(&entry.full_name), server, session, output),
         };
         // What has not run will come again.
-        if !matches!(pause, Some(Pause::Stalled | Pause::Blobs)) {
+        if !matches!(pause, Some(Pause::Stalled | Pause::Blobs | Pause::Unsettled(_))) {
             entry.calls[0].fetch_add(1, Ordering::Relaxed);
         }
         pause
@@ -155,6 +162,7 @@ impl Run<'_> {
     fn run_on_keys(
         &self,
         entry: &'static Entry,
+        growth: u64,
         session: &Session,
         server: &Server,
         output: &mut Output,
@@ -175,7 +183,7 @@ impl Run<'_> {
                 &many
             }
         };
-        if entry.command.is_write() && self.blobs.is_empty() {
+        if entry.command.is_write() && !entry.command.inline && self.blobs.is_empty() {
             let large = store.options().blob_bytes;
             if self.request.iter().skip(2).any(|argument| argument.len() >= large) {
                 return Some(Pause::Blobs);
@@ -184,10 +192,17 @@ impl Run<'_> {
         if entry.command.relogs && store.is_unsettled(session.database, &keys[0]) {
             return Some(Pause::Unsettled(Bytes::copy_from_slice(keys[0].bytes)));
         }
-        let call = Call { entry, request: self.request, keys, blobs: self.blobs, now_ms: self.now_ms };
+        let call = Call { keys, blobs: self.blobs, ..self.call(entry, server) };
         let start = output.position();
         let mut reply = Reply::new(output, session.version);
         let mut transaction = store.begin(session.database, keys, self.now_ms);
+        if let Some(grows) = entry.command.growth
+            && grows(&self.request, &mut || length(&mut transaction, &keys[0])) > growth
+        {
+            // The value has become shorter since the gate looked: there may be no room for it any more.
+            transaction.commit();
+            return Some(Pause::Stalled);
+        }
         let done = match entry.command.handler {
             Handler::Read(handler) => {
                 let mut view = View::new(&mut transaction);
@@ -209,6 +224,23 @@ impl Run<'_> {
         None
     }
 
+    /// The length of the value at the first key. It may be another when the request runs.
+    fn present_bytes(&self, database: u8, server: &Server) -> u64 {
+        let first = self.entry.map_or(0, |entry| entry.syntax.keys.first);
+        let keys = [Key { bytes: self.request.get(first).unwrap_or_default(), hash: self.hash }];
+        let mut transaction = server.store.begin(database, &keys, self.now_ms);
+        let length = length(&mut transaction, &keys[0]);
+        transaction.commit();
+        length
+    }
+
+    /// The call of a handler that needs no keys.
+    #[inline]
+    fn call(&self, entry: &'static Entry, server: &Server) -> Call<'_> {
+        let max_value_bytes = server.hot.max_bulk_bytes.load(Ordering::Relaxed) as usize;
+        Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms, max_value_bytes }
+    }
+
     fn run_on_server(
         &self,
         entry: &'static Entry,
@@ -217,7 +249,7 @@ impl Run<'_> {
         server: &Server,
         output: &mut Output,
     ) -> Option<Pause> {
-        let call = Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms };
+        let call = self.call(entry, server);
         let start = output.position();
         let was_authenticated = session.authenticated;
         let version = session.version;
@@ -242,6 +274,10 @@ impl Run<'_> {
             Ok(after) => Some(Pause::After(after)),
         }
     }
+}
+
+fn length(transaction: &mut Transaction<'_>, key: &Key<'_>) -> u64 {
+    transaction.get(key).map_or(0, |item| item.value().len() as u64)
 }
 
 /// Whether a request is a line of HTTP that a browser was tricked into sending.

@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod execute;
 pub mod listen;
 pub mod mailbox;
+pub mod memory;
 pub mod shutdown;
 pub mod socket;
 mod task;
@@ -29,10 +30,12 @@ use tokio::sync::Notify;
 
 use self::listen::Listeners;
 use self::mailbox::{Mailbox, Message};
+use self::memory::ClientMemory;
 use crate::commands::After;
 use crate::config::{SetError, Settings};
 use crate::observe::stats::Stats;
 use crate::observe::{log, machine};
+use crate::session::output::Bounds;
 use crate::session::registry::{Client, Registry};
 
 /// What all workers share.
@@ -67,6 +70,8 @@ pub struct Server {
     pub progress: Notify,
     /// Connections that the file descriptors allow.
     pub fitting_clients: AtomicUsize,
+    /// What connections hold.
+    pub client_memory: ClientMemory,
 }
 
 /// Settings as the hot path reads them.
@@ -76,6 +81,14 @@ pub struct Hot {
     pub max_memory: AtomicU64,
     /// Whether a password is needed.
     pub password: AtomicBool,
+    /// `maxmemory-clients` in bytes.
+    pub max_client_bytes: AtomicU64,
+    /// `client-output-buffer-limit` of the class `normal`, its hard limit; 0 for none.
+    pub output_hard_bytes: AtomicU64,
+    /// Its soft limit, 0 for none, and the milliseconds a client may be above it.
+    pub output_soft_bytes: AtomicU64,
+    /// See `output_soft_bytes`.
+    pub output_soft_ms: AtomicU64,
     /// `proto-max-bulk-len`.
     pub max_bulk_bytes: AtomicU64,
     /// `max-arguments`.
@@ -104,6 +117,13 @@ impl Server {
     pub fn is_out_of_memory(&self, growth: u64) -> bool {
         let limit = self.hot.max_memory.load(Ordering::Relaxed);
         limit != 0 && self.store.memory() + growth > limit
+    }
+
+    /// How much may wait to be sent to one client now.
+    #[inline]
+    pub fn output_bounds(&self) -> Bounds {
+        let bytes = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as usize;
+        self.client_memory.bounds(bytes(&self.hot.max_client_bytes), bytes(&self.hot.output_hard_bytes))
     }
 
     /// Puts new settings in force. What must be safe before the change may be answered, or why nothing was changed.
@@ -201,7 +221,14 @@ impl Hot {
     /// Takes out of the settings what is read often.
     pub fn set(&self, settings: &Settings) {
         let set = |cell: &AtomicU64, value: u64| cell.store(value, Ordering::Relaxed);
-        set(&self.max_memory, settings.maxmemory.in_bytes(machine::memory_limit_bytes()));
+        let machine_bytes = machine::memory_limit_bytes();
+        let max_memory = settings.maxmemory.in_bytes(machine_bytes);
+        set(&self.max_memory, max_memory);
+        set(&self.max_client_bytes, memory::limit_in_bytes(settings.maxmemory_clients, max_memory, machine_bytes));
+        let output = settings.client_output_buffer_limit.normal;
+        set(&self.output_hard_bytes, output.hard_bytes);
+        set(&self.output_soft_bytes, output.soft_bytes);
+        set(&self.output_soft_ms, output.soft_seconds.saturating_mul(1000));
         set(&self.max_bulk_bytes, settings.proto_max_bulk_len);
         set(&self.max_arguments, settings.max_arguments);
         set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));

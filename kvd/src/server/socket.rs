@@ -1,13 +1,13 @@
 //! A client's socket, over TCP or the unix socket: as it was accepted, then as a half that reads and one that writes.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use socket2::SockRef;
+use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_util::io::poll_read_buf;
 
@@ -33,6 +33,15 @@ pub enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     /// Over the unix socket.
     Unix(unix::OwnedWriteHalf),
+}
+
+/// How far the other end is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closed {
+    /// The client sends nothing more and may still read.
+    Half,
+    /// Nothing can be sent to it any more.
+    Whole,
 }
 
 impl Socket {
@@ -101,10 +110,26 @@ impl Writer {
         }
     }
 
-    /// Whether the client has closed its end and everything it sent was read.
-    pub fn is_closed_by_client(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        matches!(self.raw().peek(&mut byte), Ok(0))
+    /// Waits until the client has closed its end, whether or not all that it sent was read. A client that closes a TCP
+    /// connection whole looks as if it had closed half, until it refuses what it is sent.
+    pub async fn closed(&self) -> Closed {
+        // Closing makes a socket ready for PRIORITY too, and nothing else does. For READABLE every unread byte would.
+        let closing = Interest::PRIORITY | Interest::ERROR;
+        let state = match self.ready(closing).await {
+            Ok(_) => self.ready(closing | Interest::WRITABLE).await,
+            Err(error) => Err(error),
+        };
+        match state {
+            Ok(state) if !state.is_write_closed() && !state.is_error() => Closed::Half,
+            _ => Closed::Whole,
+        }
+    }
+
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        match self {
+            Writer::Tcp(half) => half.ready(interest).await,
+            Writer::Unix(half) => half.ready(interest).await,
+        }
     }
 
     fn raw(&self) -> SockRef<'_> {
@@ -112,5 +137,75 @@ impl Writer {
             Writer::Tcp(half) => SockRef::from(AsRef::<TcpStream>::as_ref(half)),
             Writer::Unix(half) => SockRef::from(AsRef::<UnixStream>::as_ref(half)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn tcp() -> (std::net::TcpStream, Socket) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (server, _) = listener.accept().expect("a client has come");
+        server.set_nonblocking(true).expect("it can be");
+        (client, Socket::Tcp(server))
+    }
+
+    fn unix() -> (UnixStream, Socket) {
+        let (client, server) = UnixStream::pair().expect("there are descriptors");
+        server.set_nonblocking(true).expect("it can be");
+        (client, Socket::Unix(server))
+    }
+
+    async fn soon(writer: &Writer) -> Option<Closed> {
+        tokio::time::timeout(Duration::from_millis(50), writer.closed()).await.ok()
+    }
+
+    async fn becomes(writer: &Writer, closed: Closed) {
+        let becoming = async {
+            while soon(writer).await != Some(closed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), becoming).await.expect("it is noticed");
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("there is an event loop").block_on(test);
+    }
+
+    #[test]
+    fn half_a_close_is_told_from_a_whole_one_behind_unread_bytes() {
+        run(async {
+            let (mut client, server) = tcp();
+            let (_reader, writer) = server.split().expect("it is registered");
+            client.write_all(b"unread").expect("there is room");
+            assert_eq!(soon(&writer).await, None, "unread bytes are no end");
+            client.shutdown(Shutdown::Write).expect("it is open");
+            becomes(&writer, Closed::Half).await;
+            SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("it can be");
+            drop(client);
+            becomes(&writer, Closed::Whole).await;
+        });
+    }
+
+    #[test]
+    fn the_unix_socket_tells_the_same() {
+        run(async {
+            let (mut client, server) = unix();
+            let (_reader, writer) = server.split().expect("it is registered");
+            client.write_all(b"unread").expect("there is room");
+            assert_eq!(soon(&writer).await, None, "unread bytes are no end");
+            client.shutdown(Shutdown::Write).expect("it is open");
+            becomes(&writer, Closed::Half).await;
+            drop(client);
+            becomes(&writer, Closed::Whole).await;
+        });
     }
 }

@@ -17,8 +17,8 @@ use super::execute::{self, Pause};
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
-use crate::commands::Reply;
 use crate::commands::error::CommandError;
+use crate::commands::{self, Reply};
 use crate::session::{Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
@@ -38,6 +38,7 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
         worker,
         session,
         partial: BytesMut::new(),
+        held_bytes: 0,
     };
     let id = task.session.client.id;
     let ended = if task.session.authenticated { task.serve().await } else { task.serve_unauthenticated().await };
@@ -51,6 +52,7 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
         let _ = tokio::time::timeout(AUTHENTICATE_WITHIN, task.finish()).await;
         task.connection.end();
     }
+    task.count_held(0);
     task.worker.forget(id);
 }
 
@@ -62,6 +64,8 @@ struct Task {
     codec: RequestCodec,
     /// The beginning of a request whose end has not come.
     partial: BytesMut,
+    /// What was counted for it.
+    held_bytes: usize,
 }
 
 impl Task {
@@ -76,7 +80,6 @@ impl Task {
                 return Ok(());
             }
         }
-        self.codec.set_limits(limits(true, &self.worker));
         self.serve().await
     }
 
@@ -89,7 +92,7 @@ impl Task {
     async fn finish(&self) {
         while !self.connection.has_ended() && !self.connection.output().is_empty() {
             self.worker.mark_dirty(&self.connection);
-            self.connection.progress().await;
+            wait::unless_gone(self.connection.progress(), &self.connection).await;
         }
         self.connection.end();
     }
@@ -120,14 +123,45 @@ impl Task {
         }
         let now_ms = self.worker.server.monotonic_ms();
         self.session.client.active_ms.store(now_ms, Ordering::Relaxed);
+        // CONFIG SET and RESET change them.
+        let trusted = self.session.authenticated || gate::is_open(&self.worker.server);
+        self.codec.set_limits(limits(trusted, &self.worker));
         let goes_on = self.run_buffer(&mut buffer).await?;
         if buffer.is_empty() {
             self.give_back(buffer);
             self.session.client.query_bytes.store(0, Ordering::Relaxed);
-        } else {
-            self.keep(buffer);
+            self.count_held(0);
+            return Ok(goes_on);
         }
-        Ok(goes_on)
+        self.keep(buffer);
+        Ok(goes_on && self.may_grow())
+    }
+
+    /// Counts what is held of a request against what all connections may hold.
+    fn count_held(&mut self, bytes: usize) {
+        self.worker.server.client_memory.change(self.held_bytes, bytes);
+        self.held_bytes = bytes;
+    }
+
+    /// Whether there may be memory for the next part of the request that is under way.
+    fn may_grow(&self) -> bool {
+        let server = &self.worker.server;
+        let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
+        let spare = self.partial.capacity() - self.partial.len();
+        let more = self.room().saturating_sub(spare);
+        let refused = more > 0 && server.client_memory.refuses(self.held_bytes, more, limit);
+        if refused {
+            let client = commands::client::describe(&self.session.client, server.monotonic_ms());
+            tracing::info!("Evicting client: {client}");
+            server.stats.count_eviction();
+        }
+        !refused
+    }
+
+    /// Room for the next read of a request that has begun. Doubling keeps the copying linear; what is announced is
+    /// trusted only as far as bytes have come.
+    fn room(&self) -> usize {
+        self.codec.bytes_wanted().clamp(PARTIAL_BYTES, PARTIAL_BYTES.max(self.partial.len()))
     }
 
     /// Gives an empty buffer to the next reader on this worker.
@@ -140,7 +174,7 @@ impl Task {
 
     /// Waits for bytes; how many came.
     async fn read(&mut self) -> io::Result<usize> {
-        let wanted = self.codec.bytes_wanted();
+        let room = self.room();
         let (reader, worker, partial) = (&mut self.reader, &*self.worker, &mut self.partial);
         poll_fn(|context| {
             if partial.is_empty() {
@@ -148,8 +182,6 @@ impl Task {
                 debug_assert!(shared.is_empty(), "what was read is taken out at once");
                 reader.poll_read(&mut shared, READ_BYTES, context)
             } else {
-                // Doubling keeps the copying linear; what is announced is trusted only as far as bytes have come.
-                let room = wanted.clamp(PARTIAL_BYTES, PARTIAL_BYTES.max(partial.len()));
                 reader.poll_read(partial, room, context)
             }
         })
@@ -167,6 +199,7 @@ impl Task {
             self.partial = buffer;
         }
         self.session.client.query_bytes.store(self.partial.len(), Ordering::Relaxed);
+        self.count_held(self.partial.capacity() + self.codec.memory_bytes());
     }
 
     /// Runs every whole request in the buffer. Whether the connection goes on.
@@ -216,18 +249,27 @@ impl Task {
                 Pause::After(after) => {
                     wait::carry_out(after, &self.connection, &self.worker, self.session.version).await
                 }
+                Pause::Overflow => {
+                    self.connection.overflow();
+                    false
+                }
                 Pause::Widened => {
                     self.codec.set_limits(limits(true, &self.worker));
                     true
                 }
                 Pause::Stalled => {
                     self.release();
-                    tokio::time::sleep(wait::STALL_RETRY).await;
-                    true
+                    self.connection.excuse(true);
+                    let stays = wait::unless_gone(tokio::time::sleep(wait::STALL_RETRY), &self.connection).await;
+                    self.connection.excuse(false);
+                    stays.is_some()
                 }
                 Pause::Blobs => {
                     self.release();
-                    match wait::write_blobs(batch.request(at), &self.worker.server.store).await {
+                    self.connection.excuse(true);
+                    let written = wait::write_blobs(batch.request(at), &self.worker.server.store).await;
+                    self.connection.excuse(false);
+                    match written {
                         Ok(written) => blobs = written,
                         Err(error) => {
                             self.refuse_unwritten(&error);
@@ -249,6 +291,7 @@ impl Task {
                 Pause::Output if !self.session.authenticated && !gate::is_open(&self.worker.server) => false,
                 Pause::Output => {
                     self.release();
+                    self.connection.count_output(self.connection.output().len());
                     wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
                     true
                 }

@@ -11,6 +11,7 @@ use resp::{Request, Version};
 use tokio::sync::Semaphore;
 
 use super::connection::Connection;
+use super::socket::Closed;
 use super::worker::Worker;
 use crate::commands::{After, Reply};
 
@@ -18,8 +19,6 @@ use crate::commands::{After, Reply};
 static BLOB_WRITERS: Semaphore = Semaphore::const_new(16);
 /// How long a stalled request waits before it asks again.
 pub const STALL_RETRY: Duration = Duration::from_millis(5);
-/// How often a connection that waits for something else is looked at.
-const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
 /// Does what remains of a request when its handler has returned. Whether the connection goes on.
 pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worker, version: Version) -> bool {
@@ -30,7 +29,7 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
         After::Durable(lsn) => {
             connection.output().hold();
             worker.release(connection);
-            if or_gone(server.wait_durable(lsn, None), connection, worker).await != Some(true) {
+            if blocked(server.wait_durable(lsn, None), connection, worker, Closed::Whole).await != Some(true) {
                 // Not durable, and the reply would say so: there is none.
                 connection.abort();
             }
@@ -50,7 +49,8 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
                 run_out(limit.map(|limit| limit.saturating_sub(spent))).await;
                 durable
             };
-            let Some(durable) = or_gone(waited, connection, worker).await else { return false };
+            let enough = if replicas { Closed::Half } else { Closed::Whole };
+            let Some(durable) = blocked(waited, connection, worker, enough).await else { return false };
             let mut output = connection.output();
             let mut reply = Reply::new(&mut output, version);
             reply.write().array(2);
@@ -59,7 +59,7 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
         }
         After::WaitReplicas { timeout_ms } => {
             worker.release(connection);
-            if or_gone(run_out(limit(timeout_ms)), connection, worker).await.is_none() {
+            if blocked(run_out(limit(timeout_ms)), connection, worker, Closed::Half).await.is_none() {
                 return false;
             }
             Reply::new(&mut connection.output(), version).integer(0);
@@ -79,8 +79,17 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
 /// Waits until no more than so many bytes are to be sent, or the connection has ended.
 pub async fn for_output(connection: &Connection, bytes: usize) {
     while connection.output().len() > bytes && !connection.has_ended() {
-        connection.progress().await;
+        unless_gone(connection.progress(), connection).await;
     }
+}
+
+/// Waits for something while there is somebody to be answered. When the client is gone, the connection ends.
+pub async fn unless_gone<T>(waited: impl Future<Output = T>, connection: &Connection) -> Option<T> {
+    let outcome = unless_closed(waited, connection, Closed::Whole).await;
+    if outcome.is_none() {
+        connection.abort();
+    }
+    outcome
 }
 
 /// Writes the large arguments of a request to files of their own, off this thread.
@@ -120,20 +129,31 @@ pub async fn settle(database: u8, key: Bytes, store: &Arc<Store>) -> io::Result<
     Ok(())
 }
 
-/// Waits for something that is not the client's doing, unless the client goes away meanwhile.
-async fn or_gone<T>(waited: impl Future<Output = T>, connection: &Connection, worker: &Worker) -> Option<T> {
-    let gone = async {
-        while !connection.is_gone() {
-            tokio::time::sleep(LOOK_FOR_CLIENT).await;
-        }
-    };
+/// Waits for what a command asks to wait for. A wait that may have no end ends when the client closes half its end, as
+/// in Redis; with the others, a client that only has nothing more to say gets its reply.
+async fn blocked<T>(
+    waited: impl Future<Output = T>,
+    connection: &Connection,
+    worker: &Worker,
+    enough: Closed,
+) -> Option<T> {
     worker.server.stats.count_blocked(1);
-    let outcome = tokio::select! {
-        outcome = waited => Some(outcome),
-        () = gone => None,
+    connection.excuse(true);
+    let outcome = match enough {
+        Closed::Half => unless_closed(waited, connection, enough).await,
+        Closed::Whole => unless_gone(waited, connection).await,
     };
+    connection.excuse(false);
     worker.server.stats.count_blocked(-1);
     outcome
+}
+
+async fn unless_closed<T>(waited: impl Future<Output = T>, connection: &Connection, enough: Closed) -> Option<T> {
+    tokio::select! {
+        biased;
+        outcome = waited => Some(outcome),
+        () = connection.closed(enough) => None,
+    }
 }
 
 /// A time of so many milliseconds; 0 is for ever.

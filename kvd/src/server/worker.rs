@@ -24,8 +24,6 @@ use super::connection::Connection;
 use super::mailbox::Wake;
 use crate::session::output::Output;
 
-/// Output buffers larger than this are not kept.
-const SPARE_OUTPUT: usize = 64 << 10;
 /// Output buffers kept by a worker.
 const SPARE_OUTPUTS: usize = 64;
 /// How often idle connections are looked for.
@@ -97,12 +95,17 @@ impl Worker {
             return;
         }
         connection.send(0);
-        let mut output = connection.output();
+        self.take_buffer(&mut connection.output());
+    }
+
+    /// Takes the buffer of an output that was sent, for another connection.
+    #[inline]
+    fn take_buffer(&self, output: &mut Output) {
         if output.is_empty() {
             let mut buffer = BytesMut::new();
             output.swap_tail(&mut buffer);
             let mut spares = self.spare_outputs.borrow_mut();
-            if buffer.capacity() > 0 && buffer.capacity() <= SPARE_OUTPUT && spares.len() < SPARE_OUTPUTS {
+            if buffer.capacity() > 0 && spares.len() < SPARE_OUTPUTS {
                 spares.push(buffer);
             }
         }
@@ -143,16 +146,15 @@ impl Worker {
         }
     }
 
-    /// Once a second: closes connections that were idle for too long.
+    /// Once a second: closes connections whose clients do nothing, or leave too much, for too long.
     pub async fn watch_task(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(WATCH_EVERY);
         loop {
             ticks.tick().await;
-            let limit_ms = self.server.hot.timeout_seconds.load(Ordering::Relaxed) * 1000;
             let now_ms = self.server.monotonic_ms();
             let connections: Vec<Rc<Connection>> = self.connections.borrow().values().cloned().collect();
             for connection in connections {
-                connection.watch(now_ms, limit_ms);
+                connection.watch(now_ms);
             }
         }
     }
@@ -195,6 +197,7 @@ impl Worker {
             for connection in batch.drain(..) {
                 connection.dirty.set(false);
                 connection.send(mark);
+                self.take_buffer(&mut connection.output());
                 if connection.waits() {
                     if read_only {
                         // What it waits for will never be safe: no reply, the connection ends.

@@ -11,6 +11,21 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes, BytesMut};
 use engine::Lsn;
 
+/// How much may wait to be sent to one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// With more than this waiting the client is closed: `client-output-buffer-limit`.
+    pub hard_bytes: usize,
+    /// With more than this waiting nothing may be added. One value alone may be longer: it lies in the store anyway.
+    pub room_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { hard_bytes: usize::MAX, room_bytes: usize::MAX }
+    }
+}
+
 /// The output of one connection.
 #[derive(Default)]
 pub struct Output {
@@ -22,17 +37,67 @@ pub struct Output {
     gates: VecDeque<(u64, Lsn)>,
     /// Stream position up to which gates were passed.
     released: u64,
+    bounds: Bounds,
+    /// When there was no room: so much was written and is lost, and so is what is still written.
+    lost_bytes: usize,
 }
 
 impl Output {
     /// Where replies are written.
     #[inline]
     pub fn tail(&mut self) -> &mut BytesMut {
+        if self.tail.len() > TAIL_BYTES {
+            self.close_tail();
+        }
         &mut self.tail
+    }
+
+    /// A long tail becomes a piece: one that grows on would be copied, twice as large, again and again.
+    #[cold]
+    fn close_tail(&mut self) {
+        if self.has_room() {
+            let written = std::mem::take(&mut self.tail).freeze();
+            self.piece_bytes += written.len();
+            self.pieces.push_back(written);
+        }
+    }
+
+    /// Whether more may be written. If not, what was written is let go: nothing is sent any more.
+    fn has_room(&mut self) -> bool {
+        if self.lost_bytes == 0 && self.len() > self.bounds.room_bytes.min(self.bounds.hard_bytes) {
+            self.lost_bytes = self.len();
+        }
+        if self.lost_bytes > 0 {
+            self.pieces.clear();
+            self.piece_bytes = 0;
+            self.tail.clear();
+            self.gates.clear();
+        }
+        self.lost_bytes == 0
+    }
+
+    /// How much may wait, from here on.
+    #[inline]
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// Whether more was written than may wait: the client is to be closed.
+    #[inline]
+    pub fn is_out_of_bounds(&self) -> bool {
+        self.lost_bytes > 0 || self.len() > self.bounds.hard_bytes
+    }
+
+    /// Bytes that waited when there was no more room, or wait now.
+    pub fn wanted(&self) -> usize {
+        self.lost_bytes.max(self.len())
     }
 
     /// Puts a value behind what was written, without a copy.
     pub fn push_shared(&mut self, bytes: Bytes) {
+        if !self.has_room() {
+            return;
+        }
         if !self.tail.is_empty() {
             let written = self.tail.split().freeze();
             self.piece_bytes += written.len();
@@ -46,6 +111,11 @@ impl Output {
     #[inline]
     pub fn len(&self) -> usize {
         self.piece_bytes + self.tail.len()
+    }
+
+    /// Stream position of the first byte not yet sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Whether everything was sent.
@@ -62,6 +132,9 @@ impl Output {
 
     /// Takes back what was written since a position.
     pub fn rewind(&mut self, position: u64) {
+        if self.lost_bytes > 0 {
+            return;
+        }
         let mut surplus = (self.position() - position) as usize;
         while surplus > self.tail.len() {
             surplus -= self.tail.len();
@@ -154,8 +227,18 @@ impl Output {
             }
             self.pieces.pop_front();
         }
+        let is_large = self.tail.capacity() > KEPT_BYTES;
         if bytes == self.tail.len() {
             self.tail.clear();
+            if is_large {
+                self.tail = BytesMut::new();
+            }
+        } else if is_large && bytes > 0 {
+            // As a piece it goes when it was sent; a tail that was cut in front no longer tells how much it holds.
+            let mut rest = std::mem::take(&mut self.tail).freeze();
+            rest.advance(bytes);
+            self.piece_bytes += rest.len();
+            self.pieces.push_back(rest);
         } else {
             self.tail.advance(bytes);
         }
@@ -167,7 +250,7 @@ impl Output {
         self.pieces.is_empty().then_some(&self.tail[..])
     }
 
-    /// Exchanges the empty tail for another buffer, so that an idle connection holds none.
+    /// Exchanges the empty tail, which is small, for another buffer, so that an idle connection holds none.
     pub fn swap_tail(&mut self, buffer: &mut BytesMut) {
         debug_assert!(self.tail.is_empty(), "only an empty tail may go");
         std::mem::swap(&mut self.tail, buffer);
@@ -176,6 +259,10 @@ impl Output {
 
 /// Slices gathered into one system call.
 pub const MAX_SLICES: usize = 64;
+/// An empty tail is not kept with more room than this.
+const KEPT_BYTES: usize = 64 << 10;
+/// A tail longer than this is closed.
+const TAIL_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -240,6 +327,66 @@ mod tests {
         output.gate(7);
         assert_eq!(sendable(&mut output, 0), b"reader");
         assert_eq!(sendable(&mut output, 7), b"+OK");
+    }
+
+    #[test]
+    fn a_reply_ends_where_the_room_ends_and_one_value_always_fits() {
+        for bounds in [Bounds { room_bytes: 1000, ..Bounds::default() }, Bounds { hard_bytes: 1000, room_bytes: 5000 }]
+        {
+            let mut output = Output::default();
+            output.set_bounds(bounds);
+            let start = output.position();
+            output.push_shared(Bytes::from_static(&[b'v'; 2000]));
+            assert_eq!(output.is_out_of_bounds(), bounds.hard_bytes == 1000);
+            output.push_shared(Bytes::from_static(&[b'v'; 2000]));
+            assert!(output.is_out_of_bounds());
+            output.rewind(start);
+            output.gate(5);
+            assert!(output.is_out_of_bounds() && output.is_empty(), "nothing is kept for nobody");
+            assert_eq!(output.wanted(), 2000);
+        }
+    }
+
+    #[test]
+    fn many_small_writes_hold_no_more_than_the_room() {
+        let mut output = Output::default();
+        output.set_bounds(Bounds { room_bytes: 1 << 20, ..Bounds::default() });
+        let mut most = 0;
+        for _ in 0..1000 {
+            output.tail().extend_from_slice(&[b'v'; 10_000]);
+            most = most.max(output.len());
+        }
+        assert!(output.is_out_of_bounds());
+        assert!(most <= (1 << 20) + 2 * TAIL_BYTES, "{most} bytes");
+    }
+
+    #[test]
+    fn a_large_tail_goes_when_it_was_sent() {
+        for first in [0, 1, 99_000] {
+            let mut output = Output::default();
+            output.tail().extend_from_slice(&[b'v'; 100_000]);
+            output.gate(5);
+            assert_eq!(output.releasable(5), 100_000);
+            output.advance(first);
+            assert_eq!(sendable(&mut output, 5).len(), 100_000 - first);
+            let mut tail = BytesMut::new();
+            output.swap_tail(&mut tail);
+            // What it holds shows when it is filled again: a cut tail would find its old room.
+            assert!(!tail.try_reclaim(KEPT_BYTES + 1), "{first} bytes were sent first");
+        }
+    }
+
+    #[test]
+    fn a_long_reply_is_in_pieces_that_can_be_taken_back() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"+OK");
+        let before = output.position();
+        for _ in 0..100 {
+            output.tail().extend_from_slice(&[b'v'; 10_000]);
+        }
+        assert!(output.only_tail().is_none() && !output.is_out_of_bounds());
+        output.rewind(before);
+        assert_eq!(sendable(&mut output, 0), b"+OK");
     }
 
     #[test]

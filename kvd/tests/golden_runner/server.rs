@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A server that answers.
@@ -11,6 +12,7 @@ pub struct Target {
     own: Option<(Child, tempfile::TempDir)>,
 }
 
+static STARTING: Mutex<()> = Mutex::new(());
 const START_TRIES: usize = 1000;
 const START_PAUSE: Duration = Duration::from_millis(10);
 
@@ -29,6 +31,8 @@ impl Target {
     }
 
     fn start() -> Target {
+        // Two that start at once could choose the same port.
+        let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("there is room for a store");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("there is a free port").port();

@@ -1,0 +1,295 @@
+//! What one client may hold and for how long, and when it counts as gone: nobody else notices.
+
+#[path = "golden_runner/server.rs"]
+mod server;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use server::Target;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOKS: usize = 2000;
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+const MIB: usize = 1 << 20;
+
+/// A server of our own: these tests change what holds for all its clients.
+fn own() -> Option<Target> {
+    let target = Target::from_environment();
+    if target.is_foreign() {
+        println!("the limits of a server that others may use stay as they are");
+        return None;
+    }
+    Some(target)
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(target: &Target) -> Client {
+        let stream = TcpStream::connect(&target.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Client(stream)
+    }
+
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).expect("the server reads");
+    }
+
+    /// Sends a line and checks the reply, which is known.
+    #[track_caller]
+    fn expect(&mut self, request: &str, reply: &str) {
+        self.send(format!("{request}\r\n"));
+        self.expect_reply(reply);
+    }
+
+    #[track_caller]
+    fn expect_reply(&mut self, reply: &str) {
+        let mut bytes = vec![0; reply.len()];
+        self.0.read_exact(&mut bytes).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&bytes), reply);
+    }
+
+    /// Everything until the server closes the connection.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.0.read_to_end(&mut bytes) {
+            Ok(_) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
+            Err(error) => panic!("the connection is still open after {} bytes: {error}", bytes.len()),
+        }
+    }
+
+    /// Waits until a number in INFO is as it is to become.
+    #[track_caller]
+    fn until(&mut self, name: &str, is_so: impl Fn(u64) -> bool) {
+        for _ in 0..LOOKS {
+            if is_so(self.info(name)) {
+                return;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        panic!("{name} stays {}", self.info(name));
+    }
+
+    /// A number in INFO.
+    fn info(&mut self, name: &str) -> u64 {
+        self.send("INFO everything\r\n");
+        let mut length = String::new();
+        while !length.ends_with('\n') {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("the server answers");
+            length.push(char::from(byte[0]));
+        }
+        let length: usize = length.trim_start_matches('$').trim().parse().expect("a bulk string");
+        let mut text = vec![0; length + 2];
+        self.0.read_exact(&mut text).expect("the server answers");
+        let text = String::from_utf8(text).expect("INFO is text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in {text}"))
+    }
+}
+
+fn set(key: &str, bytes: usize) -> Vec<u8> {
+    let mut request = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${bytes}\r\n", key.len()).into_bytes();
+    request.resize(request.len() + bytes, b'v');
+    request.extend_from_slice(b"\r\n");
+    request
+}
+
+/// The bytes of `GET` for a value of that many.
+fn bulk(bytes: usize) -> usize {
+    format!("${bytes}\r\n").len() + bytes + 2
+}
+
+#[test]
+fn a_reply_beyond_the_output_buffer_limit_closes_the_connection() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.send(set("small", 1000));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 2mb 0 0\"", "+OK\r\n");
+    for (closed, key, times) in [(1, "large", 100), (2, "small", 4000)] {
+        let mut greedy = Client::connect(&target);
+        greedy.send(format!("PING\r\nMGET{}\r\n", format!(" {key}").repeat(times)));
+        assert!(greedy.rest().len() < 2 * MIB, "{key}");
+        assert_eq!(owner.info("client_output_buffer_limit_disconnections"), closed, "{key}");
+    }
+    let mut modest = Client::connect(&target);
+    modest.send("MGET large\r\n");
+    modest.expect_reply("*1\r\n$1048576\r\nvvv");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 0 0 0\"", "+OK\r\n");
+    let mut greedy = Client::connect(&target);
+    greedy.send(format!("MGET{}\r\nQUIT\r\n", " large".repeat(5)));
+    assert_eq!(greedy.rest().len(), "*5\r\n".len() + 5 * bulk(MIB) + "+OK\r\n".len());
+}
+
+#[test]
+fn replies_of_all_clients_have_a_limit_and_one_value_always_fits() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET maxmemory-clients 4mb", "+OK\r\n");
+    let mut greedy = Client::connect(&target);
+    greedy.send("MGET large large\r\n");
+    assert!(greedy.rest().is_empty());
+    let mut modest = Client::connect(&target);
+    modest.send("GET large\r\nGET large\r\nQUIT\r\n");
+    assert_eq!(modest.rest().len(), 2 * bulk(8 * MIB) + "+OK\r\n".len());
+    assert_eq!(owner.info("client_output_buffer_limit_disconnections"), 1);
+}
+
+#[test]
+fn requests_of_all_clients_have_a_limit_and_who_holds_little_is_spared() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.expect("CONFIG SET maxmemory-clients 3mb", "+OK\r\n");
+    let whole = set("key", 4 * MIB);
+    let mut first = Client::connect(&target);
+    first.send(&whole[..MIB]);
+    owner.until("client_recent_max_input_buffer", |bytes| bytes >= MIB as u64);
+    let mut small = Client::connect(&target);
+    small.send(b"*2\r\n$3\r\nGET\r\n$6\r\nmiss");
+    let mut second = Client::connect(&target);
+    // It is closed while it writes.
+    let _ = second.0.write_all(&whole);
+    assert!(second.rest().is_empty());
+    assert_eq!(owner.info("evicted_clients"), 1);
+    small.send(b"es\r\n");
+    small.expect_reply("$-1\r\n");
+    drop(first);
+    owner.until("client_recent_max_input_buffer", |bytes| bytes < MIB as u64);
+    // What was held is free again, also where the connections stay.
+    let mut others = [0; 4].map(|_| Client::connect(&target));
+    for other in &mut others {
+        other.send(set("key", MIB * 5 / 4));
+        other.expect_reply("+OK\r\n");
+    }
+}
+
+#[test]
+fn a_client_that_has_said_all_gets_its_replies() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 4 * MIB));
+    owner.expect_reply("+OK\r\n");
+    let large = "*4\r\n".len() + 4 * bulk(4 * MIB);
+    for _ in 0..10 {
+        for (request, replies) in [
+            ("SET a b\r\nSAVE\r\n", "+OK\r\n+OK\r\n".len()),
+            ("SET a b\r\nWAITAOF 1 0 0\r\nPING\r\n", "+OK\r\n*2\r\n:1\r\n:0\r\n+PONG\r\n".len()),
+            ("MGET large large large large\r\nPING\r\n", large + "+PONG\r\n".len()),
+        ] {
+            let mut client = Client::connect(&target);
+            client.send(request);
+            client.0.shutdown(Shutdown::Write).expect("it is open");
+            assert_eq!(client.rest().len(), replies, "{request}");
+        }
+    }
+}
+
+#[test]
+fn a_blocked_client_that_goes_is_noticed_behind_what_it_sent() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    for reset in [false, true] {
+        let mut client = Client::connect(&target);
+        client.send("WAIT 1 0\r\n");
+        owner.until("blocked_clients", |clients| clients == 1);
+        client.send("PING\r\n");
+        if reset {
+            socket2::SockRef::from(&client.0).set_linger(Some(Duration::ZERO)).expect("it can be");
+        }
+        drop(client);
+        owner.until("blocked_clients", |clients| clients == 0);
+        owner.until("connected_clients", |clients| clients == 1);
+    }
+}
+
+#[test]
+fn who_neither_asks_nor_reads_for_too_long_is_closed_and_who_has_to_wait_is_not() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET timeout 1", "+OK\r\n");
+    let mut blocked = Client::connect(&target);
+    blocked.send("WAIT 1 5000\r\n");
+    let mut deaf = Client::connect(&target);
+    deaf.send("GET large\r\n".repeat(4));
+    let idle = Client::connect(&target);
+    owner.until("connected_clients", |clients| clients == 4);
+    owner.until("connected_clients", |clients| clients == 2);
+    assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
+    drop(idle);
+    blocked.expect_reply(":0\r\n");
+    blocked.expect("PING", "+PONG\r\n");
+}
+
+#[test]
+fn too_much_for_too_long_closes_the_connection() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.send(set("large", 8 * MIB));
+    owner.expect_reply("+OK\r\n");
+    owner.expect("CONFIG SET client-output-buffer-limit \"normal 0 1mb 1\"", "+OK\r\n");
+    let mut deaf = Client::connect(&target);
+    deaf.send("GET large\r\n".repeat(4));
+    owner.until("client_output_buffer_limit_disconnections", |closed| closed == 1);
+    assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
+}
+
+#[test]
+fn new_limits_on_requests_hold_for_clients_that_are_connected() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    for (setting, narrow, wide, request, error) in [
+        ("proto-max-bulk-len", "1mb", "512mb", format!("*2\r\n$4\r\nECHO\r\n${}\r\n", 2 * MIB), "invalid bulk length"),
+        ("max-arguments", "16", "1000", "*17\r\n".to_owned(), "invalid multibulk length"),
+    ] {
+        let mut clients = [0; 2].map(|_| Client::connect(&target));
+        for client in &mut clients {
+            client.expect("PING", "+PONG\r\n");
+        }
+        let [narrowed, widened] = &mut clients;
+        owner.expect(&format!("CONFIG SET {setting} {narrow}"), "+OK\r\n");
+        narrowed.send(&request);
+        narrowed.expect_reply(&format!("-ERR Protocol error: {error}\r\n"));
+        assert!(narrowed.rest().is_empty());
+        // One that was accepted under narrow limits.
+        let mut late = Client::connect(&target);
+        late.expect("PING", "+PONG\r\n");
+        owner.expect(&format!("CONFIG SET {setting} {wide}"), "+OK\r\n");
+        for client in [widened, &mut late] {
+            client.send(&request);
+            client.0.shutdown(Shutdown::Write).expect("it is open");
+            assert!(client.rest().is_empty(), "{setting}: the rest is waited for");
+        }
+    }
+    let mut client = Client::connect(&target);
+    client.expect("PING", "+PONG\r\n");
+    owner.expect("CONFIG SET client-query-buffer-limit 1mb", "+OK\r\n");
+    let _ = client.0.write_all(&set("key", 2 * MIB));
+    assert!(!client.rest().starts_with(b"+OK"));
+    owner.expect("EXISTS key", ":0\r\n");
+}
+
+#[test]
+fn only_what_lies_behind_the_value_is_growth() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.expect("SETRANGE long 67108863 x", ":67108864\r\n");
+    // The first change makes room behind a long value.
+    owner.expect("SETRANGE long 67108863 y", ":67108864\r\n");
+    let limit = owner.info("used_memory") as usize + 32 * MIB;
+    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    owner.expect("SETRANGE long 60000000 y", ":67108864\r\n");
+    owner.expect("SETRANGE long 110000000 z", refused);
+    owner.expect("SETRANGE new 60000000 z", refused);
+    owner.expect("SETRANGE long 70000000 z", ":70000001\r\n");
+}
