@@ -56,7 +56,8 @@ impl Output {
     #[cold]
     fn close_tail(&mut self) {
         if self.has_room() {
-            let written = std::mem::take(&mut self.tail).freeze();
+            let next = BytesMut::with_capacity(TAIL_BYTES + TAIL_SLACK);
+            let written = std::mem::replace(&mut self.tail, next).freeze();
             self.piece_bytes += written.len();
             self.pieces.push_back(written);
         }
@@ -261,8 +262,10 @@ impl Output {
 pub const MAX_SLICES: usize = 64;
 /// An empty tail is not kept with more room than this.
 const KEPT_BYTES: usize = 64 << 10;
-/// A tail longer than this is closed.
-const TAIL_BYTES: usize = 256 << 10;
+/// A tail longer than this is closed, before it is given more room than it needs.
+const TAIL_BYTES: usize = 224 << 10;
+/// Room for what is written to a tail that is about to be closed: a value that is too short to be shared.
+const TAIL_SLACK: usize = 32 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -355,6 +358,8 @@ mod tests {
         for _ in 0..1000 {
             output.tail().extend_from_slice(&[b'v'; 10_000]);
             most = most.max(output.len());
+            let is_first = output.pieces.is_empty();
+            assert!(is_first || output.tail.capacity() <= TAIL_BYTES + TAIL_SLACK, "room that is not needed");
         }
         assert!(output.is_out_of_bounds());
         assert!(most <= (1 << 20) + 2 * TAIL_BYTES, "{most} bytes");
