@@ -280,7 +280,9 @@ impl Task {
                 }
                 Pause::Unsettled(key) => {
                     self.release();
+                    self.connection.excuse(true);
                     let settled = wait::settle(self.session.database, key, &self.worker.server.store).await;
+                    self.connection.excuse(false);
                     if let Err(error) = settled {
                         self.refuse_unwritten(&error);
                         at += 1;

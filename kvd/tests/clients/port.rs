@@ -1,13 +1,10 @@
 //! CONFIG SET port from outside: who is heard and who no more, and that nobody who is connected notices.
 
-#[path = "golden_runner/server.rs"]
-mod server;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use server::Target;
+use crate::server::Target;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CANNOT_LISTEN: &str = "-ERR CONFIG SET failed (possibly related to argument 'port') - \
