@@ -156,9 +156,12 @@ impl Connection {
         }
     }
 
-    /// Says whether it waits for something that is not its client's doing.
-    pub fn excuse(&self, excused: bool) {
-        self.excused.set(excused);
+    /// Waits for something that is not its client's doing.
+    pub async fn excused<T>(&self, waited: impl Future<Output = T>) -> T {
+        self.excused.set(true);
+        let outcome = waited.await;
+        self.excused.set(false);
+        outcome
     }
 
     /// Waits until the client has closed its end so far, or others have ended the connection.

@@ -259,17 +259,13 @@ impl Task {
                 }
                 Pause::Stalled => {
                     self.release();
-                    self.connection.excuse(true);
-                    let stays = wait::unless_gone(tokio::time::sleep(wait::STALL_RETRY), &self.connection).await;
-                    self.connection.excuse(false);
-                    stays.is_some()
+                    let retry = tokio::time::sleep(wait::STALL_RETRY);
+                    self.connection.excused(wait::unless_gone(retry, &self.connection)).await.is_some()
                 }
                 Pause::Blobs => {
                     self.release();
-                    self.connection.excuse(true);
-                    let written = wait::write_blobs(batch.request(at), &self.worker.server.store).await;
-                    self.connection.excuse(false);
-                    match written {
+                    let written = wait::write_blobs(batch.request(at), &self.worker.server.store);
+                    match self.connection.excused(written).await {
                         Ok(written) => blobs = written,
                         Err(error) => {
                             self.refuse_unwritten(&error);
@@ -280,10 +276,8 @@ impl Task {
                 }
                 Pause::Unsettled(key) => {
                     self.release();
-                    self.connection.excuse(true);
-                    let settled = wait::settle(self.session.database, key, &self.worker.server.store).await;
-                    self.connection.excuse(false);
-                    if let Err(error) = settled {
+                    let settled = wait::settle(self.session.database, key, &self.worker.server.store);
+                    if let Err(error) = self.connection.excused(settled).await {
                         self.refuse_unwritten(&error);
                         at += 1;
                     }

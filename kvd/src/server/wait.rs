@@ -138,12 +138,10 @@ async fn blocked<T>(
     enough: Closed,
 ) -> Option<T> {
     worker.server.stats.count_blocked(1);
-    connection.excuse(true);
     let outcome = match enough {
-        Closed::Half => unless_closed(waited, connection, enough).await,
-        Closed::Whole => unless_gone(waited, connection).await,
+        Closed::Half => connection.excused(unless_closed(waited, connection, enough)).await,
+        Closed::Whole => connection.excused(unless_gone(waited, connection)).await,
     };
-    connection.excuse(false);
     worker.server.stats.count_blocked(-1);
     outcome
 }
