@@ -333,7 +333,9 @@ impl World {
             }
             // Behind the last mark a bad frame looks like a torn one, so only what was known durable is asked for.
             Ok(store) => {
-                let found = self.keys.read(&store)?;
+                let mut found = self.keys.read(&store)?;
+                // The rotten bytes may be the tomb of an expired key, and the clock has been set back since.
+                found.retain(|_, cell| cell.deadline.is_none_or(|deadline| deadline > self.model.newest_ms));
                 let required = if clean { self.model.len() } else { 0 };
                 let judged = self.model.judge(&found, required);
                 judged.map(drop).map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
