@@ -46,10 +46,10 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
         tracing::debug!(%error, client = id, "connection ended");
     }
     if task.session.authenticated {
-        task.finish().await;
+        Box::pin(task.finish()).await;
     } else {
         // A stranger who does not read holds nothing for longer than he may stay.
-        let _ = tokio::time::timeout(AUTHENTICATE_WITHIN, task.finish()).await;
+        let _ = Box::pin(tokio::time::timeout(AUTHENTICATE_WITHIN, task.finish())).await;
         task.connection.end();
     }
     task.count_held(0);
@@ -245,53 +245,8 @@ impl Task {
                 return Ok(true);
             };
             at = next;
-            let goes_on = match pause {
-                Pause::After(after) => {
-                    wait::carry_out(after, &self.connection, &self.worker, self.session.version).await
-                }
-                Pause::Overflow => {
-                    self.connection.overflow();
-                    false
-                }
-                Pause::Widened => {
-                    self.codec.set_limits(limits(true, &self.worker));
-                    true
-                }
-                Pause::Stalled => {
-                    self.release();
-                    let retry = tokio::time::sleep(wait::STALL_RETRY);
-                    self.connection.excused(wait::unless_gone(retry, &self.connection)).await.is_some()
-                }
-                Pause::Blobs => {
-                    self.release();
-                    let written = wait::write_blobs(batch.request(at), &self.worker.server.store);
-                    match self.connection.excused(written).await {
-                        Ok(written) => blobs = written,
-                        Err(error) => {
-                            self.refuse_unwritten(&error);
-                            at += 1;
-                        }
-                    }
-                    true
-                }
-                Pause::Unsettled(key) => {
-                    self.release();
-                    let settled = wait::settle(self.session.database, key, &self.worker.server.store);
-                    if let Err(error) = self.connection.excused(settled).await {
-                        self.refuse_unwritten(&error);
-                        at += 1;
-                    }
-                    true
-                }
-                // Replies to a stranger are few, or he is sent away.
-                Pause::Output if !self.session.authenticated && !gate::is_open(&self.worker.server) => false,
-                Pause::Output => {
-                    self.release();
-                    self.connection.count_output(self.connection.output().len());
-                    wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
-                    true
-                }
-            };
+            // In a box: a connection that waits for its next request has no room for this.
+            let goes_on = Box::pin(self.pass(pause, batch, &mut at, &mut blobs)).await;
             if !goes_on || self.connection.has_ended() {
                 self.discard_unused(&mut blobs);
                 return Ok(false);
@@ -300,6 +255,55 @@ impl Task {
                 // The process ends: what has run is answered when it is durable, nothing more is run.
                 self.release();
                 return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Does what a batch was left for at a request, and waits as long as that takes. Whether the connection goes on.
+    async fn pass(&mut self, pause: Pause, batch: &Batch, at: &mut usize, blobs: &mut Vec<(usize, Reference)>) -> bool {
+        match pause {
+            Pause::After(after) => wait::carry_out(after, &self.connection, &self.worker, self.session.version).await,
+            Pause::Overflow => {
+                self.connection.overflow();
+                false
+            }
+            Pause::Widened => {
+                self.codec.set_limits(limits(true, &self.worker));
+                true
+            }
+            Pause::Stalled => {
+                self.release();
+                let retry = tokio::time::sleep(wait::STALL_RETRY);
+                self.connection.excused(wait::unless_gone(retry, &self.connection)).await.is_some()
+            }
+            Pause::Blobs => {
+                self.release();
+                let written = wait::write_blobs(batch.request(*at), &self.worker.server.store);
+                match self.connection.excused(written).await {
+                    Ok(written) => *blobs = written,
+                    Err(error) => {
+                        self.refuse_unwritten(&error);
+                        *at += 1;
+                    }
+                }
+                true
+            }
+            Pause::Unsettled(key) => {
+                self.release();
+                let settled = wait::settle(self.session.database, key, &self.worker.server.store);
+                if let Err(error) = self.connection.excused(settled).await {
+                    self.refuse_unwritten(&error);
+                    *at += 1;
+                }
+                true
+            }
+            // Replies to a stranger are few, or he is sent away.
+            Pause::Output if !self.session.authenticated && !gate::is_open(&self.worker.server) => false,
+            Pause::Output => {
+                self.release();
+                self.connection.count_output(self.connection.output().len());
+                wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
+                true
             }
         }
     }
