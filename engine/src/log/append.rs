@@ -163,6 +163,11 @@ impl Appender {
         short.then_some((self.segment.number, self.segment.bytes, needed))
     }
 
+    /// Whether nothing of a segment lies, or will, behind this length: only an empty one grows by itself.
+    pub(super) fn reaches(&self, number: u64, bytes: u64) -> bool {
+        self.segment.number != number || self.segment.bytes == bytes
+    }
+
     /// The file of a segment has been made longer.
     pub(super) fn lengthen(&mut self, number: u64, bytes: u64) {
         if self.segment.number == number {

@@ -279,8 +279,12 @@ fn make_longer(log: &Log) -> io::Result<bool> {
     // An open file of its own: the kernel tells an error once to each, and the one of the frames is not this one's to hear.
     let file = log.disk.open(&segment::file_name(&log.store_name, number))?;
     if let Err(e) = log.fill(&*file, from, to) {
-        // What was reserved before there was no more: nobody knows of it, so nothing lies there.
-        let _ = file.set_len(from);
+        // What was reserved before there was no more is given back, unless the segment has grown by itself meanwhile. Under
+        // the lock, so that it does not now.
+        let appender = log.appender.lock();
+        if appender.reaches(number, from) {
+            let _ = file.set_len(from);
+        }
         return Err(e);
     }
     let mut appender = log.appender.lock();
