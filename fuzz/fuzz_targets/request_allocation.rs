@@ -1,36 +1,9 @@
 //! No request makes the parser allocate more than a constant times what was sent.
 #![no_main]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-/// The system's allocator, counting the bytes in use and their peak.
-struct Counting;
-
-static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
+use fuzz::counting::Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
-    let start = LIVE_BYTES.load(Relaxed);
-    PEAK_BYTES.store(start, Relaxed);
-    fuzz::requests::allocation(input, || PEAK_BYTES.load(Relaxed).saturating_sub(start));
-});
-
-// SAFETY: every call is handed to the system's allocator unchanged; the counters do not touch the memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE_BYTES.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK_BYTES.fetch_max(live, Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::requests::allocation(input, Counting::watch()));

@@ -1,12 +1,14 @@
 //! What the fuzz targets check, as plain functions, so that `cargo test` can replay the corpora without a fuzzer.
 //!
-//! A seed is text as far as possible: one byte of options, four bytes of piece sizes, then what is sent. A file of a
-//! target's corpus is an input that once was, or easily could be, treated wrongly.
+//! A seed of the wire is text as far as possible: one byte of options, four bytes of piece sizes, then what is sent. A
+//! seed of `restore` is a dump without its footer. A file of a target's corpus is an input that once was, or easily could be, treated wrongly.
 //!
 //! ```text
 //! cargo +nightly fuzz run request_split -- -max_total_time=60
 //! ```
 
+pub mod counting;
 pub mod log_image;
 pub mod replies;
 pub mod requests;
+pub mod restored;

@@ -5,7 +5,7 @@
 //! ```text
 //!  0  frames behind a valid segment header     3  frames as fields, sealed with valid checksums
 //!  1  a whole segment file                     4  a manifest
-//!  2  edits of a valid segment: u16 offset, u8 to exclusive-or
+//!  2  edits of a valid segment: u16 offset, u8 to exclusive-or            5  frames of collections, with damaged values
 //! ```
 
 use std::collections::BTreeMap;
@@ -32,11 +32,12 @@ type State = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Recovers what the input describes.
 pub fn recover(input: &[u8]) {
     let Some((kind, bytes)) = input.split_first() else { return };
-    match kind % 5 {
+    match kind % 6 {
         0 => frames(bytes),
         1 => drop(open(&disk(bytes, &manifest()))),
         2 => edited(bytes),
         3 => sealed(bytes),
+        5 => collections(bytes),
         _ => drop(open(&disk(&file(&[]), bytes))),
     }
 }
@@ -64,7 +65,10 @@ fn disk(segment: &[u8], manifest: &[u8]) -> SimDisk {
 fn open(disk: &SimDisk) -> Option<State> {
     let options = Options { segment_bytes: 64 << 10, ..Options::default() };
     let open = || Store::open(Arc::new(disk.clone()), Arc::new(SimClock::new(1)), options.clone());
-    let found = read(&*open().ok()?);
+    let store = open().ok()?;
+    store.audit().expect("the figures are what is there");
+    let found = read(&store);
+    drop(store);
     let again = open().expect("what was recovered once is recovered again");
     assert_eq!(found, read(&again), "recovered twice, and not the same");
     assert_eq!(again.recovery().dropped_bytes, 0, "dropped twice");
@@ -76,8 +80,9 @@ fn read(store: &Store) -> State {
     for database in 0..16 {
         let mut cursor = 0;
         loop {
-            cursor = store.scan(database, cursor, usize::MAX, |key, item| {
-                found.insert(key.to_vec(), item.value().to_vec());
+            cursor = store.scan(None, database, cursor, usize::MAX, |key, item| {
+                let value = item.string().map_or_else(|_| item.digest().bytes().to_vec(), <[u8]>::to_vec);
+                found.insert(key.to_vec(), value);
             });
             if cursor == 0 {
                 break;
@@ -179,4 +184,90 @@ fn sealed(fields: &[u8]) {
         frame::seal(frame, body, BASE + start as u64, &seed);
     }
     open(&disk(&file(&log), &manifest()));
+}
+
+/// Values as a store writes them, by type: first an image, then changes. A fuzzer finds its way from these.
+const VALUES: [(u8, &[&[u8]]); 4] = [
+    (
+        1,
+        &[
+            &[2, 1, b'a', 1, b'b'],
+            &[1, 0, 0],
+            &[16, 2, b'x', b'y'],
+            &[17, 0],
+            &[18, 1, 0, 0, 0, 0, 0, 0, 0],
+            &[20, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'z'],
+            &[21, 1, 0, 0, 0, 0, 0, 0, 0, 1, b'z'],
+            &[22, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        ],
+    ),
+    (
+        2,
+        &[
+            &[3, 1, 0, 1, b'f', 1, b'v'],
+            &[4, 1, 0, 1, b'f', 1, b'v', 9, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 1, b'f', 1, b'v', 9, 0, 0, 0, 0, 0, 0, 0],
+            &[32, 1, b'f', 1, b'w', 1, b'g', 1, b'w'],
+            &[33, 1, b'f', 1, b'w'],
+            &[34, 1, b'f'],
+            &[35, 9, 0, 0, 0, 0, 0, 0, 0, 1, b'f'],
+            &[36, 1, b'h', 1, b'v', 9, 0, 0, 0, 0, 0, 0, 0],
+        ],
+    ),
+    (
+        3,
+        &[
+            &[6, 2, 0, 2, 1, 0, 2, 0],
+            &[7, 1, 0, 1, b'm'],
+            &[8, 1, b'm', 2, b'n', b'n'],
+            &[48, 1, b'm', 1, b'7'],
+            &[49, 1, b'm'],
+        ],
+    ),
+    (
+        4,
+        &[
+            &[9, 1, 0, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 1, b'm'],
+            &[10, 0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 1, b'm'],
+            &[64, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, b'n'],
+            &[65, 1, b'm'],
+        ],
+    ),
+];
+
+/// Frames of collections whose checksums hold: which value, kind and flags, what it builds on, and three edits of the
+/// value's bytes.
+fn collections(fields: &[u8]) {
+    let seed = Seed::new(ID, 1);
+    let mut log: Vec<u8> = Vec::new();
+    let mut last = 0;
+    for field in fields.chunks_exact(8).take(200) {
+        let (value_type, values) = VALUES[usize::from(field[0]) % VALUES.len()];
+        let mut value = values[usize::from(field[0] / 4) % values.len()].to_vec();
+        for edit in field[4..].chunks_exact(2).filter(|edit| edit[0] & 1 == 1) {
+            let at = usize::from(edit[0] >> 1) % (value.len() + 1);
+            match value.get_mut(at) {
+                Some(byte) => *byte ^= edit[1],
+                None => value.extend(std::iter::repeat_n(edit[1], usize::from(edit[1] % 40))),
+            }
+        }
+        let start = log.len();
+        let is_operation = value.first().is_some_and(|&code| code >= 16);
+        Draft {
+            kind: if is_operation || field[1] & 0x70 == 0 { Kind::Delta } else { Kind::Image },
+            database: 0,
+            value_type: if field[1] & 8 != 0 { value_type } else { field[1] % 8 },
+            deadline: (field[2] & 0x70 == 0x70).then_some(BOUND),
+            previous: [None, Some(0), Some(last), Some(last)][usize::from(field[2]) % 4],
+            key: &[b'k'; 2][..1 + usize::from(field[3] & 1)],
+            value: [&value, b""],
+        }
+        .encode(&mut log);
+        let frame = &mut log[start..];
+        frame::set_flags(frame, if field[3] & 2 == 0 { 3 } else { field[3] >> 2 & 3 });
+        let body = frame::body_checksum(frame);
+        last = BASE + start as u64;
+        frame::seal(frame, body, last, &seed);
+    }
+    drop(open(&disk(&file(&log), &manifest())));
 }
