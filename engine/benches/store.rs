@@ -51,7 +51,7 @@ fn get(store: &Store, number: u64, now_ms: u64) -> usize {
     let name = key_name(number);
     let key = store.key(&name);
     let mut transaction = store.begin(0, &[key], now_ms);
-    transaction.get(&key).map_or(0, |item| item.value().len())
+    transaction.get(&key).map_or(0, |item| item.string().unwrap_or_default().len())
 }
 
 /// A segment that forgets what is written to it.

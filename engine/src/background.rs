@@ -1,4 +1,4 @@
-//! Threads that loop over the machines: some sync, one prepares segments, compacts and expires.
+//! Threads that loop over the machines: some sync, one expires, one prepares segments, compacts and frees.
 
 use std::io;
 use std::sync::Arc;
@@ -17,31 +17,43 @@ use crate::sweep::Sweeper;
 /// All background work but syncing, as one machine.
 #[derive(Default)]
 pub struct Maintenance {
+    upkeep: Upkeep,
+    sweeper: Sweeper,
+}
+
+impl Maintenance {
+    /// Does a little of everything. Whether there is more to do at once.
+    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+        let swept = self.sweeper.step(store);
+        self.upkeep.step(store, now_us) | swept
+    }
+}
+
+/// What can wait: making segments ahead, compacting, and freeing.
+#[derive(Default)]
+struct Upkeep {
     preparer: Preparer,
     compactor: Compactor,
-    sweeper: Sweeper,
     look_at_blobs_us: u64,
 }
 
 /// How often dead blobs ask for a sync at most.
 const LOOK_AT_BLOBS_US: u64 = 1_000_000;
 
-impl Maintenance {
-    /// Does a little of everything. Whether there is more to do at once.
-    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+impl Upkeep {
+    fn step(&mut self, store: &Store, now_us: u64) -> bool {
         let prepared = self.preparer.step(store.log(), now_us);
         let compacted = self.compactor.step(store, now_us);
         if compacted {
             self.preparer.retry_at_once();
         }
-        let swept = self.sweeper.step(store, now_us);
         let blobs = store.blobs().sweep(store.log().durable()) > 0;
         // Where no sync comes by the clock, large files would wait for one while others fill the disk.
         if now_us >= self.look_at_blobs_us && store.blobs().waits_beyond(store.log().durable()) {
             store.log().want_sync(store.log().appended());
             self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
         }
-        prepared | compacted | swept | blobs
+        prepared | compacted | blobs | store.free_garbage()
     }
 }
 
@@ -72,7 +84,7 @@ pub struct Background {
 
 /// By how much the maintenance thread stands back (`nice(2)`, which Linux applies to the calling thread).
 const MAINTENANCE_NICENESS: i32 = 10;
-/// How long the maintenance thread rests when there is nothing to do.
+/// How long these threads rest when there is nothing to do.
 const REST: Duration = Duration::from_millis(5);
 
 impl Background {
@@ -86,13 +98,23 @@ impl Background {
             let thread = std::thread::Builder::new().name("flusher".into());
             background.threads.push(thread.spawn(move || flush(&flushed, &flusher, &until))?);
         }
+        // A thread of its own, which does not stand back: who waits for an `expired` event waits for this one.
+        let (swept, until) = (store.clone(), stop.clone());
+        background.threads.push(std::thread::Builder::new().name("expiry".into()).spawn(move || {
+            let mut sweeper = Sweeper::default();
+            while !until.load(Ordering::Acquire) {
+                if !sweeper.step(&swept) {
+                    std::thread::park_timeout(REST);
+                }
+            }
+        })?);
         let (kept, until) = (store.clone(), stop);
         background.threads.push(std::thread::Builder::new().name("maintenance".into()).spawn(move || {
             // Work that can wait must not take a time slice from a worker that shares the processor. Best effort.
             let _ = rustix::process::nice(MAINTENANCE_NICENESS);
-            let mut maintenance = Maintenance::default();
+            let mut upkeep = Upkeep::default();
             while !until.load(Ordering::Acquire) {
-                if !maintenance.step(&kept, kept.clock().monotonic_us()) {
+                if !upkeep.step(&kept, kept.clock().monotonic_us()) {
                     std::thread::park_timeout(REST);
                 }
             }

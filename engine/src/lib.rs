@@ -21,7 +21,7 @@
 //! assert!(store.log().written() >= position, "kill -9 cannot take it now");
 //!
 //! let mut transaction = store.begin(0, &[key], store.now_ms());
-//! assert_eq!(transaction.get(&key).map(|item| item.value().to_vec()), Some(b"hello".to_vec()));
+//! assert_eq!(transaction.get(&key).map(|item| item.string().unwrap_or_default().to_vec()), Some(b"hello".to_vec()));
 //! drop(transaction);
 //! background.stop();
 //! store.close();
@@ -29,18 +29,22 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: `error format` → `disk` → `keyspace` → `log` → `txn store` →
-//! `recover settle compact sweep` → `background`.
+//! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
+//! `recover settle compact sweep audit digest` → `background`.
 
+mod audit;
 mod background;
 mod blobs;
+mod class;
 pub mod clock;
 mod compact;
+mod digest;
 pub mod disk;
 mod error;
 pub mod failpoint;
 pub mod format;
 mod keyspace;
+pub mod listener;
 pub mod log;
 pub mod mutant;
 pub mod random;
@@ -49,8 +53,10 @@ mod settle;
 mod store;
 mod sweep;
 mod txn;
+pub mod value;
 
 pub use background::{Background, Maintenance};
+pub use digest::Digest;
 pub use error::{Error, Refusal};
 pub use format::blob::Reference;
 pub use keyspace::shard::{DATABASES, Key};
@@ -58,4 +64,4 @@ pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
 pub use recover::Recovery;
 pub use store::{MAX_VALUE, Options, Store, owned};
-pub use txn::{Item, Transaction, Value};
+pub use txn::{Collection, Item, Transaction, Value, WrongType};

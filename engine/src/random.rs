@@ -1,5 +1,7 @@
 //! The only place where chance enters: seeds and store names from the operating system, all else from a seed.
 
+use std::hash::{BuildHasher, RandomState};
+
 /// A small, fast generator (SplitMix64, Steele et al. 2014). Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -34,6 +36,13 @@ pub fn secret() -> std::io::Result<[u8; 16]> {
         filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
     }
     Ok(bytes)
+}
+
+/// What the hash tables inside values hash with: drawn once per process, so that no client can prepare members that
+/// collide. It is no part of the state: order, images and answers do not depend on it, only a few bytes in figures of
+/// memory. So a simulation needs no say in it, and the standard library's draw, which cannot fail, is good enough.
+pub(crate) fn process_secret() -> u64 {
+    RandomState::new().hash_one(0_u64)
 }
 
 /// Bytes in the place of [`secret`] ones, for a simulation.

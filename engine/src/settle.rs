@@ -14,6 +14,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
 use crate::log::{Lsn, Need};
 use crate::store::Store;
+use crate::value::STRING;
 
 impl Store {
     /// Whether a key's value is large and, logged now, would be logged whole.
@@ -49,7 +50,7 @@ impl Store {
     /// Which version of a large value must be settled.
     fn unsettled(&self, physical: u8, key: &Key<'_>, base: Option<Lsn>) -> Option<(Lsn, Bytes)> {
         let shard = self.shards().lock(key.shard());
-        let large = |entry: &&Entry| entry.value().len() >= self.options().blob_bytes;
+        let large = |entry: &&Entry| entry.value_type() == STRING && entry.value().len() >= self.options().blob_bytes;
         let entry = shard.find(physical, key).filter(large)?;
         if base.is_some_and(|base| base != entry.base().unwrap_or(entry.lsn())) {
             return None;

@@ -1,11 +1,11 @@
 //! A store: open it, run transactions on it, look over all of it, close it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
@@ -17,12 +17,22 @@ use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
-use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
+use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
+use crate::listener::{Attention, Listener};
 use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
 use crate::mutant::planted;
 use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
+use crate::value::{Limits, Object};
+
+/// What takes long to free.
+#[expect(dead_code, reason = "only dropped")]
+enum Garbage {
+    Entry(Entry),
+    Object(Box<Object>),
+    Tables(Vec<Table>),
+}
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -37,6 +47,10 @@ pub struct Options {
     pub blob_bytes: usize,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,
+    /// An image of a collection is logged in parts of about so many bytes.
+    pub part_bytes: usize,
+    /// When collections leave their packed form.
+    pub limits: Limits,
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
@@ -50,6 +64,8 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             blob_bytes: 1 << 20,
             compact_from_bytes: 64 << 20,
+            part_bytes: 4 << 20,
+            limits: Limits::default(),
             secrets_from: None,
         }
     }
@@ -69,6 +85,14 @@ pub struct Store {
     map: [AtomicU8; DATABASES],
     figures: [SharedFigures; DATABASES],
     expired: AtomicU64,
+    expired_fields: AtomicU64,
+    pub(crate) expire_lag_ms: AtomicU64,
+    pub(crate) sweeps: AtomicBool,
+    pub(crate) expiry_held_until_ms: AtomicU64,
+    limits: RwLock<Limits>,
+    attention: Attention,
+    listener: OnceLock<Arc<dyn Listener>>,
+    garbage: Mutex<Vec<Garbage>>,
     compacting: AtomicBool,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
@@ -98,6 +122,7 @@ impl Store {
     /// it returns, everything it found is durable.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
+        let limits = options.limits;
         Ok(Arc::new(Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
@@ -109,6 +134,14 @@ impl Store {
             figures: parts.figures.map(SharedFigures::new),
             log_base: AtomicU64::new(parts.manifest.base),
             expired: AtomicU64::new(0),
+            expired_fields: AtomicU64::new(0),
+            expire_lag_ms: AtomicU64::new(0),
+            sweeps: AtomicBool::new(true),
+            expiry_held_until_ms: AtomicU64::new(0),
+            limits: RwLock::new(limits),
+            garbage: Mutex::default(),
+            attention: Attention::default(),
+            listener: OnceLock::new(),
             compacting: AtomicBool::new(false),
             blobs: parts.blobs,
             manifest: Mutex::new(parts.manifest),
@@ -179,6 +212,23 @@ impl Store {
         &self.log
     }
 
+    /// Whether anybody wants to hear what transactions do.
+    #[inline]
+    pub fn attention(&self) -> &Attention {
+        &self.attention
+    }
+
+    /// Sets who hears what transactions do: once, before there are any.
+    pub fn set_listener(&self, listener: Arc<dyn Listener>) {
+        // A second one would be a mistake of the caller; the first stays.
+        let _ = self.listener.set(listener);
+    }
+
+    #[inline]
+    pub(crate) fn listener(&self) -> Option<&dyn Listener> {
+        self.listener.get().map(|listener| &**listener)
+    }
+
     /// What was found at the start.
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
@@ -198,6 +248,31 @@ impl Store {
     pub fn volatile_count(&self, database: u8) -> u64 {
         let physical = self.physical(database);
         (0..SHARDS).map(|index| u64::from(self.shards.lock(index).volatile(physical))).sum()
+    }
+
+    /// Hashes of a database that have fields with a deadline. Walks the shards.
+    pub fn hashes_with_deadlines(&self, database: u8) -> u64 {
+        let physical = self.physical(database);
+        (0..SHARDS).map(|index| u64::from(self.shards.lock(index).with_fields(physical))).sum()
+    }
+
+    /// How long the keys of a database that have a deadline have left on average, in milliseconds; estimated from some of
+    /// them, 0 when there are none.
+    pub fn average_ttl_ms(&self, database: u8) -> u64 {
+        let (physical, now_ms) = (self.physical(database), self.now_ms());
+        let (mut sum, mut seen) = (0_u128, 0_u128);
+        for index in 0..SHARDS {
+            self.shards.lock(index).sample_deadlines(physical, TTL_SAMPLES_OF_SHARD, &mut |deadline| {
+                if deadline > now_ms {
+                    sum += u128::from(deadline - now_ms);
+                    seen += 1;
+                }
+            });
+            if seen >= TTL_SAMPLES {
+                break;
+            }
+        }
+        sum.checked_div(seen).map_or(0, |average| u64::try_from(average).unwrap_or(u64::MAX))
     }
 
     /// Bytes of memory that keys, values and tables take.
@@ -220,6 +295,16 @@ impl Store {
         self.expired.load(Ordering::Relaxed)
     }
 
+    /// Keys, and fields of hashes, removed because their time had come.
+    pub fn expired_counts(&self) -> [u64; 2] {
+        [self.expired_count(), self.expired_field_count()]
+    }
+
+    /// Hash fields removed because their time had come.
+    pub fn expired_field_count(&self) -> u64 {
+        self.expired_fields.load(Ordering::Relaxed)
+    }
+
     /// Whether the log is being compacted.
     pub fn is_compacting(&self) -> bool {
         self.compacting.load(Ordering::Relaxed)
@@ -228,7 +313,16 @@ impl Store {
     /// Visits some keys of a database: whole buckets from `cursor` on, until `enough` entries were seen. The next
     /// cursor, 0 at the end. Every key that is there from the first call to the last is seen at least once, whatever
     /// is written in between. Expired keys are removed. What it shows may be told when the log's end is safe.
-    pub fn scan(&self, database: u8, cursor: u64, enough: usize, mut visit: impl FnMut(&[u8], Item<'_>)) -> u64 {
+    ///
+    /// Within a transaction that holds all locks, that transaction must be given.
+    pub fn scan(
+        &self,
+        mut held: Option<&mut Transaction<'_>>,
+        database: u8,
+        cursor: u64,
+        enough: usize,
+        mut visit: impl FnMut(&[u8], Item<'_>),
+    ) -> u64 {
         let now_ms = self.now_ms();
         let physical = self.physical(database);
         let (mut index, mut bucket) = ((cursor % SHARDS as u64) as usize, cursor / SHARDS as u64);
@@ -236,7 +330,14 @@ impl Store {
         // Who is not shown an expired key has been told that it is gone.
         let mut due = Vec::new();
         'shards: while index < SHARDS {
-            let shard = self.shards.lock(index);
+            let locked;
+            let shard: &Shard = match &mut held {
+                Some(transaction) => transaction.shard(index),
+                None => {
+                    locked = self.shards.lock(index);
+                    &locked
+                }
+            };
             if let Some(table) = shard.table(physical) {
                 loop {
                     if seen >= enough || looked > SCAN_BUCKETS.max(enough) {
@@ -244,11 +345,13 @@ impl Store {
                     }
                     looked += 1;
                     bucket = table.scan(bucket, |entry| {
-                        if entry.deadline().is_none_or(|deadline| deadline > now_ms) {
-                            seen += 1;
-                            visit(entry.key(), Item::of(entry));
-                        } else {
+                        if Due::of(entry).at.is_some_and(|at| at <= now_ms) {
                             due.push((physical, entry.key().to_vec()));
+                        }
+                        let item = Item::of(entry, now_ms);
+                        if item.is_live() {
+                            seen += 1;
+                            visit(entry.key(), item);
                         }
                     });
                     if bucket == 0 {
@@ -259,54 +362,51 @@ impl Store {
             index += 1;
             bucket = 0;
         }
-        if !planted("scan_leaves_expired") {
-            self.bury(&due, now_ms);
+        match held {
+            Some(transaction) => due.iter().for_each(|(_, key)| _ = transaction.get(&self.key(key))),
+            None if planted("scan_leaves_expired") => {}
+            None => self.bury(&due, now_ms),
         }
         if index < SHARDS { bucket * SHARDS as u64 + index as u64 } else { 0 }
     }
 
-    /// Some key of a database that has not expired.
-    pub fn random_key(&self, database: u8, random: &mut crate::random::Random) -> Option<Vec<u8>> {
+    /// Some key of a database that has not expired. Within a transaction that holds all locks, that must be given.
+    pub fn random_key(
+        &self,
+        mut held: Option<&mut Transaction<'_>>,
+        database: u8,
+        random: &mut crate::random::Random,
+    ) -> Option<Vec<u8>> {
         let physical = self.physical(database);
         let now_ms = self.now_ms();
-        let live = |entry: &&Entry| entry.deadline().is_none_or(|deadline| deadline > now_ms);
+        let live = |entry: &&Entry| Item::of(entry, now_ms).is_live();
+        let mut look = |index: usize, find: &mut dyn FnMut(&Table) -> Option<Vec<u8>>| {
+            let locked;
+            let shard: &Shard = match &mut held {
+                Some(transaction) => transaction.shard(index),
+                None => {
+                    locked = self.shards.lock(index);
+                    &locked
+                }
+            };
+            find(shard.table(physical)?)
+        };
         for _ in 0..RANDOM_TRIES {
-            let shard = self.shards.lock(random.below(SHARDS as u64) as usize);
-            let found = shard.table(physical).and_then(|table| table.random(random.next_u64())).filter(live);
-            if let Some(entry) = found {
-                return Some(entry.key().to_vec());
+            let (index, position) = (random.below(SHARDS as u64) as usize, random.next_u64());
+            let found = look(index, &mut |table| Some(table.random(position).filter(live)?.key().to_vec()));
+            if found.is_some() {
+                return found;
             }
         }
         // Few keys, or most expired: the first that is found.
-        (0..SHARDS).find_map(|index| {
-            let shard = self.shards.lock(index);
-            shard.table(physical)?.iter().find(live).map(|entry| entry.key().to_vec())
-        })
+        (0..SHARDS).find_map(|index| look(index, &mut |table| Some(table.iter().find(live)?.key().to_vec())))
     }
 
-    /// Removes all keys of some databases, in one transaction. The old tables are returned: dropping them takes time,
-    /// which should not be a client's.
-    pub fn flush(&self, databases: &[u8]) -> (Lsn, Vec<Table>) {
+    /// Removes all keys of some databases, in a transaction of its own. The position to wait for.
+    pub fn flush(&self, databases: &[u8]) -> Lsn {
         let mut transaction = self.begin_all(0, self.now_ms());
-        let mut old = Vec::new();
-        let mut dead = Vec::new();
-        for &database in databases {
-            let physical = self.physical(database);
-            // All locks are held: nobody counts beside this.
-            if self.figures[usize::from(physical)].clear() == 0 {
-                continue;
-            }
-            old.extend(transaction.flush(physical));
-            dead.extend(self.blobs.take_database(physical));
-        }
-        if old.is_empty() {
-            // What made it empty is perhaps not safe yet.
-            let gate = if planted("flush_of_nothing_ungated") { 0 } else { self.log.appended() };
-            return (transaction.commit().max(gate), old);
-        }
-        let end = transaction.commit_flush();
-        self.blobs.retire(end, dead);
-        (end, old)
+        transaction.flush(databases);
+        transaction.commit()
     }
 
     /// Writes a large value to a file of its own, before the transaction that stores it. Blocks on the disk.
@@ -326,6 +426,12 @@ impl Store {
         let _ = crate::failpoint::hit("shutdown.before");
         self.log.close();
         let _ = crate::failpoint::hit("shutdown.after");
+    }
+
+    /// The logical database that a physical one is now.
+    pub(crate) fn logical(&self, physical: u8) -> u8 {
+        let at = self.map.iter().position(|to| to.load(Ordering::Relaxed) == physical);
+        at.map_or(physical, |logical| logical as u8)
     }
 
     #[inline]
@@ -358,9 +464,31 @@ impl Store {
         &self.segments
     }
 
+    /// Which physical database each logical one is.
+    pub(crate) fn database_map(&self) -> [u8; DATABASES] {
+        self.map.each_ref().map(|to| to.load(Ordering::Relaxed))
+    }
+
+    /// Exchanges two logical databases. All shards must be held.
+    pub(crate) fn swap_map(&self, one: u8, other: u8) {
+        let (a, b) = (&self.map[usize::from(one)], &self.map[usize::from(other)]);
+        let physical = a.swap(b.load(Ordering::Relaxed), Ordering::Relaxed);
+        b.store(physical, Ordering::Relaxed);
+    }
+
+    pub(crate) fn figures(&self, physical: u8) -> &SharedFigures {
+        &self.figures[usize::from(physical)]
+    }
+
+    pub(crate) fn clear_figures(&self, physical: u8) -> i64 {
+        self.figures[usize::from(physical)].clear()
+    }
+
     /// Writes the map of databases to the log again.
     pub(crate) fn log_map(&self) {
-        let map = self.map.each_ref().map(|to| to.load(Ordering::Relaxed));
+        // Who exchanges databases holds every shard until that is in the log.
+        let _held = self.shards.lock(0);
+        let map = self.database_map();
         let mut batch = FrameBatch::default();
         batch.push(&Draft {
             kind: Kind::Swap,
@@ -397,13 +525,52 @@ impl Store {
         self.expired.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Hash fields removed because their time had come.
+    pub(crate) fn count_expired_fields(&self, fields: u64) {
+        self.expired_fields.fetch_add(fields, Ordering::Relaxed);
+    }
+
+    /// What decides when a collection leaves its packed form.
+    #[inline]
+    pub fn limits(&self) -> Limits {
+        *self.limits.read()
+    }
+
+    /// Changes what decides when a collection leaves its packed form.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write() = limits;
+    }
+
+    /// Frees an entry: at once, or behind when that takes long.
+    #[inline]
     pub(crate) fn free(&self, entry: Entry) {
-        drop(entry);
+        if entry.is_costly_to_free() {
+            self.garbage.lock().push(Garbage::Entry(entry));
+        }
+    }
+
+    /// Frees whole tables behind.
+    pub(crate) fn free_tables(&self, tables: Vec<Table>) {
+        self.garbage.lock().push(Garbage::Tables(tables));
+    }
+
+    /// Frees a large collection behind.
+    pub(crate) fn free_object(&self, object: Box<Object>) {
+        self.garbage.lock().push(Garbage::Object(object));
+    }
+
+    /// Frees what was left to be freed. Whether there was anything.
+    pub(crate) fn free_garbage(&self) -> bool {
+        let garbage = std::mem::take(&mut *self.garbage.lock());
+        !garbage.is_empty()
     }
 }
 
 /// Buckets looked at by one scan call at least, however few keys they hold.
 const SCAN_BUCKETS: usize = 100;
+/// Keys from which the average time to live is estimated, and how many of them one shard gives.
+const TTL_SAMPLES: u128 = 1000;
+const TTL_SAMPLES_OF_SHARD: usize = 100;
 /// Random places tried before a walk.
 const RANDOM_TRIES: usize = 100;
 
@@ -414,5 +581,5 @@ pub(crate) fn secrets(seed: &[u8; 16]) -> RapidSecrets {
 
 /// A value as bytes that can outlive the transaction.
 pub fn owned(item: Item<'_>) -> Bytes {
-    item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.value()))
+    item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.bytes()))
 }

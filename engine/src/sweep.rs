@@ -1,90 +1,122 @@
-//! Expiry of keys that nobody looks at.
+//! Expiry of keys and hash fields that nobody looks at.
 //!
-//! A walk over the shards that have deadlines, a few at a time. Each shard knows a time before which nothing in it
-//! expires, so a shard is walked only when something may be due, and at most ten times a second. Not done here: an ordered
-//! index of deadlines, which would make expiry punctual at millions of volatile keys.
+//! Each shard knows the least deadline in it and shows it without its lock. A step looks at all of them, which takes some
+//! microseconds, and removes what is due, a few keys under a lock. So what is due goes within one rest of the thread that
+//! steps, however many keys there are, and a thousand deadlines at once hold no lock for longer than one.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::keyspace::deadlines::Next;
 use crate::keyspace::shard::SHARDS;
 use crate::log::Need;
 use crate::store::Store;
 
-/// Shards walked by one step.
-const STEP_SHARDS: usize = 32;
-/// Keys removed under one lock.
-const BURY_AT_ONCE: usize = 64;
-/// Time between two walks over the same shard.
-const ROUND_US: u64 = 100_000;
+/// Keys looked for under one lock.
+const TAKE_AT_ONCE: usize = 16;
+/// Keys and fields removed by one step, which then lets others step.
+const STEP_REMOVALS: u64 = 1024;
 
-/// Removes expired keys: a machine that a thread, or a simulation, steps.
+/// Removes what has expired: a machine that a thread, or a simulation, steps.
 #[derive(Default)]
 pub struct Sweeper {
-    next: usize,
-    round_began_us: u64,
+    next_due: Vec<Arc<Next>>,
+    shard: usize,
 }
 
 impl Sweeper {
-    /// Walks some shards. Whether there is more to do at once.
-    pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
-        if self.next == 0 {
-            if now_us < self.round_began_us + ROUND_US && self.round_began_us != 0 {
-                return false;
-            }
-            self.round_began_us = now_us.max(1);
-        }
-        if store.log().is_read_only() || store.admit(Need::Shrink, 0).is_err() {
+    /// Removes what is due. Whether there is more to do at once.
+    pub fn step(&mut self, store: &Store) -> bool {
+        if !store.sweeps() || store.holds_expiry() {
             return false;
         }
-        let now_ms = store.now_ms();
-        let end = (self.next + STEP_SHARDS).min(SHARDS);
-        for index in self.next..end {
-            while store.bury_expired_in(index, now_ms) == BURY_AT_ONCE {}
+        if self.next_due.is_empty() {
+            self.next_due = (0..SHARDS).map(|index| store.shards().lock(index).next_due()).collect();
         }
-        self.next = end % SHARDS;
-        self.next != 0
+        let now_ms = store.now_ms();
+        let mut buried = 0;
+        for _ in 0..SHARDS {
+            let index = self.shard;
+            self.shard = (index + 1) % SHARDS;
+            if self.next_due[index].get() > now_ms {
+                continue;
+            }
+            if store.log().is_read_only() || store.admit(Need::Shrink, 0).is_err() {
+                return false;
+            }
+            while buried < STEP_REMOVALS
+                && let some @ 1.. = store.bury_due_in(index, now_ms)
+            {
+                buried += some;
+            }
+            if buried >= STEP_REMOVALS {
+                store.log().write_out();
+                return true;
+            }
+        }
+        if buried != 0 {
+            store.log().write_out();
+        }
+        false
     }
 }
 
 impl Store {
-    /// Removes up to [`BURY_AT_ONCE`] expired keys of a shard; how many.
-    fn bury_expired_in(&self, index: usize, now_ms: u64) -> usize {
-        let mut due: Vec<(u8, Vec<u8>)> = Vec::new();
-        {
-            let mut shard = self.shards().lock(index);
-            if !shard.may_expire(now_ms) {
-                return 0;
+    /// Removes some of what is due in a shard: keys, and fields of hashes; how many. What the log has no room for stays.
+    fn bury_due_in(&self, index: usize, now_ms: u64) -> u64 {
+        let due = self.shards().lock(index).find_due(now_ms, TAKE_AT_ONCE);
+        let mut buried = 0;
+        for (physical, bytes, at) in due {
+            let key = self.key(&bytes);
+            let mut transaction = self.begin(0, &[key], now_ms);
+            let removed = transaction.look(&key, physical);
+            if removed != 0 {
+                buried += removed;
+                self.expire_lag_ms.fetch_max(now_ms.saturating_sub(at), Ordering::Relaxed);
             }
-            let mut earliest = u64::MAX;
-            'walk: for (database, table) in shard.tables() {
-                for entry in table.iter() {
-                    let Some(deadline) = entry.deadline() else { continue };
-                    // Those that are due count too: looking at them below removes them only if something here is due.
-                    earliest = earliest.min(deadline);
-                    if deadline <= now_ms {
-                        due.push((database, entry.key().to_vec()));
-                        if due.len() == BURY_AT_ONCE {
-                            break 'walk;
-                        }
-                    }
-                }
+            transaction.commit();
+            if buried >= STEP_REMOVALS {
+                break;
             }
-            shard.earliest_deadline = earliest;
-        }
-        let buried = self.bury(&due, now_ms);
-        if buried != 0 {
-            self.log().write_out();
         }
         buried
     }
 
-    /// Removes these keys of physical databases if they have expired and the log has room; how many.
-    pub(crate) fn bury(&self, keys: &[(u8, Vec<u8>)], now_ms: u64) -> usize {
-        let mut buried = 0;
+    /// Removes these keys of physical databases if they have expired and the log has room.
+    pub(crate) fn bury(&self, keys: &[(u8, Vec<u8>)], now_ms: u64) {
         for (physical, bytes) in keys {
             let key = self.key(bytes);
             let mut transaction = self.begin(0, &[key], now_ms);
-            buried += usize::from(transaction.look(&key, *physical));
+            transaction.look(&key, *physical);
             transaction.commit();
         }
-        buried
+    }
+
+    /// Whether what nobody looks at is removed when its time has come. Who looks never sees it either way.
+    pub fn set_sweeps(&self, sweeps: bool) {
+        self.sweeps.store(sweeps, Ordering::Relaxed);
+    }
+
+    /// Lets nothing go because its time has come, until this monotonic time; 0 ends that. Who looks does not see it all the
+    /// same.
+    pub fn hold_expiry(&self, until_ms: u64) {
+        self.expiry_held_until_ms.store(until_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn holds_expiry(&self) -> bool {
+        let until_ms = self.expiry_held_until_ms.load(Ordering::Relaxed);
+        until_ms != 0 && self.clock().monotonic_ms() < until_ms
+    }
+
+    fn sweeps(&self) -> bool {
+        self.sweeps.load(Ordering::Relaxed)
+    }
+
+    /// By how many milliseconds at most something was late that has expired since the last call.
+    pub fn take_expire_lag_ms(&self) -> u64 {
+        self.expire_lag_ms.swap(0, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;

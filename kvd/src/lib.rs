@@ -2,6 +2,8 @@
 
 pub mod commands;
 pub mod config;
+pub mod hyperloglog;
 pub mod observe;
+pub mod pubsub;
 pub mod server;
 pub mod session;

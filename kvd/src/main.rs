@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
@@ -11,8 +11,10 @@ use engine::{Background, Error, Options, Store};
 use kvd::config::{self, Loaded, Named, Start};
 use kvd::observe::log;
 use kvd::observe::stats::Stats;
+use kvd::pubsub::Hub;
 use kvd::server::descriptors;
 use kvd::server::listen::{self, Listeners};
+use kvd::server::listener::Ears;
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
 use kvd::server::{Hot, Server};
@@ -74,6 +76,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
+        limits: settings.value_limits(),
         ..Options::default()
     };
     let store = Store::open(Arc::new(disk), clock.clone(), options)
@@ -96,12 +99,14 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         store: store.clone(),
         started_ms: clock.monotonic_ms(),
         last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
+        saved_frames: Default::default(),
         clock,
         settings: RwLock::new(Arc::new(settings)),
         hot,
         registry: Default::default(),
         stats: Stats::new(workers),
         config_file: file,
+        history_id: RwLock::new(run_id.clone()),
         run_id,
         stop: Default::default(),
         listeners,
@@ -109,7 +114,15 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         progress: Default::default(),
         fitting_clients: AtomicUsize::new(fitting_clients),
         client_memory: Default::default(),
+        pubsub: Hub::new(workers),
+        watches: Default::default(),
+        blocked: Default::default(),
+        pause: Default::default(),
+        slow_log: Default::default(),
+        latency: Default::default(),
     });
+    store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
+    store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     for index in 0..workers {
@@ -156,7 +169,9 @@ async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
         let mut ticks = tokio::time::interval(SAMPLE_EVERY);
         loop {
             ticks.tick().await;
-            sampled.stats.tick(sampled.monotonic_ms(), sampled.store.memory());
+            let now_ms = sampled.monotonic_ms();
+            sampled.stats.note_expire_lag(sampled.store.take_expire_lag_ms(), now_ms);
+            sampled.stats.tick(now_ms, sampled.store.memory());
         }
     });
     tokio::select! {

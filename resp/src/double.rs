@@ -7,6 +7,17 @@ use itoa::Buffer;
 /// Integers up to here are exact in a double with room to spare; Redis prints them without an exponent.
 const MAX_PLAIN_INTEGER: f64 = (i64::MAX / 2) as f64;
 
+/// The shortest digits of a double as `fpconv_dtoa` writes them, integers too: what Redis hashes of a score.
+pub fn shortest(value: f64) -> String {
+    let is_plain = !value.is_finite() || value == 0.0;
+    let mut text =
+        if is_plain { DoubleText::new(value) } else { DoubleText { bytes: [0; DoubleText::CAPACITY], len: 0 } };
+    if !is_plain {
+        text.push_shortest(value);
+    }
+    String::from_utf8_lossy(text.as_bytes()).into_owned()
+}
+
 /// The text of a double on the stack.
 pub(crate) struct DoubleText {
     bytes: [u8; Self::CAPACITY],
@@ -105,5 +116,20 @@ impl Write for DoubleText {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         self.push(text.as_bytes());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortest;
+
+    #[test]
+    fn long_integers_have_an_exponent() {
+        for (value, text) in
+            [(0.0, "0"), (-0.0, "-0"), (10.0, "10"), (1e9, "1e+9"), (0.1, "0.1"), (1e300, "1e+300"), (-2.5, "-2.5")]
+        {
+            assert_eq!(shortest(value), text);
+        }
+        assert_eq!(shortest(f64::NEG_INFINITY), "-inf");
     }
 }

@@ -28,6 +28,7 @@ mod reply;
 mod request;
 
 pub use codec::RequestCodec;
+pub use double::shortest;
 pub use encode::{ReplyWriter, Version, encode_request};
 pub use error::{ReplyError, RequestError};
 pub use frame::Frame;
@@ -35,4 +36,4 @@ pub use inline::split_words;
 pub use limits::{Limits, ReplyLimits, Stage};
 pub use parse::exact_integer;
 pub use reply::ReplyCodec;
-pub use request::{Batch, Request};
+pub use request::{Batch, Queue, Request};

@@ -11,7 +11,7 @@
 
 use std::ops::Index;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Complete requests in the order they were received.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +83,52 @@ impl Batch {
     }
 }
 
+/// Requests that are kept to be run later, in a buffer of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Queue {
+    data: BytesMut,
+    layout: Layout,
+}
+
+impl Queue {
+    /// Copies a request behind the others. One that would make the queue longer than 1 GiB is not taken: `false`.
+    #[must_use]
+    pub fn push<'a>(&mut self, arguments: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+        const LONGEST: usize = 1 << 30;
+        let bytes: usize = arguments.clone().map(<[u8]>::len).sum();
+        if self.data.len() + bytes > LONGEST {
+            return false;
+        }
+        for argument in arguments {
+            let start = self.data.len();
+            self.data.extend_from_slice(argument);
+            self.layout.ranges.push(ArgumentRange::received(start, self.data.len()));
+        }
+        self.layout.ends.push(self.layout.ranges.len() as u32);
+        true
+    }
+
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        self.layout.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.data.capacity() + self.layout.memory_bytes()
+    }
+
+    /// The requests, to be run.
+    pub fn into_batch(self) -> Batch {
+        Batch { data: self.data.freeze(), unescaped: Bytes::new(), layout: self.layout }
+    }
+}
+
 impl<'a> Request<'a> {
     /// The number of arguments, the command's name included; at least 1.
     #[inline]
@@ -99,9 +145,19 @@ impl<'a> Request<'a> {
 
     /// The arguments, beginning with the command's name.
     #[inline]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let batch = self.batch;
         self.ranges.iter().map(move |range| batch.bytes(*range))
+    }
+
+    /// The request that begins at an argument.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below [`Request::len`].
+    pub fn from(&self, index: usize) -> Request<'a> {
+        assert!(index < self.ranges.len(), "a request has a name");
+        Request { batch: self.batch, ranges: &self.ranges[index..] }
     }
 
     /// The argument at `index` as a slice that shares, and keeps alive, the buffer of the whole batch.

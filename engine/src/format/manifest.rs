@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  [u8; 8]   magic      "kvdstore"
-//!  8  u32       version    1
+//!  8  u32       version    2
 //! 12  u32       checksum   CRC-32C of bytes 16.., then bytes 0..12
 //! 16  [u8; 16]  store id
 //! 32  [u8; 16]  hash seed
@@ -22,7 +22,7 @@
 use super::{StoreId, u32_at, u64_at};
 
 /// The format this program writes and the newest it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Longest manifest that is read.
 pub const MAX_BYTES: u64 = 16 << 20;
 const MAGIC: &[u8; 8] = b"kvdstore";
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_damage() {
         let mut bytes = sample().encode();
-        bytes[8] = 2;
-        assert_eq!(Manifest::parse(&bytes), Err(Refused::Newer(2)));
+        bytes[8] = VERSION as u8 + 1;
+        assert_eq!(Manifest::parse(&bytes), Err(Refused::Newer(VERSION + 1)));
     }
 }

@@ -24,9 +24,9 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use super::class::class;
 use super::entry::Entry;
 use super::prefetch::prefetch;
+use crate::class::class;
 
 const SLOTS: usize = 7;
 /// The slot that gives way to an overflow.
@@ -105,11 +105,7 @@ impl Bucket {
     /// Takes an entry out. Gives also the bytes of memory that its overflow takes less.
     pub(super) fn remove(&mut self, print: Print, key: &[u8]) -> Option<(Entry, isize)> {
         let position = self.position(print, key)?;
-        Some(self.take(position))
-    }
-
-    fn take(&mut self, position: usize) -> (Entry, isize) {
-        let Some(overflow) = self.overflow_mut() else { return (self.empty(position).1, 0) };
+        let Some(overflow) = self.overflow_mut() else { return Some((self.empty(position).1, 0)) };
         let before = overflow.bytes();
         let taken = if position < LAST {
             // The slot is filled again, or a lookup would go to the overflow more often than it must.
@@ -128,21 +124,7 @@ impl Bucket {
             self.fill(LAST, tag, entry);
             after = 0;
         }
-        (taken, before as isize - after as isize)
-    }
-
-    /// Takes out the entries that a predicate chooses, with the bytes of memory that the overflow takes less.
-    pub(super) fn take_if(&mut self, mut choose: impl FnMut(&Entry) -> bool, taken: &mut Vec<Entry>) -> isize {
-        let mut freed = 0;
-        // Downwards: what fills a gap comes from above and has been looked at.
-        for position in (0..self.end()).rev() {
-            if self.get(position).is_some_and(&mut choose) {
-                let (entry, bytes) = self.take(position);
-                taken.push(entry);
-                freed += bytes;
-            }
-        }
-        freed
+        Some((taken, before as isize - after as isize))
     }
 
     /// Moves everything out, entry by entry with its tag.
@@ -196,14 +178,6 @@ impl Bucket {
         while hits != 0 {
             self.at(slot_of(hits)).prefetch();
             hits &= hits - 1;
-        }
-    }
-
-    /// Fetches the entry looked for if it is in the overflow.
-    #[inline]
-    pub(super) fn prefetch_overflow(&self, print: Print) {
-        if let (0, Some(overflow)) = (self.hits(print.tag), self.overflow()) {
-            overflow.prefetch_entry(print);
         }
     }
 
@@ -428,16 +402,6 @@ impl Overflow {
         prefetch(self.start());
         // The tags are at the other end.
         prefetch(self.start().wrapping_add(self.bytes() - 1));
-    }
-
-    fn prefetch_entry(&self, print: Print) {
-        let (len, size) = (self.len(), self.bytes());
-        for index in 0..len {
-            // SAFETY: all tags below the length are initialised.
-            if unsafe { self.tag(size, index).read() } == print.tag {
-                self.get(index).prefetch();
-            }
-        }
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! A key and its value in one allocation.
 //!
-//! How the bytes lie is in [`layout`]. A value of [`OUT_OF_LINE`] bytes or more is *large*: it lies in [`Bytes`] of its
-//! own, which replies share.
+//! How the bytes lie is in [`layout`]. A string of [`OUT_OF_LINE`] bytes or more is *large*: it lies in [`Bytes`] of its
+//! own, which replies share. So is a collection that has outgrown its packed form: it is an [`Object`] of its own.
 //!
 //! The block has the size class of what it holds ([`class`]), always: a change that stays in the class is made in
 //! place, any other moves the entry to a new block, and freeing needs no stored size.
@@ -23,8 +23,9 @@ use std::slice;
 
 use bytes::Bytes;
 
-use super::class::class;
 use super::prefetch::prefetch;
+use crate::class::class;
+use crate::value::{Object, STRING, Slot};
 use large::Large;
 use layout::{
     ACCESS_AT, BASE, DEADLINE, LARGE, LENGTHS_AT, LSN_AT, Shape, TYPE, U56, WIDE, base_at, deadline_at, key_at,
@@ -34,18 +35,24 @@ use layout::{
 /// Values of this many bytes or more are kept apart from their entry and shared with replies.
 pub const OUT_OF_LINE: usize = 16 * 1024;
 
+/// Elements of a collection that are freed where they are removed; more are freed behind.
+const FREED_AT_ONCE: usize = 64;
+
 const MARK_SHIFT: u32 = 48;
 const ADDRESS: usize = (1 << MARK_SHIFT) - 1;
 const _: () = assert!(usize::BITS == 64, "marks need the upper bits of a 64-bit address");
 
-/// A value on its way into an entry. Its length decides how it is kept, not the variant.
-#[derive(Clone, Debug)]
+/// A value on its way into an entry. The length of a string decides how it is kept, not the variant.
 pub enum Stored<'a> {
-    /// To be copied.
+    /// A string to be copied.
     Copy(&'a [u8]),
-    /// To be shared when it is long enough, else copied. The whole buffer that these bytes are a part of stays
+    /// A string to be shared when it is long enough, else copied. The whole buffer that these bytes are a part of stays
     /// allocated, so a short slice of a long buffer is better copied.
     Own(Bytes),
+    /// A packed collection of a type.
+    Packed(u8, &'a [u8]),
+    /// A large collection.
+    Object(Box<Object>),
 }
 
 impl<'a> Stored<'a> {
@@ -61,21 +68,38 @@ impl<'a> Stored<'a> {
         Stored::Own(bytes)
     }
 
-    fn into_large(self) -> Large {
+    fn value_type(&self) -> u8 {
         match self {
-            Stored::Copy(bytes) => Large::new(Bytes::copy_from_slice(bytes)),
-            Stored::Own(bytes) => Large::new(bytes),
+            Stored::Copy(_) | Stored::Own(_) => STRING,
+            Stored::Packed(value_type, _) => *value_type,
+            Stored::Object(object) => object.value_type(),
+        }
+    }
+
+    /// The bytes that go into the entry itself, if any do.
+    fn inline(&self) -> Option<&[u8]> {
+        let bytes = match self {
+            Stored::Copy(bytes) | Stored::Packed(_, bytes) => bytes,
+            Stored::Own(bytes) => &bytes[..],
+            Stored::Object(_) => return None,
+        };
+        (bytes.len() < OUT_OF_LINE).then_some(bytes)
+    }
+
+    fn into_outside(self) -> Outside {
+        match self {
+            Stored::Copy(bytes) => Outside::String(Box::new(Large::new(Bytes::copy_from_slice(bytes)))),
+            Stored::Own(bytes) => Outside::String(Box::new(Large::new(bytes))),
+            Stored::Packed(..) => unreachable!("a packed collection is shorter than what goes out of line"),
+            Stored::Object(object) => Outside::Object(object),
         }
     }
 }
 
-impl AsRef<[u8]> for Stored<'_> {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Stored::Copy(bytes) => bytes,
-            Stored::Own(bytes) => bytes,
-        }
-    }
+/// What an entry keeps apart from its own block.
+enum Outside {
+    String(Box<Large>),
+    Object(Box<Object>),
 }
 
 /// A key with its value: an owned pointer of eight bytes.
@@ -96,7 +120,8 @@ impl Entry {
     pub fn new(key: &[u8], value: Stored<'_>, deadline: Option<u64>, lsn: u64) -> Entry {
         assert!(u32::try_from(key.len()).is_ok(), "a key of 4 GiB");
         let packed = pack(lsn);
-        let shape = Shape::new(0, key.len(), value.as_ref().len(), deadline.is_some(), false);
+        let inline = value.inline().map(<[u8]>::len);
+        let shape = Shape::new(value.value_type(), key.len(), inline, deadline.is_some(), false);
         let mut entry = Entry(allocate(shape.bytes()));
         entry.put_header(shape);
         entry.put(ACCESS_AT, [0; 2]);
@@ -118,23 +143,24 @@ impl Entry {
         self.slice(key_at(flags), length)
     }
 
-    /// The value.
+    /// The bytes of a string, or of a packed collection; none of a large collection.
     #[inline]
     pub fn value(&self) -> &[u8] {
         let shape = self.shape();
-        if shape.flags & LARGE != 0 {
-            return &self.large().bytes;
+        match shape.flags & (LARGE | TYPE) {
+            LARGE => &self.large().bytes,
+            flags if flags & LARGE != 0 => &[],
+            _ => self.slice(shape.key_at() + shape.key, shape.value),
         }
-        self.slice(shape.key_at() + shape.key, shape.value)
     }
 
-    /// The value without a copy, when it is kept apart from the entry.
+    /// A string without a copy, when it is kept apart from the entry.
     #[inline]
     pub fn shared_value(&self) -> Option<&Bytes> {
-        (self.flags() & LARGE != 0).then(|| &self.large().bytes)
+        (self.flags() & (LARGE | TYPE) == LARGE).then(|| &self.large().bytes)
     }
 
-    /// The type of the value; 0, a string, so far.
+    /// The type of the value, as [`crate::value`] numbers them.
     #[inline]
     pub fn value_type(&self) -> u8 {
         self.flags() & TYPE
@@ -160,7 +186,7 @@ impl Entry {
         (flags & BASE != 0).then(|| unpack(self.get(base_at(flags))))
     }
 
-    /// How recently or how often the entry was used, in the eviction policy's own code.
+    /// When the entry was last used, as [`super::access`] keeps it.
     #[inline]
     pub fn access(&self) -> u16 {
         u16::from_le_bytes(self.get(ACCESS_AT))
@@ -184,10 +210,12 @@ impl Entry {
         self.put(LSN_AT, pack(lsn));
     }
 
-    /// Notes a use.
+    /// Notes a use. Most are within the second of the last one: then nothing is written.
     #[inline]
     pub fn set_access(&mut self, access: u16) {
-        self.put(ACCESS_AT, access.to_le_bytes());
+        if self.access() != access {
+            self.put(ACCESS_AT, access.to_le_bytes());
+        }
     }
 
     /// Sets or takes away the deadline.
@@ -203,19 +231,29 @@ impl Entry {
         self.put_base(packed);
     }
 
-    /// Stores another value under the key, in place when the size class stays the same. The access bytes stay.
-    pub fn replace(&mut self, value: Stored<'_>, deadline: Option<u64>, base: Option<u64>, lsn: u64) {
+    /// Stores another value under the key, in place when the size class stays the same. The access bytes stay. A large
+    /// collection that was there is given back: dropping it takes time.
+    pub fn replace(
+        &mut self,
+        value: Stored<'_>,
+        deadline: Option<u64>,
+        base: Option<u64>,
+        lsn: u64,
+    ) -> Option<Box<Object>> {
         let (lsn, base) = (pack(lsn), base.map(pack));
-        let old = self.shape();
-        let shape = Shape::new(old.flags & TYPE, old.key, value.as_ref().len(), deadline.is_some(), base.is_some());
+        let inline = value.inline().map(<[u8]>::len);
+        let shape = Shape::new(value.value_type(), self.shape().key, inline, deadline.is_some(), base.is_some());
         // From here to `put_value` nothing may panic: the pointer to a large value is stale or not yet written.
-        let old_value = self.take_large();
+        let old = self.take_outside();
         self.reshape(shape, 0);
         self.put_deadline(deadline);
         self.put_base(base);
         self.put(LSN_AT, lsn);
         self.put_value(shape, value);
-        drop(old_value);
+        match old {
+            Some(Outside::Object(object)) => Some(object),
+            Some(Outside::String(_)) | None => None,
+        }
     }
 
     /// Puts bytes behind the value. Many short appends to a long value cost what they add, not what is there.
@@ -245,7 +283,7 @@ impl Entry {
             large.set_range(offset, bytes);
             let shape = Shape { value: 0, ..shape }.with(LARGE, true).with_width();
             self.reshape(shape, 0);
-            self.put_large(shape, large);
+            self.put_outside(shape.flags, Outside::String(Box::new(large)));
         }
     }
 
@@ -253,7 +291,17 @@ impl Entry {
     #[inline]
     pub fn footprint(&self) -> usize {
         let own = class(self.shape().bytes());
-        if self.flags() & LARGE != 0 { own + self.large().footprint() } else { own }
+        match self.flags() & (LARGE | TYPE) {
+            LARGE => own + self.large().footprint(),
+            flags if flags & LARGE != 0 => own + class(size_of::<Object>()) + self.object_ref().memory(),
+            _ => own,
+        }
+    }
+
+    /// Whether freeing it takes so long that it should stop nobody.
+    #[inline]
+    pub fn is_costly_to_free(&self) -> bool {
+        self.object().is_some_and(|object| object.len() > FREED_AT_ONCE)
     }
 
     /// Fetches the entry into the cache, as far as a short entry reaches.
@@ -267,8 +315,56 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let bytes = self.shape().bytes();
-        drop(self.take_large());
+        drop(self.take_outside());
         release(self.start(), bytes);
+    }
+}
+
+/// Collections, edited where they lie.
+impl Slot for Entry {
+    #[inline]
+    fn packed(&self) -> &[u8] {
+        self.value()
+    }
+
+    fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
+        let old = self.shape();
+        assert!(old.flags & LARGE == 0 && at + removed <= old.value, "an edit within the packed bytes");
+        let (behind, length) = (old.value - at - removed, old.value - removed + inserted.len());
+        assert!(length < OUT_OF_LINE, "packed bytes that stay in the entry");
+        let new = Shape { value: length, ..old }.with_width();
+        // What stands behind the edit moves within a block that has room for it before and after.
+        if length >= old.value {
+            self.reshape(new, old.value);
+            self.move_within(new.key_at() + new.key, at + removed, at + inserted.len(), behind);
+        } else {
+            self.move_within(old.key_at() + old.key, at + removed, at + inserted.len(), behind);
+            self.reshape(new, length);
+        }
+        self.put_slice(new.key_at() + new.key + at, inserted);
+    }
+
+    #[inline]
+    fn object(&self) -> Option<&Object> {
+        let flags = self.flags();
+        (flags & LARGE != 0 && flags & TYPE != STRING).then(|| self.object_ref())
+    }
+
+    #[inline]
+    fn object_mut(&mut self) -> Option<&mut Object> {
+        self.object()?;
+        // SAFETY: the pointer comes from a box that this entry owns, and the entry is borrowed mutably.
+        Some(unsafe { &mut *self.object_pointer() })
+    }
+
+    fn become_object(&mut self, object: Object) {
+        let (deadline, base, lsn) = (self.deadline(), self.base(), self.lsn());
+        self.replace(Stored::Object(Box::new(object)), deadline, base, lsn);
+    }
+
+    fn become_packed(&mut self, packed: &[u8]) {
+        let (value_type, deadline, base, lsn) = (self.value_type(), self.deadline(), self.base(), self.lsn());
+        drop(self.replace(Stored::Packed(value_type, packed), deadline, base, lsn));
     }
 }
 
@@ -336,6 +432,16 @@ impl Entry {
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start().add(at), bytes.len()) }
     }
 
+    /// Moves bytes of the value from one offset to another.
+    #[inline]
+    fn move_within(&mut self, value_at: usize, from: usize, to: usize, length: usize) {
+        // SAFETY: the caller has seen that both ranges lie within the value that the block has room for; they may overlap.
+        unsafe {
+            let value = self.start().add(value_at);
+            ptr::copy(value.add(from), value.add(to), length);
+        }
+    }
+
     fn put_zeros(&mut self, at: usize, length: usize) {
         // SAFETY: as for `put`.
         unsafe { ptr::write_bytes(self.start().add(at), 0, length) }
@@ -378,27 +484,42 @@ impl Entry {
 
     #[inline]
     fn put_value(&mut self, shape: Shape, value: Stored<'_>) {
-        if shape.flags & LARGE != 0 {
-            self.put_large(shape, value.into_large());
-        } else {
-            self.put_slice(shape.key_at() + shape.key, value.as_ref());
+        match value.inline() {
+            Some(bytes) => self.put_slice(shape.key_at() + shape.key, bytes),
+            None => self.put_outside(shape.flags, value.into_outside()),
         }
     }
 
-    fn put_large(&mut self, shape: Shape, large: Large) {
-        self.put_large_pointer(shape.flags, Box::into_raw(Box::new(large)));
+    fn put_outside(&mut self, flags: u8, outside: Outside) {
+        let pointer = match outside {
+            Outside::String(large) => Box::into_raw(large).cast::<u8>(),
+            Outside::Object(object) => Box::into_raw(object).cast::<u8>(),
+        };
+        self.put_pointer(flags, pointer);
     }
 
-    fn put_large_pointer(&mut self, flags: u8, large: *mut Large) {
+    fn put_pointer(&mut self, flags: u8, pointer: *mut u8) {
         // SAFETY: the header has eight bytes for the pointer behind the length of the key.
-        unsafe { self.start().add(large_at(flags)).cast::<*mut Large>().write_unaligned(large) }
+        unsafe { self.start().add(large_at(flags)).cast::<*mut u8>().write_unaligned(pointer) }
+    }
+
+    #[inline]
+    fn pointer(&self) -> *mut u8 {
+        debug_assert!(self.flags() & LARGE != 0);
+        // SAFETY: callers have seen the flag that says that a pointer is here.
+        unsafe { self.start().add(large_at(self.flags())).cast::<*mut u8>().read_unaligned() }
     }
 
     #[inline]
     fn large_pointer(&self) -> *mut Large {
-        debug_assert!(self.flags() & LARGE != 0);
-        // SAFETY: callers have seen the flag that says that a pointer is here.
-        unsafe { self.start().add(large_at(self.flags())).cast::<*mut Large>().read_unaligned() }
+        debug_assert!(self.flags() & TYPE == STRING);
+        self.pointer().cast()
+    }
+
+    #[inline]
+    fn object_pointer(&self) -> *mut Object {
+        debug_assert!(self.flags() & TYPE != STRING);
+        self.pointer().cast()
     }
 
     #[inline]
@@ -412,14 +533,27 @@ impl Entry {
         unsafe { &mut *self.large_pointer() }
     }
 
-    /// The large value, if there is one. The pointer that stays behind is stale: the caller overwrites it or frees
-    /// the entry.
-    fn take_large(&mut self) -> Option<Box<Large>> {
-        if self.flags() & LARGE == 0 {
+    #[inline]
+    fn object_ref(&self) -> &Object {
+        // SAFETY: as for `large`: callers have seen that this is a large value of another type than a string.
+        unsafe { &*self.object_pointer() }
+    }
+
+    /// What lies apart, if anything does. The pointer that stays behind is stale: the caller overwrites it or frees the
+    /// entry.
+    fn take_outside(&mut self) -> Option<Outside> {
+        let flags = self.flags();
+        if flags & LARGE == 0 {
             return None;
         }
-        // SAFETY: the box was given up in `put_large`, and the caller sees to it that it is taken back only once.
-        Some(unsafe { Box::from_raw(self.large_pointer()) })
+        // SAFETY: the box was given up in `put_outside` as what the type says, and the caller sees to it that it is
+        // taken back only once.
+        Some(unsafe {
+            match flags & TYPE {
+                STRING => Outside::String(Box::from_raw(self.large_pointer())),
+                _ => Outside::Object(Box::from_raw(self.object_pointer())),
+            }
+        })
     }
 
     /// Brings the entry into a shape with the same key, in the same block when the size class allows it. Of the value
@@ -435,7 +569,7 @@ impl Entry {
         }
         let deadline = self.deadline().filter(|_| to.flags & DEADLINE != 0);
         let base = (from.flags & to.flags & BASE != 0).then(|| self.get(base_at(from.flags)));
-        let large = (from.flags & to.flags & LARGE != 0).then(|| self.large_pointer());
+        let outside = (from.flags & to.flags & LARGE != 0).then(|| self.pointer());
         let moved = from.key + from.value.min(to.value).min(keep);
         let source = self.start();
         if !in_place {
@@ -452,8 +586,8 @@ impl Entry {
         self.put_header(to);
         self.put_deadline(deadline);
         self.put_base(base);
-        if let Some(large) = large {
-            self.put_large_pointer(to.flags, large);
+        if let Some(outside) = outside {
+            self.put_pointer(to.flags, outside);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Where the values are: shards of hash tables of entries.
 
+pub mod access;
 mod bucket;
-mod class;
+pub mod deadlines;
 pub mod entry;
 pub mod figures;
 mod prefetch;

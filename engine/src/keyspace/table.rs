@@ -52,24 +52,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// Entries.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there is no entry.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Buckets, and the end of all cursors.
-    #[inline]
-    pub fn bucket_count(&self) -> usize {
-        self.buckets
-    }
-
     /// Bytes that the table itself takes, without its entries.
     #[inline]
     pub fn memory(&self) -> usize {
@@ -93,6 +75,15 @@ impl Table {
         }
         let index = self.index(hash);
         self.bucket_mut(index).find_mut(print(hash), key)
+    }
+
+    /// An entry of which, besides its hash, something else is known.
+    pub fn find_where(&self, hash: u64, mut is: impl FnMut(&Entry) -> bool) -> Option<&Entry> {
+        if self.buckets == 0 {
+            return None;
+        }
+        let mark = print(hash).mark;
+        self.bucket(self.index(hash)).iter().find(|entry| entry.mark() == mark && is(entry))
     }
 
     /// Adds an entry whose key is not in the table. `rehash` is asked for the hash of an entry's key, in tables of
@@ -122,24 +113,6 @@ impl Table {
         self.overflow_bytes = self.overflow_bytes.wrapping_add_signed(-freed);
         self.len -= 1;
         Some(entry)
-    }
-
-    /// Takes everything out at once, and leaves a table without memory. The caller drops what it gets where that
-    /// stops nobody.
-    #[must_use]
-    pub fn clear(&mut self) -> Table {
-        mem::take(self)
-    }
-
-    /// Takes out those entries of one bucket that `choose` says. A bucket that does not exist is empty.
-    pub fn take_from_bucket(&mut self, index: usize, choose: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
-        let mut taken = Vec::new();
-        if index < self.buckets {
-            let freed = self.bucket_mut(index).take_if(choose, &mut taken);
-            self.overflow_bytes = self.overflow_bytes.wrapping_add_signed(-freed);
-            self.len -= taken.len();
-        }
-        taken
     }
 
     /// Visits the entries of one bucket. The next cursor, or 0 at the end; begin with 0.
@@ -192,15 +165,6 @@ impl Table {
     pub fn prefetch_entry(&self, hash: u64) {
         if self.buckets != 0 {
             self.bucket(self.index(hash)).prefetch_entry(print(hash));
-        }
-    }
-
-    /// Fetches the entry of a hash if it lies in its bucket's overflow. It reads the bucket and its overflow, which
-    /// [`Table::prefetch_entry`] has asked for.
-    #[inline]
-    pub fn prefetch_overflow(&self, hash: u64) {
-        if self.buckets != 0 {
-            self.bucket(self.index(hash)).prefetch_overflow(print(hash));
         }
     }
 

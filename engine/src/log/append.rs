@@ -260,6 +260,7 @@ impl Log {
         self.appended.store(end, Ordering::Release);
         drop(appender);
         self.counters.bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+        self.counters.frames.fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
         let _ = crate::failpoint::hit("log.append.after");
         end
     }

@@ -130,6 +130,8 @@ pub struct Counters {
     pub writes: AtomicU64,
     /// Bytes appended.
     pub bytes: AtomicU64,
+    /// Frames appended.
+    pub frames: AtomicU64,
     /// Longest sync in microseconds.
     pub longest_sync_us: AtomicU64,
     /// Failed writes and syncs.

@@ -69,7 +69,8 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     };
     let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
-    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable);
+    let secrets = store::secrets(&old.hash_seed);
+    let mut replay = Replay::new(secrets, &blobs, old.durable, options, clock.wall_ms());
     let read = read_log(&**disk, &options.name, &old, &mut replay)?;
     replay.check()?;
     let mut recovery = Recovery {

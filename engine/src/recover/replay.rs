@@ -12,13 +12,15 @@ use crate::error::Error;
 use crate::format::blob::Reference;
 use crate::format::frame::{Frame, Kind};
 use crate::format::u64_at;
+use crate::keyspace::access;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::figures::Figures;
-use crate::keyspace::shard::{DATABASES, Key, Shard, Shards};
+use crate::keyspace::shard::{DATABASES, Due, Key, Shard, Shards};
 use crate::log::Lsn;
 use crate::mutant::planted;
-use crate::store::MAX_VALUE;
-use crate::txn::{STRING, delta, live_cost};
+use crate::store::{MAX_VALUE, Options};
+use crate::txn::{Collection, SAME_TRANSACTION, delta, live_cost};
+use crate::value::{self, HASH, LIST, Limits, Malformed, SET, STRING, Slot, ZSET, op};
 
 /// A frame kept until its transaction is known to be whole.
 struct Waiting {
@@ -41,7 +43,13 @@ pub(super) struct Replay<'a> {
     pub records: u64,
     secrets: RapidSecrets,
     blobs: &'a Blobs,
+    limits: Limits,
+    part_bytes: usize,
+    /// When it is done, as [`access`] keeps it: when anything was used before is not known.
+    access: u16,
     waiting: Vec<Waiting>,
+    /// Where the transaction began that is being applied.
+    began: Lsn,
     /// Compaction may have dropped the segment in which a transaction began. All of it was durable then: frames below
     /// this position, before the first beginning of a transaction, count. 0 once a beginning was seen.
     headless_below: Lsn,
@@ -52,7 +60,13 @@ pub(super) struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     /// An empty state; everything below `durable` is known to have been durable.
-    pub(super) fn new(secrets: RapidSecrets, blobs: &'a Blobs, durable: Lsn) -> Replay<'a> {
+    pub(super) fn new(
+        secrets: RapidSecrets,
+        blobs: &'a Blobs,
+        durable: Lsn,
+        options: &Options,
+        now_ms: u64,
+    ) -> Replay<'a> {
         let mut map = [0; DATABASES];
         for (logical, physical) in (0..).zip(&mut map) {
             *physical = logical;
@@ -65,7 +79,11 @@ impl<'a> Replay<'a> {
             records: 0,
             secrets,
             blobs,
+            limits: options.limits,
+            part_bytes: options.part_bytes,
+            access: access::at(now_ms),
             waiting: Vec::new(),
+            began: 0,
             headless_below: if planted("compacted_transaction_refused") { 0 } else { durable },
             broken: HashMap::new(),
             blob_frames: HashMap::new(),
@@ -81,6 +99,7 @@ impl<'a> Replay<'a> {
         }
         if frame.first {
             self.headless_below = 0;
+            self.began = frame.lsn;
         }
         if continued || (frame.first && frame.last) {
             return self.apply_one(
@@ -140,7 +159,8 @@ impl<'a> Replay<'a> {
             let shard = self.shards.lock(key.shard());
             let named = shard.find(database, &key).filter(|entry| entry.base().unwrap_or(entry.lsn()) == lsn);
             if let Some(entry) = named {
-                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false) - live_cost(entry, true);
+                self.figures[usize::from(database)].live_bytes -=
+                    live_cost(entry, false, self.part_bytes) - live_cost(entry, true, self.part_bytes);
                 self.blobs.insert(lsn, database, reference);
             }
         }
@@ -183,8 +203,32 @@ impl<'a> Replay<'a> {
             }
             Kind::Image => {
                 self.mend(database, bytes);
-                self.set(database, &key, Stored::copy(value), deadline, lsn);
-                value_type == STRING && value.len() <= MAX_VALUE
+                let stored = match value_type {
+                    STRING if value.len() <= MAX_VALUE => Stored::copy(value),
+                    LIST..=ZSET => match value::load(value_type, value) {
+                        // An empty collection is no value: its key would have gone.
+                        Ok(Some(object)) if object.is_empty() => return false,
+                        Ok(None) if value::len(value_type, value, None) == 0 => return false,
+                        Ok(Some(_)) if planted("encoding_not_kept") => {
+                            let mut other = Collection::new(value_type);
+                            let code = match value_type {
+                                LIST => op::LIST_PUSH_BACK,
+                                HASH => op::HASH_LOAD,
+                                SET => op::SET_ADD,
+                                _ => op::ZSET_ADD,
+                            };
+                            let _ = value::apply(&mut other, &[&[code], &value[1..]].concat(), &self.limits);
+                            self.set(database, &key, other.stored(), deadline, lsn);
+                            return true;
+                        }
+                        Ok(Some(object)) => Stored::Object(Box::new(object)),
+                        Ok(None) => Stored::Packed(value_type, value),
+                        Err(Malformed) => return false,
+                    },
+                    _ => return false,
+                };
+                self.set(database, &key, stored, deadline, lsn);
+                true
             }
             Kind::Blob => {
                 let Some(reference) = Reference::parse(value) else { return false };
@@ -205,19 +249,22 @@ impl<'a> Replay<'a> {
 
     fn set(&mut self, database: u8, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, lsn: Lsn) {
         let mut shard = self.shards.lock(key.shard());
-        let mut was_volatile = false;
+        let (due, now_due);
         match shard.find_mut(database, key) {
             Some(entry) => {
-                was_volatile = entry.deadline().is_some();
+                due = Due::of(entry);
                 let before = entry.footprint() as i64;
-                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false);
-                entry.replace(value, deadline, None, lsn);
-                self.figures[usize::from(database)].live_bytes += live_cost(entry, false);
+                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false, self.part_bytes);
+                drop(entry.replace(value, deadline, None, lsn));
+                now_due = Due::of(entry);
+                self.figures[usize::from(database)].live_bytes += live_cost(entry, false, self.part_bytes);
                 self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
             }
             None => {
-                let entry = Entry::new(key.bytes, value, deadline, lsn);
-                self.figures[usize::from(database)].live_bytes += live_cost(&entry, false);
+                let mut entry = Entry::new(key.bytes, value, deadline, lsn);
+                entry.set_access(self.access);
+                (due, now_due) = (Due::default(), Due::of(&entry));
+                self.figures[usize::from(database)].live_bytes += live_cost(&entry, false, self.part_bytes);
                 self.figures[usize::from(database)].memory += entry.footprint() as i64;
                 let secrets = &self.secrets;
                 let table = shard.table_mut(database);
@@ -227,15 +274,18 @@ impl<'a> Replay<'a> {
                 self.figures[usize::from(database)].keys += 1;
             }
         }
-        shard.note_deadline(database, was_volatile, deadline);
+        shard.note_due(database, key.hash, due, now_due);
     }
 
     fn remove(&mut self, database: u8, key: &Key<'_>, lsn: Lsn) {
         let mut shard = self.shards.lock(key.shard());
         shard.last_removed = lsn;
-        let Some(entry) = shard.table_mut(database).remove(key.hash, key.bytes) else { return };
-        shard.note_deadline(database, entry.deadline().is_some(), None);
-        self.figures[usize::from(database)].live_bytes -= live_cost(&entry, false);
+        let table = shard.table_mut(database);
+        let before = table.memory() as i64;
+        let Some(entry) = table.remove(key.hash, key.bytes) else { return };
+        self.figures[usize::from(database)].memory += table.memory() as i64 - before;
+        shard.note_due(database, key.hash, Due::of(&entry), Due::default());
+        self.figures[usize::from(database)].live_bytes -= live_cost(&entry, false, self.part_bytes);
         self.figures[usize::from(database)].memory -= entry.footprint() as i64;
         self.figures[usize::from(database)].keys -= 1;
     }
@@ -251,37 +301,54 @@ impl<'a> Replay<'a> {
 
     fn change(&mut self, database: u8, key: &Key<'_>, previous: Option<Lsn>, value: &[u8], lsn: Lsn) -> bool {
         let Some((&operation, rest)) = value.split_first() else { return false };
+        // What it changes is not what the table still holds.
+        if !self.broken.is_empty() && self.broken.contains_key(&(database, key.bytes.to_vec())) {
+            return true;
+        }
         let operand = (rest.len() >= 8).then(|| u64_at(rest, 0));
         let mut guard = self.shards.lock(key.shard());
         let shard: &mut Shard = &mut guard;
-        let Some(entry) = shard.find_mut(database, key).filter(|entry| Some(entry.lsn()) == previous) else {
+        let began = self.began;
+        let builds_on = |entry: &&mut Entry| match previous {
+            Some(SAME_TRANSACTION) => entry.lsn() >= began || planted("same_transaction_of_another"),
+            previous => Some(entry.lsn()) == previous,
+        };
+        let Some(entry) = shard.find_mut(database, key).filter(builds_on) else {
             drop(guard);
             self.break_key(database, key.bytes, "a change stands in the log without what it changes");
             return true;
         };
         let base = entry.base().unwrap_or(entry.lsn());
-        let (before, cost_before) = (entry.footprint() as i64, live_cost(entry, false));
-        let was_volatile = entry.deadline().is_some();
-        let length = entry.value().len();
+        let (before, cost_before) = (entry.footprint() as i64, live_cost(entry, false, self.part_bytes));
+        let due = Due::of(entry);
+        let (length, is_string) = (entry.value().len(), entry.value_type() == STRING);
         match (operation, operand) {
-            (delta::APPEND, _) if length + rest.len() <= MAX_VALUE => {
+            (delta::APPEND, _) if is_string && length + rest.len() <= MAX_VALUE => {
                 entry.append(rest);
                 if planted("delta_applied_twice") {
                     entry.append(rest);
                 }
             }
-            (delta::SET_RANGE, Some(offset)) if offset.saturating_add(rest.len() as u64 - 8) <= MAX_VALUE as u64 => {
+            (delta::SET_RANGE, Some(offset))
+                if is_string && offset.saturating_add(rest.len() as u64 - 8) <= MAX_VALUE as u64 =>
+            {
                 entry.set_range(offset as usize, &rest[8..]);
             }
             (delta::DEADLINE, Some(deadline)) => entry.set_deadline((deadline != 0).then_some(deadline)),
+            _ if value::type_of_operation(value) == Some(entry.value_type()) => {
+                let applied = value::apply(entry, value, &self.limits).is_ok();
+                if !applied || value::len(entry.value_type(), entry.packed(), entry.object()) == 0 {
+                    return false;
+                }
+            }
             _ => return false,
         }
         entry.set_base(Some(base));
         entry.set_lsn(lsn);
         self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
-        self.figures[usize::from(database)].live_bytes += live_cost(entry, false) - cost_before;
-        let deadline = entry.deadline();
-        shard.note_deadline(database, was_volatile, deadline);
+        self.figures[usize::from(database)].live_bytes += live_cost(entry, false, self.part_bytes) - cost_before;
+        let now_due = Due::of(entry);
+        shard.note_due(database, key.hash, due, now_due);
         true
     }
 

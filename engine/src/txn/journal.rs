@@ -2,18 +2,21 @@
 
 use std::cell::RefCell;
 
-use super::{STRING, Transaction};
+use super::{SAME_TRANSACTION, Transaction};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::shard::Key;
+use crate::listener::Event;
 use crate::log::{FrameBatch, Lsn};
+use crate::mutant::planted;
+use crate::value::{STRING, Slot};
 
 /// A frame whose position the entry must learn when the log has given it one.
 struct Touched {
     database: u8,
     hash: u64,
     frame: usize,
-    removed: bool,
+    kind: Kind,
 }
 
 pub(super) struct NewBlob {
@@ -21,6 +24,16 @@ pub(super) struct NewBlob {
     hash: u64,
     frame: usize,
     reference: Reference,
+}
+
+impl NewBlob {
+    pub(super) fn is_of(&self, physical: u8) -> bool {
+        self.database == physical
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.reference.number
+    }
 }
 
 #[derive(Default)]
@@ -38,17 +51,37 @@ impl Transaction<'_> {
     /// Gives the frames to the log and tells entries and blobs where they went; the position to wait for.
     pub(super) fn finish(&mut self) -> Lsn {
         if self.scratch.batch.is_empty() {
+            if planted("emptied_not_buried") || planted("field_expiry_unlogged") {
+                self.account();
+            }
+            if !self.events.is_empty() {
+                self.tell_events(self.gate);
+            }
             return self.gate;
         }
         let Scratch { batch, touched } = &mut self.scratch;
         let end = self.store.log().append(batch);
+        let watched = self.store.attention().to_changes() && !self.is_silent;
+        let listener = if watched { self.store.listener() } else { None };
         for touch in touched.drain(..) {
             let key = Key { bytes: batch.key(touch.frame), hash: touch.hash };
+            if let Some(listener) = listener {
+                listener.changed(self.store.logical(touch.database), key.bytes, touch.kind != Kind::Tomb);
+            }
             let shard = self.guards.shard(key.shard());
-            if touch.removed {
-                shard.last_removed = batch.lsn(touch.frame);
+            let lsn = batch.lsn(touch.frame);
+            if touch.kind == Kind::Tomb {
+                shard.last_removed = lsn;
             } else if let Some(entry) = shard.find_mut(touch.database, &key) {
-                entry.set_lsn(batch.lsn(touch.frame));
+                let before = entry.footprint() as i64;
+                // The last frame decides: what an earlier one says of the base is put right by a later one.
+                match (touch.kind, entry.base(), entry.lsn()) {
+                    (Kind::Delta, None, before) if before != 0 => entry.set_base(Some(before)),
+                    (Kind::Image | Kind::Blob, Some(_), _) => entry.set_base(None),
+                    _ => {}
+                }
+                entry.set_lsn(lsn);
+                self.store.account(touch.database, entry.footprint() as i64 - before, 0);
             }
         }
         for blob in self.new_blobs.drain(..) {
@@ -58,7 +91,29 @@ impl Transaction<'_> {
         batch.clear();
         self.account();
         self.gate = self.gate.max(end);
+        if self.flushed {
+            for shard in self.guards.all() {
+                // A position in the last frame, as a tomb's is: the one behind it is reached by the next frame only.
+                shard.last_removed = end - 1;
+            }
+        }
+        if self.swapped {
+            for shard in self.guards.all() {
+                shard.last_swapped = end - 1;
+            }
+        }
+        if !self.events.is_empty() {
+            self.tell_events(end);
+        }
         self.gate
+    }
+
+    #[cold]
+    fn tell_events(&mut self, lsn: Lsn) {
+        let Some(listener) = self.store.listener() else { return };
+        for (class, name, physical, key) in self.events.drain(..) {
+            listener.event(&Event { class, name, database: self.store.logical(physical), key: &key, lsn });
+        }
     }
 
     #[inline]
@@ -69,20 +124,37 @@ impl Transaction<'_> {
         }
     }
 
-    /// Logs a present entry's whole value.
+    /// Logs a present entry's whole value. A long one of a collection takes several frames: an image of its beginning, and
+    /// changes that add the rest.
     pub(super) fn push_image(&mut self, key: &Key<'_>) {
         self.take_scratch();
-        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return };
-        self.scratch.batch.push(&Draft {
+        let database = self.database;
+        let shard = self.guards.shard(key.shard());
+        let Some(entry) = shard.find(database, key) else { return };
+        let image = Draft {
             kind: Kind::Image,
-            database: self.database,
-            value_type: STRING,
+            database,
+            value_type: entry.value_type(),
             deadline: entry.deadline(),
             previous: None,
             key: key.bytes,
             value: [entry.value(), b""],
+        };
+        let Scratch { batch, touched } = &mut self.scratch;
+        let mut push = |draft: &Draft<'_>| {
+            batch.push(draft);
+            touched.push(Touched { database, hash: key.hash, frame: batch.len() - 1, kind: draft.kind });
+        };
+        let Some(object) = entry.object() else { return push(&image) };
+        let mut first = true;
+        object.image_parts(self.store.options().part_bytes, &mut |part| {
+            if !first && planted("image_part_lost") {
+                return;
+            }
+            let more = Draft { kind: Kind::Delta, deadline: None, previous: Some(SAME_TRANSACTION), ..image };
+            push(&Draft { value: [part, b""], ..if first { image } else { more } });
+            first = false;
         });
-        self.touch(key, false);
     }
 
     /// Logs a change of a key.
@@ -94,23 +166,24 @@ impl Transaction<'_> {
         previous: Option<Lsn>,
         value: [&[u8]; 2],
     ) {
-        let database = self.database;
-        self.take_scratch();
-        self.scratch.batch.push(&Draft {
-            kind,
-            database,
-            value_type: STRING,
-            deadline,
-            previous,
-            key: key.bytes,
-            value,
-        });
-        self.touch(key, kind == Kind::Tomb);
+        self.push_typed(key, kind, STRING, deadline, previous, value);
     }
 
-    fn touch(&mut self, key: &Key<'_>, removed: bool) {
+    /// Logs a change of a key whose value is of a type.
+    pub(super) fn push_typed(
+        &mut self,
+        key: &Key<'_>,
+        kind: Kind,
+        value_type: u8,
+        deadline: Option<u64>,
+        previous: Option<Lsn>,
+        value: [&[u8]; 2],
+    ) {
+        let database = self.database;
+        self.take_scratch();
+        self.scratch.batch.push(&Draft { kind, database, value_type, deadline, previous, key: key.bytes, value });
         let frame = self.scratch.batch.len() - 1;
-        self.scratch.touched.push(Touched { database: self.database, hash: key.hash, frame, removed });
+        self.scratch.touched.push(Touched { database, hash: key.hash, frame, kind });
     }
 
     /// The blob a key's value lies in, which the caller now answers for.
@@ -147,6 +220,16 @@ impl Transaction<'_> {
         Some(self.new_blobs.remove(at).reference)
     }
 
+    /// Whether a blob that came in this transaction has changes behind it.
+    pub(super) fn is_new_and_changed(&mut self, key: &Key<'_>) -> bool {
+        let database = self.database;
+        let entry = self.guards.shard(key.shard()).find(database, key);
+        let last = |touch: &&Touched| touch.database == database && touch.hash == key.hash;
+        entry.is_some_and(|entry| entry.lsn() == 0)
+            && self.scratch.touched.iter().rev().find(last).is_some_and(|touch| touch.kind == Kind::Delta)
+            && !planted("changed_blob_named_again")
+    }
+
     /// A blob that nothing names any more when this transaction is durable.
     pub(super) fn retire(&mut self, blob: Option<Reference>) {
         self.dead_blobs.extend(blob.map(|reference| reference.number));
@@ -163,8 +246,10 @@ impl Transaction<'_> {
 impl Drop for Transaction<'_> {
     /// What was changed in memory is in the log, also when a caller forgets to commit.
     fn drop(&mut self) {
-        if self.writes {
+        if self.writes || !self.events.is_empty() {
             self.finish();
+        }
+        if self.writes {
             SCRATCH.set(std::mem::take(&mut self.scratch));
         }
     }

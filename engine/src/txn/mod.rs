@@ -6,28 +6,30 @@
 //!
 //! Whoever sees an expired key removes it: the tomb is part of the transaction that looked.
 
+mod collection;
+mod database;
 mod journal;
 mod value;
 
-use bytes::Bytes;
-
 use crate::format::blob::Reference;
-use crate::format::frame::{Draft, Kind};
+use crate::format::frame::Kind;
+use crate::keyspace::access;
 use crate::keyspace::entry::{Entry, Stored};
-use crate::keyspace::shard::{Guards, Key};
-use crate::keyspace::table::Table;
+use crate::keyspace::shard::{Due, Guards, Key, Shard};
+use crate::listener::Class;
 use crate::log::{Lsn, Need};
 use crate::mutant::planted;
 use crate::store::Store;
+use crate::value::HASH;
+use collection::Change;
+pub use collection::Collection;
 use journal::{NewBlob, Scratch};
-use value::frame_cost;
 pub(crate) use value::live_cost;
-pub use value::{Item, Value};
+pub use value::{Item, Value, WrongType};
+use value::{frame_cost, image_bytes};
 
-/// The only value type so far.
-pub const STRING: u8 = 0;
-
-/// Operations of a delta frame, in its value's first byte.
+/// Operations of a delta frame that strings have, in its value's first byte; those of collections are in
+/// [`crate::value::op`].
 pub(crate) mod delta {
     /// The rest of the value is put behind the old value.
     pub(crate) const APPEND: u8 = 1;
@@ -36,6 +38,10 @@ pub(crate) mod delta {
     /// A `u64` deadline follows, 0 for none.
     pub(crate) const DEADLINE: u8 = 3;
 }
+
+/// What a delta names as the change before it when that is a frame of the same transaction, whose position is not known
+/// yet. No frame lies there: a segment's header does.
+pub(crate) const SAME_TRANSACTION: Lsn = 0;
 
 /// Values shorter than this are logged whole when they change; longer ones as the change.
 const DELTA_FROM: usize = 256;
@@ -56,6 +62,15 @@ pub struct Transaction<'s> {
     live: i64,
     new_blobs: Vec<NewBlob>,
     dead_blobs: Vec<u64>,
+    events: Vec<(Class, &'static str, u8, Vec<u8>)>,
+    /// It has emptied a database.
+    flushed: bool,
+    /// It has exchanged databases.
+    swapped: bool,
+    /// What it writes changes nothing that anybody can see.
+    is_silent: bool,
+    /// To look at a key counts as a use, at this time as [`access`] keeps it.
+    uses_at: Option<u16>,
 }
 
 impl<'s> Transaction<'s> {
@@ -74,7 +89,18 @@ impl<'s> Transaction<'s> {
             live: 0,
             new_blobs: Vec::new(),
             dead_blobs: Vec::new(),
+            events: Vec::new(),
+            flushed: false,
+            swapped: false,
+            is_silent: false,
+            uses_at: None,
         }
+    }
+
+    /// A key with its hash. Only keys whose shards are held can be looked at.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.store.key(bytes)
     }
 
     /// The time of this transaction, in milliseconds since the epoch.
@@ -83,9 +109,52 @@ impl<'s> Transaction<'s> {
         self.now_ms
     }
 
+    /// The logical database it is in.
+    pub fn database(&self) -> u8 {
+        self.store.logical(self.database)
+    }
+
     /// Goes on in another database.
     pub fn select(&mut self, database: u8) {
         self.go_to(self.store.physical(database));
+    }
+
+    /// One of the shards it holds.
+    pub(crate) fn shard(&mut self, index: usize) -> &Shard {
+        self.guards.shard(index)
+    }
+
+    /// Removes a key, or fields of it, whose time has come. Whether there was anything to remove.
+    pub fn bury_if_due(&mut self, key: &Key<'_>) -> bool {
+        self.bury_expired(key) != 0
+    }
+
+    /// Whether to look at a key counts as a use from here on; at first it does not.
+    #[inline]
+    pub fn set_uses(&mut self, uses: bool) {
+        self.uses_at = uses.then(|| access::at(self.now_ms));
+    }
+
+    /// Lets a key seem to have been unused for so many seconds, as far as that can be kept. No log holds it.
+    pub fn set_idle_seconds(&mut self, key: &Key<'_>, seconds: u64) {
+        let (database, now_ms) = (self.database, self.now_ms);
+        if let Some(entry) = self.guards.shard(key.shard()).find_mut(database, key) {
+            entry.set_access(access::before(now_ms, seconds));
+        }
+    }
+
+    /// Whether anybody listens to events.
+    #[inline]
+    pub fn is_heard(&self) -> bool {
+        self.store.attention().to_events()
+    }
+
+    /// Tells subscribers, when the transaction ends, what happened to a key.
+    #[inline]
+    pub fn notify(&mut self, class: Class, name: &'static str, key: &Key<'_>) {
+        if self.is_heard() {
+            self.events.push((class, name, self.database, key.bytes.to_vec()));
+        }
     }
 
     /// Goes on in a physical database; what was counted so far is the other's.
@@ -105,16 +174,33 @@ impl<'s> Transaction<'s> {
     pub fn get(&mut self, key: &Key<'_>) -> Option<Item<'_>> {
         self.bury_expired(key);
         let shard = self.guards.shard(key.shard());
-        let found = shard.find(self.database, key);
-        let revealed = found.map_or(shard.last_removed, Entry::lsn);
+        let (last_removed, last_swapped) = (shard.last_removed, shard.last_swapped);
+        let mut found = shard.find_mut(self.database, key);
+        if let (Some(entry), Some(access)) = (&mut found, self.uses_at) {
+            entry.set_access(access);
+        }
+        let found = found.map(|entry| &*entry);
+        let mut revealed = found.map_or(last_removed, Entry::lsn);
+        if !planted("swap_ungated") {
+            revealed = revealed.max(last_swapped);
+        }
         if revealed >= self.safe {
             let skipped = planted(if found.is_some() { "ungated_read" } else { "nil_after_del_ungated" });
             if revealed != 0 && !skipped {
                 self.gate = self.gate.max(revealed + 1);
             }
         }
-        // Still there though expired: the log could not take the tomb.
-        found.filter(|entry| entry.deadline().is_none_or(|deadline| deadline > self.now_ms)).map(|entry| Item { entry })
+        // Still there though expired: the log could not take the tomb, or nothing may go at present.
+        let now_ms = self.now_ms;
+        found.map(|entry| Item { entry, now_ms }).filter(Item::is_live)
+    }
+
+    /// The value of a key that [`get`](Transaction::get) has looked at in this transaction, unless it is absent or
+    /// expired: several can be seen at once.
+    pub fn peek(&self, key: &Key<'_>) -> Option<Item<'_>> {
+        let (database, now_ms) = (self.database, self.now_ms);
+        let entry = self.guards.peek(key.shard()).find(database, key)?;
+        entry.deadline().is_none_or(|deadline| deadline > now_ms).then_some(Item { entry, now_ms })
     }
 
     /// Stores a value; whatever the key held is gone, its deadline too.
@@ -130,7 +216,11 @@ impl<'s> Transaction<'s> {
             self.note_blob(key, reference);
         }
         self.live += frame_cost(key.bytes.len(), logged.len(), deadline);
-        self.put(key, value, deadline, old_blob.is_some());
+        let stored = match value {
+            Value::Copy(bytes) => Stored::copy(bytes),
+            Value::Shared(bytes) | Value::Blob(bytes, _) => Stored::own(bytes),
+        };
+        self.put(key, stored, deadline, old_blob.is_some());
     }
 
     /// Removes a key. Whether it was there.
@@ -155,7 +245,7 @@ impl<'s> Transaction<'s> {
 
     /// Puts bytes behind the value, which is empty when the key is absent. The new length.
     pub fn append(&mut self, key: &Key<'_>, bytes: &[u8]) -> usize {
-        let Some(old) = self.get(key).map(|item| item.value().len()) else {
+        let Some(old) = self.get(key).map(|item| item.bytes().len()) else {
             self.set(key, Value::Copy(bytes), None);
             return bytes.len();
         };
@@ -165,7 +255,7 @@ impl<'s> Transaction<'s> {
 
     /// Overwrites part of the value from an offset, with zeros in any gap. The new length.
     pub fn set_range(&mut self, key: &Key<'_>, offset: usize, bytes: &[u8]) -> usize {
-        let Some(old) = self.get(key).map(|item| item.value().len()) else {
+        let Some(old) = self.get(key).map(|item| item.bytes().len()) else {
             let mut value = vec![0; offset];
             value.extend_from_slice(bytes);
             let length = value.len();
@@ -178,49 +268,51 @@ impl<'s> Transaction<'s> {
         old.max(offset + bytes.len())
     }
 
-    /// Moves a key's value and deadline to another name, replacing what that held. Whether the source was there.
-    pub fn rename(&mut self, from: &Key<'_>, to: &Key<'_>) -> bool {
-        let Some(item) = self.get(from) else { return false };
-        let deadline = item.deadline();
-        let value = item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.value()));
-        // Only an untouched blob can be named again: behind a delta the file holds an older value.
-        let changed = item.entry.base().is_some();
-        let blob = self.take_blob(from);
-        self.bury_without_blob(from, blob.is_some());
-        match blob {
-            Some(reference) if !changed => self.set(to, Value::Blob(value, reference), deadline),
-            _ => {
-                self.retire(blob);
-                self.set(to, Value::Shared(value), deadline);
-            }
+    /// Overwrites part of the value, which is longer, with what follows from the rest of it, if the log has room now without
+    /// being asked before: a reader may do so, and nothing is lost when it may not. Whether it was done.
+    pub fn note(&mut self, key: &Key<'_>, offset: usize, bytes: &[u8]) -> bool {
+        let Some(length) = self.get(key).map(|item| item.bytes().len()) else { return false };
+        let logged = self.scratch.batch.bytes() + length.min(DELTA_FROM) + bytes.len();
+        let cost = frame_cost(key.bytes.len(), logged, Some(0)) as u64;
+        if offset + bytes.len() > length || self.store.admit(Need::Grow, cost).is_err() {
+            return false;
         }
+        self.set_range(key, offset, bytes);
         true
     }
 
-    /// Looks at a key of a physical database, which removes it when it has expired. Whether it did.
-    pub(crate) fn look(&mut self, key: &Key<'_>, physical: u8) -> bool {
+    /// Looks at a key of a physical database, which removes it when it has expired, or some of its fields that have: the
+    /// next look removes others. How much it removed.
+    pub(crate) fn look(&mut self, key: &Key<'_>, physical: u8) -> u64 {
         self.go_to(physical);
-        self.bury_expired(key)
+        self.bury_due(key, Self::bury_some_fields)
     }
 
     /// Whether there is room in the log to write a key again whose base lies at `lsn`; none is needed when it lies elsewhere.
     pub(crate) fn may_copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
         let Some(entry) = self.guards.shard(key.shard()).find(physical, key) else { return true };
-        let bytes = live_cost(entry, false) as u64;
+        let bytes = live_cost(entry, false, self.store.options().part_bytes) as u64;
         entry.base().unwrap_or(entry.lsn()) != lsn || self.store.admit(Need::Compact, bytes).is_ok()
     }
 
     /// Writes a key again at the end of the log if its base lies at `lsn`. Whether it did. This is compaction: the
     /// state does not change.
     pub(crate) fn copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
+        self.is_silent = true;
         self.go_to(physical);
         let Some(entry) = self.guards.shard(key.shard()).find_mut(physical, key) else { return false };
         let changed = entry.base().is_some();
         if entry.base().unwrap_or(entry.lsn()) != lsn {
             return false;
         }
-        let (deadline, outside) = (entry.deadline(), live_cost(entry, false) - live_cost(entry, true));
+        let (deadline, outside) = (
+            entry.deadline(),
+            live_cost(entry, false, self.store.options().part_bytes)
+                - live_cost(entry, true, self.store.options().part_bytes),
+        );
+        let before = entry.footprint() as i64;
         entry.set_base(None);
+        self.memory += entry.footprint() as i64 - before;
         match self.take_blob_at(key, lsn) {
             Some(reference) if !changed => {
                 self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
@@ -239,12 +331,19 @@ impl<'s> Transaction<'s> {
 
     /// Logs a value again that a new blob holds, if it is still the one of that version. Whether it was.
     pub(crate) fn settle(&mut self, key: &Key<'_>, physical: u8, version: Lsn, reference: Reference) -> bool {
+        self.is_silent = true;
         self.go_to(physical);
         let found = self.guards.shard(key.shard()).find_mut(physical, key);
         let Some(entry) = found.filter(|entry| entry.lsn() == version) else { return false };
-        let (deadline, outside) = (entry.deadline(), live_cost(entry, false) - live_cost(entry, true));
+        let (deadline, outside) = (
+            entry.deadline(),
+            live_cost(entry, false, self.store.options().part_bytes)
+                - live_cost(entry, true, self.store.options().part_bytes),
+        );
         let base = entry.base().unwrap_or(version);
+        let before = entry.footprint() as i64;
         entry.set_base(None);
+        self.memory += entry.footprint() as i64 - before;
         let old_blob = self.take_blob_at(key, base);
         if old_blob.is_none() {
             self.live -= outside;
@@ -253,31 +352,6 @@ impl<'s> Transaction<'s> {
         self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
         self.note_blob(key, reference);
         true
-    }
-
-    /// Removes every key of a database. All shards must be held.
-    pub(crate) fn flush(&mut self, physical: u8) -> Vec<Table> {
-        self.take_scratch();
-        self.scratch.batch.push(&Draft {
-            kind: Kind::Flush,
-            database: physical,
-            value_type: 0,
-            deadline: None,
-            previous: None,
-            key: b"",
-            value: [b"", b""],
-        });
-        self.guards.all().map(|shard| shard.take_table(physical)).collect()
-    }
-
-    /// The removal that a flush is, for readers of absence.
-    pub(crate) fn commit_flush(mut self) -> Lsn {
-        let end = self.finish();
-        for shard in self.guards.all() {
-            // A position in the frame, as a tomb's is: the one behind it is reached by the next frame only.
-            shard.last_removed = end - 1;
-        }
-        end
     }
 
     /// Ends the transaction: its frames go to the log, then its locks are let go. The position that must be safe
@@ -289,25 +363,51 @@ impl<'s> Transaction<'s> {
 
     /// Changes a present entry in place and logs the change, or the whole value when that is short.
     fn change(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry)) {
+        self.change_if(key, value, |entry| {
+            mutate(entry);
+            Change::Changed
+        });
+    }
+
+    /// The same, when something changes.
+    fn change_if(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry) -> Change) {
         let in_blob = self.is_in_blob(key);
         let shard = self.guards.shard(key.shard());
         let entry = shard.find_mut(self.database, key).expect("the caller has just seen it");
-        let (memory, live, lsn) = (entry.footprint() as i64, live_cost(entry, in_blob), entry.lsn());
-        let was_volatile = entry.deadline().is_some();
-        mutate(entry);
-        self.memory += entry.footprint() as i64 - memory;
-        let deadline = entry.deadline();
-        // Without a position in the log (it came or changed in this transaction) there is nothing a delta could name.
-        let by_delta = lsn != 0 && entry.value().len() >= DELTA_FROM;
+        let (memory, live, lsn) =
+            (entry.footprint() as i64, live_cost(entry, in_blob, self.store.options().part_bytes), entry.lsn());
+        let due = Due::of(entry);
+        let change = mutate(entry);
+        if change == Change::None {
+            return;
+        }
+        if change == Change::Emptied {
+            self.memory += entry.footprint() as i64 - memory;
+            self.live += live_cost(entry, in_blob, self.store.options().part_bytes) - live;
+            let left = Due::of(entry);
+            shard.note_due(self.database, key.hash, due, left);
+            return self.bury(key);
+        }
+        let (now_due, value_type) = (Due::of(entry), entry.value_type());
+        let by_delta = image_bytes(entry) >= DELTA_FROM;
+        // What changed before in this transaction has no position in the log yet; where its base lies is known, or will
+        // be when the transaction ends.
         let base = entry.base().unwrap_or(lsn);
-        entry.set_base(by_delta.then_some(base));
-        if !planted("second_change_names_first") {
+        entry.set_base((by_delta && base != 0).then_some(base));
+        self.memory += entry.footprint() as i64 - memory;
+        let is_expiry = value_type == HASH && due.at.is_some_and(|at| at <= self.now_ms);
+        let unlogged = is_expiry && planted("field_expiry_unlogged");
+        if !planted("second_change_names_first") && !unlogged {
             entry.set_lsn(0);
         }
-        self.live += live_cost(entry, in_blob && by_delta) - live;
-        shard.note_deadline(self.database, was_volatile, deadline);
+        self.live += live_cost(entry, in_blob && by_delta, self.store.options().part_bytes) - live;
+        shard.note_due(self.database, key.hash, due, now_due);
+        if unlogged {
+            return;
+        }
         if by_delta {
-            self.push(key, Kind::Delta, None, Some(lsn), value);
+            let previous = if lsn == 0 { SAME_TRANSACTION } else { lsn };
+            self.push_typed(key, Kind::Delta, value_type, None, Some(previous), value);
         } else {
             let blob = self.take_blob_at(key, base);
             self.retire(blob);
@@ -316,49 +416,66 @@ impl<'s> Transaction<'s> {
     }
 
     /// Puts a value in the table.
-    fn put(&mut self, key: &Key<'_>, value: Value<'_>, deadline: Option<u64>, was_blob: bool) {
-        let value = match value {
-            Value::Copy(bytes) => Stored::copy(bytes),
-            Value::Shared(bytes) | Value::Blob(bytes, _) => Stored::own(bytes),
-        };
+    fn put(&mut self, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, was_blob: bool) {
+        let access = access::at(self.now_ms);
         let shard = self.guards.shard(key.shard());
-        let mut was_volatile = false;
+        let (due, now_due);
         match shard.find_mut(self.database, key) {
             Some(entry) => {
-                was_volatile = entry.deadline().is_some();
-                self.live -= live_cost(entry, was_blob);
+                due = Due::of(entry);
+                self.live -= live_cost(entry, was_blob, self.store.options().part_bytes);
                 let before = entry.footprint() as i64;
-                entry.replace(value, deadline, None, 0);
+                let old = entry.replace(value, deadline, None, 0);
+                entry.set_access(access);
                 self.memory += entry.footprint() as i64 - before;
+                now_due = Due::of(entry);
+                if let Some(object) = old {
+                    self.store.free_object(object);
+                }
             }
             None => {
-                let entry = Entry::new(key.bytes, value, deadline, 0);
+                let mut entry = Entry::new(key.bytes, value, deadline, 0);
+                entry.set_access(access);
+                (due, now_due) = (Due::default(), Due::of(&entry));
                 self.memory += entry.footprint() as i64;
                 let table = shard.table_mut(self.database);
                 let before = table.memory();
                 table.insert(key.hash, entry, |entry| self.store.hash(entry.key()));
                 self.memory += table.memory() as i64 - before as i64;
                 self.store.count_keys(self.database, 1);
+                if self.store.attention().to_events() {
+                    self.events.push((Class::New, "new", self.database, key.bytes.to_vec()));
+                }
             }
         }
-        shard.note_deadline(self.database, was_volatile, deadline);
+        shard.note_due(self.database, key.hash, due, now_due);
     }
 
-    /// Removes an expired key that is being looked at, if the log has room for the tomb. Whether it did.
+    /// Removes an expired key that is being looked at, or its expired fields, if the log has room for that. How much it
+    /// removed.
     #[inline]
-    fn bury_expired(&mut self, key: &Key<'_>) -> bool {
-        let shard = self.guards.shard(key.shard());
-        if !shard.may_expire(self.now_ms) {
-            return false;
+    fn bury_expired(&mut self, key: &Key<'_>) -> u64 {
+        let may_expire = self.guards.shard(key.shard()).may_expire(self.now_ms);
+        if may_expire { self.bury_due(key, Self::bury_expired_fields) } else { 0 }
+    }
+
+    fn bury_due(&mut self, key: &Key<'_>, bury_fields: impl FnOnce(&mut Self, &Key<'_>) -> u64) -> u64 {
+        if self.store.holds_expiry() {
+            return 0;
         }
-        let due = shard.find(self.database, key).and_then(Entry::deadline).is_some_and(|at| at <= self.now_ms);
+        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return 0 };
+        let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
+        if !due && entry.value_type() == HASH {
+            return bury_fields(self, key);
+        }
         let tomb = || self.scratch.batch.bytes() as u64 + frame_cost(key.bytes.len(), 0, None) as u64;
         if !due || !self.store.log().takes_tomb(tomb()) {
-            return false;
+            return 0;
         }
         self.bury(key);
         self.store.count_expired();
-        true
+        self.notify(Class::Expired, "expired", key);
+        1
     }
 
     fn bury(&mut self, key: &Key<'_>) {
@@ -369,14 +486,18 @@ impl<'s> Transaction<'s> {
 
     fn bury_without_blob(&mut self, key: &Key<'_>, was_blob: bool) {
         let shard = self.guards.shard(key.shard());
-        let Some(entry) = shard.table_mut(self.database).remove(key.hash, key.bytes) else { return };
-        self.live -= live_cost(&entry, was_blob);
+        let table = shard.table_mut(self.database);
+        let before = table.memory();
+        let Some(entry) = table.remove(key.hash, key.bytes) else { return };
+        self.memory += table.memory() as i64 - before as i64;
+        self.live -= live_cost(&entry, was_blob, self.store.options().part_bytes);
         self.memory -= entry.footprint() as i64;
-        shard.note_deadline(self.database, entry.deadline().is_some(), None);
+        shard.note_due(self.database, key.hash, Due::of(&entry), Due::default());
         self.store.count_keys(self.database, -1);
         let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
+        let emptied = !Item::of(&entry, 0).has_elements();
         self.store.free(entry);
-        if !(due && planted("expiry_unlogged")) {
+        if !(due && planted("expiry_unlogged") || emptied && planted("emptied_not_buried")) {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
         }
     }

@@ -50,7 +50,7 @@ impl Bench {
     pub fn get(&self, key: &[u8]) -> (Option<Vec<u8>>, u64) {
         let key = self.store.key(key);
         let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
-        let value = transaction.get(&key).map(|item| item.value().to_vec());
+        let value = transaction.get(&key).map(|item| item.string().unwrap_or_default().to_vec());
         (value, transaction.commit())
     }
 

@@ -1,14 +1,17 @@
 //! A crash at every single disk operation of a small workload, each followed by every kind of survival.
 //!
 //! One workload for each thing that must be atomic: append and sync, segment change, opening (recovery itself),
-//! compaction, large values, large values that change, clean close. It is the same each time, so operation `n` is always the same one.
+//! compaction, large values, large values that change, clean close; changes of collections, long images of them, many
+//! changes at once, whole databases, expired fields. `CRASH_WORKLOAD=name` runs one of them. It is the same each time, so operation `n` is always the same one.
 
 use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::value::op;
 use engine::{Error, Flusher, FsyncMode, Maintenance, Need, Options, Store, Value};
 
+use crate::content::{Change, Element};
 use crate::model::{Cell, Model};
 use crate::session::Keys;
 
@@ -102,7 +105,7 @@ impl Machine {
                 Some(reference) => transaction.set(name, Value::Blob(value.clone().into(), reference), None),
                 None => transaction.set(name, Value::Copy(&value), None),
             }
-            self.model.put(*key, Some(Cell { value, deadline: None }));
+            self.model.put(*key, Some(Cell::string(value, None)));
         }
         let gate = transaction.commit();
         let number = self.model.commit(gate).unwrap();
@@ -134,10 +137,11 @@ impl Machine {
         let named = running.store.key(&name);
         let mut transaction = running.store.begin(0, &[named], self.clock.wall_ms());
         self.model.begin();
-        let mut value = self.model.get(key, 0).as_deref().map_or_else(Vec::new, |cell| cell.value.clone());
+        let mut value =
+            self.model.get(key, 0).as_deref().map_or_else(Vec::new, |cell| cell.value.string().unwrap().clone());
         value.extend_from_slice(bytes);
         transaction.append(&named, bytes);
-        self.model.put(key, Some(Cell { value, deadline: None }));
+        self.model.put(key, Some(Cell::string(value, None)));
         let gate = transaction.commit();
         let number = self.model.commit(gate).unwrap();
         running.unacked.push((gate, number));
@@ -158,6 +162,7 @@ impl Machine {
         }
         self.release(running);
         self.clock.advance_ms(100);
+        self.model.newest_ms = self.clock.wall_ms();
         for _ in 0..3 {
             running.flusher.step(self.clock.monotonic_us());
         }
@@ -181,6 +186,115 @@ impl Machine {
         self.release(&mut running);
         if !self.disk.is_down() {
             assert_eq!(running.store.log().durable(), running.store.log().appended(), "closed, and not durable");
+        }
+    }
+}
+
+/// A part of a transaction.
+enum Step {
+    /// By its code, numbers and the names of elements.
+    Change(usize, u8, [u64; 2], std::ops::Range<u64>),
+    Remove(usize),
+    /// From a key to another; the source goes, or stays.
+    Carry(usize, usize, bool),
+    /// The database of a key is emptied.
+    Flush(usize),
+    /// The two databases are exchanged.
+    Swap,
+}
+
+impl Machine {
+    /// All of it in one transaction.
+    fn transact(&mut self, running: &mut Running, steps: &[Step]) {
+        let bytes: usize = steps.iter().map(|step| 300 + step.elements() * 60).sum();
+        let store = running.store.clone();
+        if store.admit(Need::Grow, bytes as u64).is_err() {
+            return;
+        }
+        self.model.newest_ms = self.model.newest_ms.max(store.now_ms());
+        let names: Vec<Vec<u8>> = (0..self.keys.len()).map(|key| self.keys.name(key).to_vec()).collect();
+        let name = |key: usize| store.key(&names[key]);
+        let mut transaction = store.begin_all(0, store.now_ms());
+        self.model.begin();
+        for step in steps {
+            let key = step.key();
+            transaction.select(self.keys.database(key));
+            let there = transaction.get(&name(key)).map(|item| Cell::of(&item));
+            let old = self.model.get(key, 0).as_deref().cloned();
+            if there != old {
+                let expired = old.is_some_and(|old| match &there {
+                    Some(there) => old.may_be(there, self.model.newest_ms),
+                    None => old.may_be_gone(self.model.newest_ms),
+                });
+                assert!(expired, "key {key} is {there:?}");
+                self.model.vanish(key, there.clone());
+            }
+            match *step {
+                Step::Change(_, code, numbers, ref elements) => {
+                    let element = |n: u64| Element {
+                        name: format!("element{n}").into_bytes(),
+                        value: if code == op::HASH_SET { n.to_string().into_bytes() } else { Vec::new() },
+                        number: if code == op::ZSET_ADD { (n as f64).to_bits() } else { 0 },
+                    };
+                    let change = Change { code, numbers, elements: elements.clone().map(element).collect() };
+                    let old = there.as_ref().map(|cell| &cell.value);
+                    let left = change.run(&mut transaction, &name(key), old, true).unwrap();
+                    self.model.put(key, left.map(|value| Cell { value, deadline: None }));
+                }
+                Step::Remove(key) => {
+                    transaction.remove(&name(key));
+                    self.model.put(key, None);
+                }
+                Step::Carry(_, to, moves) => {
+                    let database = self.keys.database(to);
+                    let carried = match moves {
+                        true => transaction.rename_into(&name(key), &name(to), database),
+                        false => transaction.copy(&name(key), &name(to), database),
+                    };
+                    if carried {
+                        if moves {
+                            self.model.put(key, None);
+                        }
+                        self.model.put(to, there);
+                    }
+                }
+                Step::Flush(_) => {
+                    transaction.flush(&[self.keys.database(key)]);
+                    (0..names.len())
+                        .filter(|other| self.keys.database(*other) == self.keys.database(key))
+                        .for_each(|key| self.model.put(key, None));
+                }
+                Step::Swap => {
+                    transaction.swap_databases(self.keys.database(0), self.keys.database(names.len() - 1));
+                    let half = names.len() / 2;
+                    for key in 0..half {
+                        let [one, other] = [key, key + half].map(|key| self.model.get(key, 0).as_deref().cloned());
+                        self.model.put(key, other);
+                        self.model.put(key + half, one);
+                    }
+                }
+            }
+        }
+        let gate = transaction.commit();
+        if let Some(number) = self.model.commit(gate) {
+            running.unacked.push((gate, number));
+        }
+    }
+}
+
+impl Step {
+    fn key(&self) -> usize {
+        match *self {
+            Step::Change(key, ..) | Step::Remove(key) | Step::Carry(key, ..) | Step::Flush(key) => key,
+            Step::Swap => 0,
+        }
+    }
+
+    fn elements(&self) -> usize {
+        match self {
+            Step::Change(_, _, _, elements) => elements.clone().count(),
+            Step::Carry(..) => 200,
+            _ => 0,
         }
     }
 }
@@ -309,7 +423,119 @@ fn open_on_a_full_disk(machine: &mut Machine) -> Result<(), Error> {
     machine.open().map(drop)
 }
 
-const WORKLOADS: [(&str, Workload); 8] = [
+/// Codes that add to a collection of each type, and codes that take out.
+const ADD: [u8; 4] = [op::LIST_PUSH_BACK, op::HASH_SET, op::SET_ADD, op::ZSET_ADD];
+const TAKE: [u8; 4] = [op::LIST_POP_FRONT, op::HASH_DELETE, op::SET_REMOVE, op::ZSET_REMOVE];
+
+/// Collections that are long enough for changes to be logged as such; emptied, and made again.
+fn changed_collections(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for (key, code) in ADD.into_iter().enumerate() {
+        machine.transact(&mut running, &[Step::Change(key, code, [0; 2], 0..40)]);
+    }
+    for round in 0..4 {
+        for key in 0..4 {
+            let from = 40 * (round + 1);
+            machine.transact(&mut running, &[Step::Change(key, ADD[key], [0; 2], from..from + 3)]);
+            machine.transact(&mut running, &[Step::Change(key, TAKE[key], [2, 0], from - 3..from)]);
+        }
+        machine.turn(&mut running);
+        let key = round as usize;
+        machine.transact(&mut running, &[Step::Change(key, TAKE[key], [1000, 0], 0..300)]);
+        machine.transact(&mut running, &[Step::Change(key, ADD[key], [0; 2], 0..40)]);
+    }
+    machine.turn(&mut running);
+    Ok(())
+}
+
+/// Transactions of many frames: several changes of a key, keys that go and come back, other names.
+fn many_at_once(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..5 {
+        let mut steps = Vec::new();
+        for key in 0..4 {
+            steps.push(Step::Change(key, ADD[key], [0; 2], 10 * round..10 * round + 30));
+            steps.push(Step::Change(key, ADD[key], [0; 2], 100..102));
+            steps.push(Step::Change(key, TAKE[key], [1, 0], 100..101));
+        }
+        steps.push(Step::Carry(0, 4, true));
+        steps.push(Step::Change(0, ADD[0], [0; 2], 0..50));
+        steps.push(Step::Change(0, ADD[0], [0; 2], 0..2));
+        steps.push(Step::Carry(1, 8, false));
+        steps.push(Step::Change(8, ADD[1], [0; 2], 200..202));
+        steps.push(Step::Remove(2));
+        steps.push(Step::Change(2, ADD[2], [0; 2], 0..40));
+        steps.push(Step::Change(2, ADD[2], [0; 2], 40..42));
+        machine.transact(&mut running, &steps);
+        if round % 2 == 0 {
+            machine.turn(&mut running);
+        }
+    }
+    Ok(())
+}
+
+/// Images of several parts, which begin in one segment and end in the next, and compaction of them.
+fn long_images(machine: &mut Machine) -> Result<(), Error> {
+    machine.options.part_bytes = 700;
+    let mut running = machine.open()?;
+    for (key, code) in ADD.into_iter().enumerate() {
+        machine.transact(&mut running, &[Step::Change(key, code, [0; 2], 0..200)]);
+    }
+    for round in 0..24 {
+        let (from, to) = (round % 4, round % 4 + 4);
+        machine.transact(&mut running, &[Step::Carry(from, to, false), Step::Carry(to, from, true)]);
+        let added = 200 + round as u64;
+        machine.transact(&mut running, &[Step::Change(from, ADD[from], [0; 2], added..added + 1)]);
+        machine.turn(&mut running);
+    }
+    assert!(machine.disk.is_down() || running.store.log_bytes() < 200_000, "nothing was compacted");
+    Ok(())
+}
+
+/// Databases that are exchanged and emptied, with changes before, between and behind.
+fn whole_databases(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..6 {
+        let from = 50 * round;
+        machine.transact(
+            &mut running,
+            &[
+                Step::Change(0, ADD[0], [0; 2], from..from + 40),
+                Step::Change(7, ADD[1], [0; 2], from..from + 40),
+                Step::Swap,
+                Step::Change(6, ADD[0], [0; 2], 0..1),
+                Step::Flush(0),
+                Step::Change(1, ADD[1], [0; 2], 0..20),
+                Step::Change(6, ADD[0], [0; 2], 1..2),
+            ],
+        );
+        machine.transact(&mut running, &[Step::Change(2, ADD[2], [0; 2], 0..3), Step::Swap]);
+        machine.turn(&mut running);
+    }
+    Ok(())
+}
+
+/// Fields that expire, of hashes that stay and of such that go with them.
+fn expired_fields(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    for round in 0..5 {
+        let soon = machine.clock.wall_ms() + 150;
+        machine.transact(&mut running, &[Step::Change(0, op::HASH_SET, [0; 2], 0..40)]);
+        machine.transact(&mut running, &[Step::Change(1, op::HASH_SET, [0; 2], 0..3)]);
+        machine.transact(
+            &mut running,
+            &[Step::Change(0, op::HASH_EXPIRE, [soon, 0], 0..5), Step::Change(1, op::HASH_EXPIRE, [soon, 0], 0..3)],
+        );
+        for _ in 0..3 {
+            machine.turn(&mut running);
+        }
+        machine.transact(&mut running, &[Step::Change(round % 2, op::HASH_SET, [0; 2], 3..6)]);
+        machine.turn(&mut running);
+    }
+    Ok(())
+}
+
+const WORKLOADS: [(&str, Workload); 13] = [
     ("append and sync", append_and_sync),
     ("segment change", segment_change),
     ("compaction", compaction),
@@ -318,6 +544,11 @@ const WORKLOADS: [(&str, Workload); 8] = [
     ("close and open", close_and_open),
     ("open after a kill", open_after_kill),
     ("open on a full disk", open_on_a_full_disk),
+    ("changed collections", changed_collections),
+    ("many at once", many_at_once),
+    ("long images", long_images),
+    ("whole databases", whole_databases),
+    ("expired fields", expired_fields),
 ];
 
 /// What is left of the disk when the machine stopped.
@@ -335,6 +566,7 @@ fn judge(machine: &Machine, disk: &SimDisk, power_loss: bool) -> Result<(), Stri
     let store = Store::open(Arc::new(disk.clone()), machine.clock.clone(), machine.options.clone());
     let store = store.map_err(|error| error.to_string())?;
     let found = machine.keys.read(&store)?;
+    store.audit()?;
     machine.model.judge(&found, machine.model.required(power_loss)).map(drop)
 }
 
@@ -384,7 +616,11 @@ fn crash_everywhere(name: &str, workload: Workload, mode: FsyncMode) -> (u64, u6
 
 #[test]
 fn every_operation() {
+    let only = std::env::var("CRASH_WORKLOAD").ok();
     for (name, workload) in WORKLOADS {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
             let (operations, crashes) = crash_everywhere(name, workload, mode);
             println!("{name}, {mode:?}: {operations} operations, {crashes} crashes");

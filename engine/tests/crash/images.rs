@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::SimDisk;
-use engine::format::frame::{self, Kind, Seed};
+use engine::format::StoreId;
+use engine::format::frame::{self, Draft, Kind, Seed};
 use engine::format::manifest::Manifest;
 use engine::format::segment::{self, Header};
+use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
 use engine::{Error, Flusher, FsyncMode, Options, Store, Value};
 
 use crate::model::{Cell, Model};
@@ -81,7 +83,7 @@ fn image(closed: bool) -> Image {
 }
 
 fn write(store: &Store, model: &mut Model, keys: &Keys, round: u8) {
-    let put = |model: &mut Model, key: usize, value: Vec<u8>| model.put(key, Some(Cell { value, deadline: None }));
+    let put = |model: &mut Model, key: usize, value: Vec<u8>| model.put(key, Some(Cell::string(value, None)));
     let (one, two, three) = (store.key(keys.name(0)), store.key(keys.name(1)), store.key(keys.name(2)));
     // Two keys at once, one removed and one long enough to be changed by a delta in the next round.
     model.begin();
@@ -91,7 +93,7 @@ fn write(store: &Store, model: &mut Model, keys: &Keys, round: u8) {
     if transaction.remove(&three) {
         model.put(2, None);
     }
-    let mut long = model.get(1, 0).map_or(vec![round; 270], |cell| cell.value.clone());
+    let mut long = model.get(1, 0).map_or(vec![round; 270], |cell| cell.value.string().unwrap().clone());
     if transaction.get(&two).is_none() {
         transaction.set(&two, Value::Copy(&long), None);
     } else {
@@ -277,4 +279,88 @@ fn every_bit_flip_of_the_manifest_and_of_a_live_blob() {
             }
         }
     }
+}
+
+/// A frame: first or last of its transaction, type, kind, the position before it, value.
+type Crafted<'a> = (u8, u8, Kind, Option<u64>, &'a [u8]);
+
+const BOTH: u8 = frame::FIRST | frame::LAST;
+
+/// Opens a log of frames of one key, each with a checksum that holds. How many elements or bytes the key has then, if the
+/// log is taken.
+fn crafted(frames: &[Crafted<'_>]) -> Option<usize> {
+    let (id, base) = (StoreId([7; 16]), engine::log::START);
+    let mut log = Header { id, number: 1, base, epoch: 1 }.encode().to_vec();
+    let header = log.len();
+    for &(flags, value_type, kind, previous, value) in frames {
+        let start = log.len();
+        Draft { kind, database: 0, value_type, deadline: None, previous, key: b"k", value: [value, b""] }
+            .encode(&mut log);
+        let written = &mut log[start..];
+        frame::set_flags(written, flags);
+        let body = frame::body_checksum(written);
+        frame::seal(written, body, base + (start - header) as u64, &Seed::new(id, 1));
+    }
+    log.resize(16 << 10, 0);
+    let disk = SimDisk::new(1);
+    let manifest = Manifest { id, hash_seed: [3; 16], epoch: 1, first: 1, base, durable: base, cuts: Vec::new() };
+    disk.put("dump.kv", &manifest.encode());
+    disk.put(&segment::file_name("dump.kv", 1), &log);
+    let store = match Store::open(Arc::new(disk), Arc::new(SimClock::new(1)), options()) {
+        Err(Error::Corrupt { .. }) => return None,
+        opened => opened.unwrap(),
+    };
+    store.audit().unwrap();
+    let key = store.key(b"k");
+    let found = store.begin(0, &[key], 1).get(&key).map(|item| crate::content::Content::of(&item).len());
+    Some(found.unwrap_or(0))
+}
+
+/// Frames that no store writes are refused, and those beside them that one does are taken.
+pub fn hostile() -> Result<(), String> {
+    let start = engine::log::START;
+    let push = [op::LIST_PUSH_BACK, 1, b'x'];
+    let list: &[u8] = &[2, 1, b'a', 1, b'b'];
+    let add = [op::SET_ADD, 1, b'x'];
+    let pop = [op::LIST_POP_FRONT, 2, 0, 0, 0, 0, 0, 0, 0];
+    let (image, delta) = (Kind::Image, Kind::Delta);
+    let same = Some(0);
+    let cases: &[(&str, &[Crafted<'_>], Option<usize>)] = &[
+        ("an image", &[(BOTH, LIST, image, None, list)], Some(2)),
+        ("a change", &[(BOTH, LIST, image, None, list), (BOTH, LIST, delta, Some(start), &push)], Some(3)),
+        ("one transaction", &[(1, LIST, image, None, list), (2, LIST, delta, same, &push)], Some(3)),
+        ("another transaction", &[(BOTH, LIST, image, None, list), (BOTH, LIST, delta, same, &push)], None),
+        ("another position", &[(BOTH, LIST, image, None, list), (BOTH, LIST, delta, Some(start + 16), &push)], None),
+        ("no position", &[(BOTH, LIST, image, None, list), (BOTH, LIST, delta, None, &push)], None),
+        ("another type", &[(1, LIST, image, None, list), (2, LIST, delta, same, &add)], None),
+        ("a change of nothing", &[(BOTH, LIST, delta, same, &push)], None),
+        ("nothing left", &[(1, LIST, image, None, list), (2, LIST, delta, same, &pop)], None),
+        ("half an operation", &[(1, LIST, image, None, list), (2, LIST, delta, same, &push[..2])], None),
+        ("no operation", &[(1, LIST, image, None, list), (2, LIST, delta, same, &[])], None),
+        ("mended", &[(BOTH, LIST, delta, same, &push), (BOTH, LIST, image, None, list)], Some(2)),
+        ("a string as a list", &[(BOTH, LIST, image, None, b"text")], None),
+        ("a list as a hash", &[(BOTH, HASH, image, None, list)], None),
+        ("a list as a string", &[(BOTH, STRING, image, None, list)], Some(5)),
+        ("a type that is none", &[(BOTH, 5, image, None, list)], None),
+        ("an empty list", &[(BOTH, LIST, image, None, &[2])], None),
+        ("an empty packed list", &[(BOTH, LIST, image, None, &[1, 0, 0])], None),
+        ("an empty hash", &[(BOTH, HASH, image, None, &[3, 0, 0])], None),
+        ("an empty set", &[(BOTH, SET, image, None, &[6, 0, 0, 2])], None),
+        ("an empty sorted set", &[(BOTH, ZSET, image, None, &[10])], None),
+        ("twice the same member", &[(BOTH, SET, image, None, &[8, 1, b'a', 1, b'a'])], None),
+        ("a score that is none", &[(BOTH, ZSET, image, None, &[10, 0, 0, 0, 0, 0, 0, 0xF8, 0x7F, 1, b'a'])], None),
+        ("no bytes", &[(BOTH, ZSET, image, None, &[])], None),
+    ];
+    for (what, frames, expected) in cases {
+        let found = crafted(frames);
+        if found != *expected {
+            return Err(format!("{what}: {found:?} instead of {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn frames_that_no_store_writes_are_refused() {
+    hostile().unwrap();
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::random::Random;
-use engine::{Decision, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
+use engine::value::Limits;
+use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
 
 use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
@@ -55,7 +56,8 @@ pub struct World {
     crashed_us: u64,
     /// Longest sync of this life beside which no other could begin.
     slowest_sync_us: u64,
-    live_bytes: Option<u64>,
+    /// Bytes of log that the keys need and the digest of all, before a clean end.
+    before: Option<(u64, Digest)>,
 }
 
 /// The simulated age of acked bytes at which `everysec` has failed, and the longest sync for which that is promised.
@@ -68,16 +70,32 @@ const TICK_MS: u64 = 20;
 /// No crash is planned so far ahead.
 const NEVER: u64 = 1 << 60;
 
+/// So small that collections become large and lists small again all the time.
+fn small_limits() -> Limits {
+    Limits {
+        list_max_listpack_size: 6,
+        hash_max_listpack_entries: 6,
+        hash_max_listpack_value: 40,
+        set_max_intset_entries: 5,
+        set_max_listpack_entries: 8,
+        set_max_listpack_value: 40,
+        zset_max_listpack_entries: 6,
+        zset_max_listpack_value: 40,
+    }
+}
+
 impl World {
     pub fn new(seed: u64) -> World {
         let mut chance = Random::new(seed ^ 0x5EED);
         let mode = [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No][chance.below(3) as usize];
-        let blob_bytes = [1500, 4096, 200_000][chance.below(3) as usize];
+        let blob_bytes = [1500, 4096, 17_000, 200_000][chance.below(4) as usize];
         let giant_bytes = if blob_bytes > 100_000 && chance.below(2) == 0 { 64 << 10 } else { 3000 };
         let options = Options {
             mode,
             segment_bytes: 64 << 10,
             blob_bytes,
+            part_bytes: [300, 2000, 4 << 20][chance.below(3) as usize],
+            limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
             secrets_from: Some(seed),
             ..Options::default()
@@ -96,7 +114,7 @@ impl World {
             power_lost: false,
             crashed_us: 0,
             slowest_sync_us: 0,
-            live_bytes: None,
+            before: None,
         }
     }
 
@@ -280,7 +298,8 @@ impl World {
         self.counts.commits += self.model.len() as u64;
         let log = store.log();
         let clean = closes && !self.disk.is_down() && !log.is_read_only() && log.written() == log.appended();
-        self.live_bytes = clean.then(|| store.live_log_bytes());
+        store.audit()?;
+        self.before = clean.then(|| (store.live_log_bytes(), store.digest(None)));
         if clean {
             // Everything has been durable when this returned: to be told so is what a clean end is for.
             self.model.released(self.model.len(), false, 0, true);
@@ -335,7 +354,7 @@ impl World {
             Ok(store) => {
                 let mut found = self.keys.read(&store)?;
                 // The rotten bytes may be the tomb of an expired key, and the clock has been set back since.
-                found.retain(|_, cell| cell.deadline.is_none_or(|deadline| deadline > self.model.newest_ms));
+                found.retain(|_, cell| !cell.may_be_gone(self.model.newest_ms));
                 let required = if clean { self.model.len() } else { 0 };
                 let judged = self.model.judge(&found, required);
                 judged.map(drop).map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
@@ -347,10 +366,12 @@ impl World {
     pub fn open_and_judge(&mut self) -> Result<Arc<Store>, String> {
         let power_lost = self.power_lost;
         let mut store = self.open()?;
-        if let Some(bytes) = self.live_bytes.take()
-            && bytes != store.live_log_bytes()
-        {
-            return Err(format!("{bytes} live bytes before a clean restart, {} after", store.live_log_bytes()));
+        store.audit().map_err(|why| format!("after recovery: {why}"))?;
+        if let Some(before) = self.before.take() {
+            let now = (store.live_log_bytes(), store.digest(None));
+            if before != now {
+                return Err(format!("{before:?} before a clean restart, {now:?} after"));
+            }
         }
         let required = self.model.required(power_lost || self.power_lost);
         let found = self.read_safely(&store)?;

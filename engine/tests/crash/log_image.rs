@@ -25,7 +25,7 @@ fn corpus() {
 fn random_images() {
     let mut chance = engine::random::Random::new(1);
     for _ in 0..4000 {
-        let mut input = vec![chance.below(5) as u8];
+        let mut input = vec![chance.below(6) as u8];
         input.extend((0..chance.below(200)).map(|_| chance.next_u64() as u8));
         body::recover(&input);
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!  session    clients: operations on the store and on the model, replies that wait for their position
 //!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
+//!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
 //!  model      what was committed in which order, and what of it must survive
 //! ```
@@ -12,6 +13,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bench;
+mod content;
 mod crash_everywhere;
 mod disks;
 mod images;

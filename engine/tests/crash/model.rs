@@ -6,13 +6,35 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use engine::Lsn;
+use engine::{Item, Lsn};
+
+use crate::content::Content;
 
 /// A value and its deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    pub value: Vec<u8>,
+    pub value: Content,
     pub deadline: Option<u64>,
+}
+
+impl Cell {
+    pub fn of(item: &Item<'_>) -> Cell {
+        Cell { value: Content::of(item), deadline: item.deadline() }
+    }
+
+    pub fn string(bytes: Vec<u8>, deadline: Option<u64>) -> Cell {
+        Cell { value: Content::String(bytes), deadline }
+    }
+
+    /// Whether its time has come, or that of all its fields.
+    pub fn may_be_gone(&self, newest_ms: u64) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= newest_ms) || self.value.may_be_gone(newest_ms)
+    }
+
+    /// Whether this may be found as `other`: the same, or without fields whose time has come.
+    pub fn may_be(&self, other: &Cell, newest_ms: u64) -> bool {
+        self == other || self.deadline == other.deadline && self.value.is_without_due_fields(&other.value, newest_ms)
+    }
 }
 
 pub type Slot = Option<Rc<Cell>>;
@@ -66,11 +88,11 @@ impl Model {
         self.commits.last_mut().unwrap().undo.push((key, old));
     }
 
-    /// A key whose time has come turned out to be gone. It was removed just now or some time ago, so that to see it
+    /// A key whose time has come turned out to be gone, or fields of it. It was removed just now or some time ago, so that to see it
     /// again reveals nothing of this transaction.
-    pub fn vanish(&mut self, key: usize) {
+    pub fn vanish(&mut self, key: usize, left: Option<Cell>) {
         let touched = self.touched[key];
-        self.put(key, None);
+        self.put(key, left);
         self.touched[key] = touched;
     }
 
@@ -133,8 +155,8 @@ impl Model {
     pub fn judge(&self, found: &BTreeMap<usize, Cell>, required: usize) -> Result<usize, String> {
         let agrees = |expected: &Slot, key: usize| match (expected, found.get(&key)) {
             (None, None) => true,
-            (Some(cell), Some(got)) => **cell == *got,
-            (Some(cell), None) => cell.deadline.is_some_and(|deadline| deadline <= self.newest_ms),
+            (Some(cell), Some(got)) => cell.may_be(got, self.newest_ms),
+            (Some(cell), None) => cell.may_be_gone(self.newest_ms),
             (None, Some(_)) => false,
         };
         let mut at = self.state.clone();
@@ -178,9 +200,10 @@ impl Model {
         let say = |cell: Option<&Cell>| match cell {
             None => "absent".to_owned(),
             Some(cell) => format!(
-                "{} bytes {:?} deadline {:?}",
+                "type {} of {} {:.90} deadline {:?}",
+                cell.value.value_type(),
                 cell.value.len(),
-                String::from_utf8_lossy(&cell.value[..cell.value.len().min(24)]),
+                format!("{:?}", cell.value),
                 cell.deadline
             ),
         };

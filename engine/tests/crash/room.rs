@@ -166,7 +166,7 @@ fn tombs_of_expired_keys_do_not_go_beyond_a_full_disk() {
         bench.step();
         bench.maintain();
         let mut seen = 0;
-        bench.store.scan(0, 0, usize::MAX, |_, _| seen += 1);
+        bench.store.scan(None, 0, 0, usize::MAX, |_, _| seen += 1);
         assert!(seen == 0 || bench.store.now_ms() < soon_ms, "{seen} of {keys} keys are seen after their time");
     }
     bench.store.log().write_out();

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use engine::clock::{Clock, SimClock};
 use engine::log::STALL_US;
 use engine::random::Random;
+use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
 use engine::{FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Value};
 
+use crate::content::{Change, Content, Element};
 use crate::model::{Cell, Model, Verdict};
 
 /// The keys of a run: names in two databases.
@@ -35,6 +37,11 @@ impl Keys {
         self.names.len()
     }
 
+    /// The logical database of a key.
+    pub fn database(&self, key: usize) -> u8 {
+        self.names[key].0
+    }
+
     pub fn name(&self, key: usize) -> &[u8] {
         &self.names[key].1
     }
@@ -46,19 +53,29 @@ impl Keys {
             let (mut cursor, before) = (0, found.len());
             loop {
                 let mut phantom = None;
-                cursor =
-                    store.scan(database, cursor, 1000, |key, item| match self.numbers.get(&(database, key.to_vec())) {
+                cursor = store.scan(None, database, cursor, 1000, |key, item| {
+                    match self.numbers.get(&(database, key.to_vec())) {
                         Some(&number) => {
-                            let cell = Cell { value: item.value().to_vec(), deadline: item.deadline() };
-                            found.insert(number, cell);
+                            found.insert(number, Cell::of(&item));
                         }
                         None => phantom = Some(key.to_vec()),
-                    });
+                    }
+                });
                 if let Some(key) = phantom {
                     return Err(format!("phantom key {:?} in database {database}", String::from_utf8_lossy(&key)));
                 }
                 if cursor == 0 {
                     break;
+                }
+            }
+            // Fields whose time has come were removed behind the scan, which puts others in their places.
+            for (&number, cell) in found.range_mut(..).filter(|(_, cell)| cell.value.value_type() == HASH) {
+                let (of, name) = &self.names[number];
+                let key = store.key(name);
+                if *of == database
+                    && let Some(item) = store.begin(database, &[key], store.now_ms()).get(&key)
+                {
+                    *cell = Cell::of(&item);
                 }
             }
             let (seen, counted) = ((found.len() - before) as u64, store.key_count(database));
@@ -88,7 +105,14 @@ enum Action {
     Append(Vec<u8>),
     SetRange(usize, Vec<u8>),
     Deadline(Option<u64>),
-    Rename(usize),
+    /// Carried out on the collection; a value of another type is removed before, or replaced as a whole.
+    Change(Change, bool),
+    /// To a key of any database; the source goes, or stays.
+    Carry(usize, bool),
+    /// With all locks only: the database of the key is emptied.
+    Flush,
+    /// With all locks only.
+    Swap,
 }
 
 /// A reply that has not left.
@@ -205,9 +229,12 @@ impl Session {
 
     fn transact(&mut self) -> Verdict {
         let database = self.chance.below(2) as usize;
-        let count = if self.chance.below(4) == 0 { 2 + self.chance.below(5) } else { 1 };
-        let plan: Vec<(usize, Action)> = (0..count).map(|_| (self.any_key(database), self.action(database))).collect();
-        let bytes: usize = plan.iter().map(|(_, action)| 400 + action.bytes()).sum();
+        // Some lock everything, as EXEC may: only these flush and swap beside other changes.
+        let locks_all = self.chance.below(24) == 0;
+        let count = if locks_all || self.chance.below(4) == 0 { 2 + self.chance.below(6) } else { 1 };
+        let plan: Vec<(usize, Action)> = (0..count).map(|_| self.planned(database, locks_all)).collect();
+        let plan = if self.chance.below(64) == 0 { self.changed_blob(plan[0].0) } else { plan };
+        let bytes: usize = plan.iter().map(|(key, action)| 400 + self.bytes(*key, action)).sum();
         let reads = plan.iter().all(|(_, action)| matches!(action, Action::Get));
         let shrinks = plan.iter().all(|(_, action)| matches!(action, Action::Get | Action::Remove));
         if !reads && !self.admitted(if shrinks { Need::Shrink } else { Need::Grow }, bytes)? {
@@ -218,7 +245,7 @@ impl Session {
         let name = |key: usize| store.key(&keys.names[key].1);
         let named: Vec<_> = plan
             .iter()
-            .flat_map(|(key, action)| [Some(*key), if let Action::Rename(to) = action { Some(*to) } else { None }])
+            .flat_map(|(key, action)| [Some(*key), if let Action::Carry(to, _) = action { Some(*to) } else { None }])
             .flatten()
             .map(name)
             .collect();
@@ -230,15 +257,22 @@ impl Session {
         }
         let now_ms = store.now_ms();
         let before = store.log().appended();
-        let mut transaction = store.begin(DATABASES[database], &named, now_ms);
+        let mut transaction = match locks_all {
+            true => store.begin_all(DATABASES[database], now_ms),
+            false => store.begin(DATABASES[database], &named, now_ms),
+        };
         self.model.begin();
         let mut revealed = 0;
         for (key, action) in plan {
+            transaction.select(self.keys.database(key));
+            if matches!(action, Action::Flush | Action::Swap) {
+                revealed = (0..self.keys.len()).map(|key| self.model.revealed_by(key)).max().unwrap_or(0).max(revealed);
+                self.change_all(&mut transaction, self.keys.database(key), matches!(action, Action::Swap));
+                continue;
+            }
             revealed = revealed.max(self.model.revealed_by(key));
             if !matches!(action, Action::Set(..)) {
-                let got = transaction
-                    .get(&name(key))
-                    .map(|item| Cell { value: item.value().to_vec(), deadline: item.deadline() });
+                let got = transaction.get(&name(key)).map(|item| Cell::of(&item));
                 self.seen(key, got)?;
             }
             self.run(&mut transaction, &name, key, action)?;
@@ -252,14 +286,22 @@ impl Session {
     fn seen(&mut self, key: usize, got: Option<Cell>) -> Verdict {
         let (now_ms, newest_ms) = (self.store.now_ms(), self.model.newest_ms);
         let expected = self.model.get(key, 0);
-        let may_be_gone = expected.as_ref().is_some_and(|cell| cell.deadline.is_some_and(|at| at <= newest_ms));
-        let say = |cell: Option<&Cell>| cell.map(|cell| (cell.value.len(), cell.deadline));
+        let may_be_gone = expected.as_ref().is_some_and(|cell| cell.may_be_gone(newest_ms));
+        let say = |cell: Option<&Cell>| cell.map(|cell| format!("{cell:.300?}"));
         match (expected.as_deref(), &got) {
             (None, None) => Ok(()),
             (Some(expected), Some(got)) if expected == got && got.deadline.is_none_or(|at| at > now_ms) => Ok(()),
             (Some(_), None) if may_be_gone => {
                 if !self.store.log().is_read_only() {
-                    self.model.vanish(key);
+                    self.model.vanish(key, None);
+                }
+                Ok(())
+            }
+            (Some(expected), Some(got))
+                if expected.may_be(got, newest_ms) && got.deadline.is_none_or(|at| at > now_ms) =>
+            {
+                if !self.store.log().is_read_only() {
+                    self.model.vanish(key, Some(got.clone()));
                 }
                 Ok(())
             }
@@ -291,7 +333,7 @@ impl Session {
                     }
                     None => transaction.set(&name(key), Value::Copy(&value), deadline),
                 }
-                self.model.put(key, Some(Cell { value, deadline }));
+                self.model.put(key, Some(Cell::string(value, deadline)));
             }
             Action::Remove => {
                 told("remove", transaction.remove(&name(key)) == present)?;
@@ -300,17 +342,47 @@ impl Session {
                 }
             }
             Action::Append(bytes) => {
-                let mut cell = cell.unwrap_or(Cell { value: Vec::new(), deadline: None });
-                cell.value.extend_from_slice(&bytes);
-                told("append", transaction.append(&name(key), &bytes) == cell.value.len())?;
-                self.model.put(key, Some(cell));
+                let (mut value, deadline) = string_or_none(transaction, &name(key), cell);
+                value.extend_from_slice(&bytes);
+                told("append", transaction.append(&name(key), &bytes) == value.len())?;
+                self.model.put(key, Some(Cell::string(value, deadline)));
+            }
+            // A reader's note within the value is made only if the log has room.
+            Action::SetRange(offset, bytes)
+                if key.is_multiple_of(2)
+                    && cell
+                        .as_ref()
+                        .and_then(|cell| cell.value.string())
+                        .is_some_and(|old| offset + bytes.len() <= old.len()) =>
+            {
+                if transaction.note(&name(key), offset, &bytes) {
+                    let (mut value, deadline) = string_or_none(transaction, &name(key), cell);
+                    value[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                    self.model.put(key, Some(Cell::string(value, deadline)));
+                }
             }
             Action::SetRange(offset, bytes) => {
-                let mut cell = cell.unwrap_or(Cell { value: Vec::new(), deadline: None });
-                cell.value.resize(cell.value.len().max(offset + bytes.len()), 0);
-                cell.value[offset..offset + bytes.len()].copy_from_slice(&bytes);
-                told("set_range", transaction.set_range(&name(key), offset, &bytes) == cell.value.len())?;
-                self.model.put(key, Some(cell));
+                let (mut value, deadline) = string_or_none(transaction, &name(key), cell);
+                value.resize(value.len().max(offset + bytes.len()), 0);
+                value[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                told("set_range", transaction.set_range(&name(key), offset, &bytes) == value.len())?;
+                self.model.put(key, Some(Cell::string(value, deadline)));
+            }
+            Action::Change(change, whole) => {
+                let left = change.run(transaction, &name(key), cell.as_ref().map(|cell| &cell.value), whole);
+                let left = left.map_err(|why| format!("key {key}: {why}"))?;
+                // A change that goes on keeps the deadline, one that begins anew has none.
+                let deadline = transaction.get(&name(key)).and_then(|item| item.deadline());
+                let goes_on = cell
+                    .as_ref()
+                    .zip(left.as_ref())
+                    .is_some_and(|(old, left)| old.value.value_type() == left.value_type());
+                let expected = cell.as_ref().and_then(|cell| cell.deadline).filter(|_| goes_on);
+                told("a deadline", deadline == expected)?;
+                let left = left.map(|value| Cell { value, deadline });
+                if left != cell {
+                    self.model.put(key, left);
+                }
             }
             Action::Deadline(deadline) => {
                 told("set_deadline", transaction.set_deadline(&name(key), deadline) == present)?;
@@ -318,16 +390,48 @@ impl Session {
                     self.model.put(key, Some(Cell { deadline, ..cell }));
                 }
             }
-            Action::Rename(to) if to != key => {
-                told("rename", transaction.rename(&name(key), &name(to)) == present)?;
+            Action::Carry(to, moves) if to != key => {
+                let database = self.keys.database(to);
+                let carried = match (moves, database == self.keys.database(key)) {
+                    (true, true) => transaction.rename(&name(key), &name(to)),
+                    (true, false) => transaction.rename_into(&name(key), &name(to), database),
+                    (false, _) => transaction.copy(&name(key), &name(to), database),
+                };
+                told("carry", carried == present)?;
                 if present {
-                    self.model.put(key, None);
+                    transaction.select(database);
+                    let there = transaction.get(&name(to)).map(|item| Cell::of(&item));
+                    told("what was carried", there == cell)?;
+                    if moves {
+                        self.model.put(key, None);
+                    }
                     self.model.put(to, cell);
                 }
             }
-            Action::Rename(_) => {}
+            Action::Carry(..) | Action::Flush | Action::Swap => {}
         }
         Ok(())
+    }
+
+    /// Empties a database, or exchanges the two.
+    fn change_all(&mut self, transaction: &mut Transaction<'_>, database: u8, swaps: bool) {
+        let in_each = self.keys.in_each;
+        if swaps {
+            transaction.swap_databases(DATABASES[0], DATABASES[1]);
+            for key in 0..in_each {
+                let cells = [key, key + in_each].map(|key| self.model.get(key, 0).as_deref().cloned());
+                let [one, other] = cells;
+                self.model.put(key, other);
+                self.model.put(key + in_each, one);
+            }
+        } else {
+            transaction.flush(&[database]);
+            for key in (0..2 * in_each).filter(|key| self.keys.database(*key) == database) {
+                if self.model.get(key, 0).is_some() {
+                    self.model.put(key, None);
+                }
+            }
+        }
     }
 
     fn flush(&mut self) -> Verdict {
@@ -347,8 +451,7 @@ impl Session {
     fn flush_now(&mut self, database: usize) {
         self.model.begin();
         let before = self.store.log().appended();
-        let (gate, tables) = self.store.flush(&[DATABASES[database]]);
-        drop(tables);
+        let gate = self.store.flush(&[DATABASES[database]]);
         let mut revealed = 0;
         for key in database * self.keys.in_each..(database + 1) * self.keys.in_each {
             revealed = revealed.max(self.model.revealed_by(key));
@@ -386,6 +489,119 @@ impl Session {
         database * self.keys.in_each + self.chance.below(among as u64) as usize
     }
 
+    fn planned(&mut self, database: usize, locks_all: bool) -> (usize, Action) {
+        let elsewhere = self.chance.below(8) == 0;
+        let database = if elsewhere || locks_all { self.chance.below(2) as usize } else { database };
+        let key = self.any_key(database);
+        match self.chance.below(12) {
+            0 if locks_all => return (key, Action::Flush),
+            1 | 2 if locks_all => return (key, Action::Swap),
+            _ => {}
+        }
+        // Each key has a type that it is most of the time, so that something grows.
+        let usual = [STRING, LIST, HASH, STRING, SET, ZSET][key % self.keys.in_each % 6];
+        let value_type = match (self.chance.below(12), self.keys.in_each) {
+            (0, _) | (0..4, 2) => [STRING, LIST, HASH, SET, ZSET][self.chance.below(5) as usize],
+            _ => usual,
+        };
+        if value_type != STRING && self.chance.below(3) > 0 {
+            let whole = self.chance.below(2) == 0;
+            return (key, Action::Change(self.change(value_type), whole));
+        }
+        let action = self.action(database);
+        match action {
+            // What would make a string of it happens now and then only.
+            Action::Set(..) | Action::Append(_) | Action::SetRange(..) if value_type != STRING => {
+                (key, Action::Change(self.change(value_type), false))
+            }
+            action => (key, action),
+        }
+    }
+
+    /// A large value that comes, perhaps is changed, and gets another name, at once.
+    fn changed_blob(&mut self, key: usize) -> Vec<(usize, Action)> {
+        let mut value = self.value();
+        value.resize(value.len().max(self.sizes.blob_bytes.min(20_000)), b'b');
+        let to = self.any_key(key / self.keys.in_each);
+        let mut plan = vec![(key, Action::Set(value, None, None)), (key, Action::Carry(to, true))];
+        if self.chance.below(2) == 0 {
+            plan.insert(1, (key, Action::Append(b"changed".to_vec())));
+        }
+        plan
+    }
+
+    /// An operation on a collection of a type.
+    fn change(&mut self, value_type: u8) -> Change {
+        let code = match (value_type, self.chance.below(8)) {
+            (LIST, 0 | 1) => op::LIST_PUSH_FRONT,
+            (LIST, 2 | 3) => op::LIST_PUSH_BACK,
+            (LIST, 4) => [op::LIST_POP_FRONT, op::LIST_POP_BACK][self.chance.below(2) as usize],
+            (LIST, 5) => op::LIST_SET,
+            (LIST, 6) => op::LIST_INSERT,
+            (LIST, _) => op::LIST_REMOVE,
+            (HASH, 0..=2) => op::HASH_SET,
+            (HASH, 3) => op::HASH_SET_KEEP,
+            (HASH, 4) => op::HASH_DELETE,
+            (HASH, _) => op::HASH_EXPIRE,
+            (SET, 0..=4) => op::SET_ADD,
+            (SET, _) => op::SET_REMOVE,
+            (_, 0..=4) => op::ZSET_ADD,
+            _ => op::ZSET_REMOVE,
+        };
+        let most = match self.chance.below(16) {
+            0 => 60,
+            1..=4 => 12,
+            _ => 2,
+        };
+        let count = 1 + self.chance.below(most);
+        let elements = (0..count).map(|_| self.element(value_type)).collect();
+        let numbers = match code {
+            op::HASH_EXPIRE => [self.some_deadline(1).unwrap_or(0), 0],
+            op::LIST_SET | op::LIST_INSERT => [self.chance.below(1000), 0],
+            op::LIST_REMOVE => [self.chance.below(30), self.chance.below(40)],
+            _ => [self.chance.below([4, 4, 4, 100][count as usize % 4]), 0],
+        };
+        Change { code, numbers, elements }
+    }
+
+    /// Few names, so that they are met again; some are integers, some long.
+    fn element(&mut self, value_type: u8) -> Element {
+        let number = self.chance.below(70);
+        let name = match (number % 7, value_type) {
+            (0, _) => format!("{number}{}", "~".repeat(10 + number as usize)),
+            (1..=4, SET) | (1..=3, _) => format!("{}", number as i64 - 20),
+            _ => format!("m{number}"),
+        };
+        self.sequence += 1;
+        let value = match value_type {
+            HASH if self.chance.below(10) == 0 => format!("{}{}", self.sequence, "+".repeat(90)),
+            HASH => format!("{}", self.sequence),
+            _ => String::new(),
+        };
+        let (name, number) = match value_type {
+            LIST => (format!("{}.{name}", self.sequence), 0),
+            ZSET => (name, (self.chance.below(20) as f64 / 4.0).to_bits()),
+            _ => (name, 0),
+        };
+        Element { name: name.into_bytes(), value: value.into_bytes(), number }
+    }
+
+    /// Bytes of log that an action needs.
+    fn bytes(&self, key: usize, action: &Action) -> usize {
+        match action {
+            Action::Set(value, ..) | Action::Append(value) => value.len(),
+            Action::SetRange(offset, value) => offset + value.len(),
+            Action::Change(change, _) => change.bytes(),
+            Action::Carry(..) => self.model.get(key, 0).map_or(0, |cell| match &cell.value {
+                Content::String(bytes) => bytes.len(),
+                Content::Collection { elements, .. } => {
+                    elements.iter().map(|e| 80 + e.name.len() + e.value.len()).sum()
+                }
+            }),
+            _ => 0,
+        }
+    }
+
     fn action(&mut self, database: usize) -> Action {
         match self.chance.below(32) {
             0..=7 => Action::Get,
@@ -397,7 +613,10 @@ impl Session {
             21..=24 => Action::Append(self.value()),
             25..=26 => Action::SetRange(self.chance.below(600) as usize, self.value()),
             27..=29 => Action::Deadline(self.some_deadline(1)),
-            _ => Action::Rename(self.any_key(database)),
+            _ => {
+                let to = if self.chance.below(2) == 0 { database } else { self.chance.below(2) as usize };
+                Action::Carry(self.any_key(to), self.chance.below(3) > 0)
+            }
         }
     }
 
@@ -437,12 +656,18 @@ impl Session {
     }
 }
 
-impl Action {
-    fn bytes(&self) -> usize {
-        match self {
-            Action::Set(value, ..) | Action::Append(value) => value.len(),
-            Action::SetRange(offset, value) => offset + value.len(),
-            _ => 0,
+/// The string that a key holds and its deadline. A value of another type makes room for a new one.
+fn string_or_none(
+    transaction: &mut Transaction<'_>,
+    key: &engine::Key<'_>,
+    cell: Option<Cell>,
+) -> (Vec<u8>, Option<u64>) {
+    match cell {
+        Some(Cell { value: Content::String(bytes), deadline }) => (bytes, deadline),
+        Some(_) => {
+            transaction.remove(key);
+            (Vec::new(), None)
         }
+        None => (Vec::new(), None),
     }
 }

@@ -1,13 +1,41 @@
 //! Reading arguments: numbers as Redis reads them, units of time, and words.
 
+use std::ops::Range;
+
 use resp::exact_integer;
 
-use super::error::{CommandError, NOT_INTEGER};
+use super::error::{CommandError, FLOAT_TIMEOUT, NEGATIVE_TIMEOUT, NOT_INT, NOT_INTEGER, TIMEOUT_RANGE};
+use super::long_double::LongDouble;
 
 /// A 64-bit integer in its only spelling: no plus, no spaces, no leading zeros.
 #[inline]
 pub fn integer(bytes: &[u8]) -> Result<i64, CommandError> {
     exact_integer(bytes).ok_or(NOT_INTEGER)
+}
+
+/// The elements from one index to another of something that has so many, where negative indexes count from the end.
+/// `0..0` when there are none.
+pub fn index_range(start: i64, stop: i64, length: usize) -> Range<usize> {
+    let length = length as i64;
+    let from_front = |index: i64| if index < 0 { index + length } else { index };
+    let (start, stop) = (from_front(start).max(0), from_front(stop).min(length - 1));
+    if start <= stop { start as usize..stop as usize + 1 } else { 0..0 }
+}
+
+/// A time to wait as seconds with a fraction, in milliseconds; 0 is for ever.
+pub fn timeout_ms(argument: &[u8], now_ms: u64) -> Result<u64, CommandError> {
+    const END_OF_TIME: f64 = i64::MAX as f64;
+    let ms = (LongDouble::parse(argument).ok_or(FLOAT_TIMEOUT)?.to_f64() * 1000.0).ceil();
+    match ms {
+        ms if ms < 0.0 => Err(NEGATIVE_TIMEOUT),
+        ms if ms >= END_OF_TIME - now_ms as f64 => Err(TIMEOUT_RANGE),
+        ms => Ok(ms as u64),
+    }
+}
+
+/// An integer of 32 bits.
+pub fn int(bytes: &[u8]) -> Result<i32, CommandError> {
+    i32::try_from(integer(bytes)?).map_err(|_| NOT_INT)
 }
 
 /// How an option such as EX gives a deadline.

@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
 use engine::DATABASES;
-use resp::{Version, exact_integer};
+use resp::{Request, Version, exact_integer};
 
-use super::args::{integer, is};
+use super::args::{int, is};
 use super::client;
 use super::error::{
-    AUTH_WITHOUT_PASSWORD, DATABASE_RANGE, HELLO_NO_AUTH, NO_PROTO, NOT_INT, PROTOCOL_VERSION, SYNTAX, WRONG_PASSWORD,
+    AUTH_WITHOUT_PASSWORD, DATABASE_RANGE, HELLO_NO_AUTH, NO_PROTO, PROTOCOL_VERSION, SYNTAX, WRONG_PASSWORD,
 };
 use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply};
 use crate::observe::REDIS_VERSION;
@@ -18,11 +18,24 @@ use crate::session::gate;
 /// Flags of what is allowed before AUTH.
 const OPEN: &[Flag] = &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy];
 
+/// Flags of what is allowed before AUTH, to subscribers and between MULTI and EXEC.
+const ALWAYS: &[Flag] = &[
+    Flag::NoScript,
+    Flag::Loading,
+    Flag::Stale,
+    Flag::Fast,
+    Flag::NoAuth,
+    Flag::AllowBusy,
+    Flag::InSubscription,
+    Flag::InMulti,
+];
+
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     Command::server("AUTH", "[username] password", auth)
         .group(Group::Connection)
         .flags(OPEN)
+        .secrets(|_, argument| argument > 0)
         .cost("O(N) where N is the number of passwords of the user")
         .doc("Tells the server who is there."),
     Command::server("ECHO", "message", echo)
@@ -32,20 +45,21 @@ pub const COMMANDS: &[Command] = &[
     Command::server("HELLO", "[protover:int [AUTH username password] [SETNAME clientname]]", hello)
         .group(Group::Connection)
         .flags(OPEN)
+        .secrets(is_hello_secret)
         .since("6.0.0")
         .doc("Chooses the protocol, authenticates and names the connection, in one go."),
     Command::server("PING", "[message]", ping)
         .group(Group::Connection)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::InSubscription])
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("Returns PONG, or its argument."),
     Command::server("QUIT", "...", quit)
         .group(Group::Connection)
-        .flags(OPEN)
+        .flags(ALWAYS)
         .doc("Closes the connection when its replies are sent."),
     Command::server("RESET", "", reset)
         .group(Group::Connection)
-        .flags(OPEN)
+        .flags(ALWAYS)
         .since("6.2.0")
         .doc("Makes the connection as it was when it came."),
     Command::server("SELECT", "index:int", select)
@@ -57,7 +71,7 @@ pub const COMMANDS: &[Command] = &[
 /// The only user there is so far.
 pub const DEFAULT_USER: &str = "default";
 
-fn auth(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn auth(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     match call.len() {
         2 if gate::is_open(context.server) => return Err(AUTH_WITHOUT_PASSWORD),
         2 => authenticate(context, DEFAULT_USER.as_bytes(), call.arg(1))?,
@@ -68,7 +82,7 @@ fn auth(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Re
     Ok(After::Reply)
 }
 
-fn echo(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn echo(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     reply.bulk(call.arg(1));
     Ok(After::Reply)
 }
@@ -110,7 +124,7 @@ impl<'a> Hello<'a> {
     }
 }
 
-fn hello(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn hello(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let hello = Hello::parse(call)?;
     if let Some((user, password)) = hello.credentials {
         authenticate(context, user, password)?;
@@ -146,8 +160,27 @@ fn hello(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> R
     Ok(After::Reply)
 }
 
-fn ping(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+/// User and password behind AUTH.
+fn is_hello_secret(request: &Request<'_>, argument: usize) -> bool {
+    let mut at = 2;
+    while let Some(option) = request.get(at) {
+        match option {
+            option if is(option, "AUTH") && (at + 1..at + 3).contains(&argument) => return true,
+            option if is(option, "AUTH") => at += 3,
+            _ => at += 2,
+        }
+    }
+    false
+}
+
+fn ping(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     match call.len() {
+        1 | 2 if context.session.only_subscribes() => {
+            let mut out = reply.write();
+            out.array(2);
+            out.bulk(b"pong");
+            out.bulk(call.request.get(1).unwrap_or_default());
+        }
         1 => reply.write().simple("PONG"),
         2 => reply.bulk(call.arg(1)),
         _ => return Err(CommandError::arity(&call.entry.full_name)),
@@ -155,20 +188,20 @@ fn ping(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<A
     Ok(After::Reply)
 }
 
-fn quit(_: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn quit(_: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     reply.ok();
     Ok(After::Close)
 }
 
-fn reset(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
-    context.session.reset(gate::is_open(context.server));
+fn reset(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    context.session.reset(gate::is_open(context.server), context.server);
     reply.set_version(context.session.version);
     reply.write().simple("RESET");
     Ok(After::Reply)
 }
 
-fn select(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
-    let index = i32::try_from(integer(call.arg(1))?).map_err(|_| NOT_INT)?;
+fn select(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    let index = int(call.arg(1))?;
     let databases = context.server.hot.databases.load(Ordering::Relaxed).min(DATABASES as u64);
     let chosen = u8::try_from(index).ok().filter(|index| u64::from(*index) < databases);
     context.session.database = chosen.ok_or(DATABASE_RANGE)?;
@@ -178,7 +211,7 @@ fn select(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// Marks the connection as authenticated if the password is right, or none is needed. A wrong one takes nothing away.
-fn authenticate(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> Done {
+fn authenticate(context: &mut Context<'_, '_>, user: &[u8], password: &[u8]) -> Done {
     let settings = context.server.settings();
     let expected = settings.requirepass.expose().as_bytes();
     let right = user == DEFAULT_USER.as_bytes() && (expected.is_empty() || is_same_secret(password, expected));

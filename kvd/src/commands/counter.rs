@@ -1,5 +1,6 @@
 //! Strings that are numbers: counted up and down in place, their deadline kept.
 
+use engine::listener::Class;
 use engine::{Transaction, Value};
 
 use super::args::integer;
@@ -52,11 +53,12 @@ fn decrby(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
 fn add(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>, by: i64) -> Done {
     let key = &call.keys[0];
     let (old, deadline) = match transaction.get(key) {
-        Some(item) => (integer(item.value())?, item.deadline()),
+        Some(item) => (integer(item.string()?)?, item.deadline()),
         None => (0, None),
     };
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
     transaction.set(key, Value::Copy(itoa::Buffer::new().format(new).as_bytes()), deadline);
+    transaction.notify(Class::String, "incrby", key);
     reply.integer(new);
     Ok(())
 }
@@ -64,12 +66,13 @@ fn add(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>
 fn incrbyfloat(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
     let (old, deadline) = match transaction.get(key) {
-        Some(item) => (LongDouble::parse(item.value()).ok_or(NOT_FLOAT)?, item.deadline()),
+        Some(item) => (LongDouble::parse(item.string()?).ok_or(NOT_FLOAT)?, item.deadline()),
         None => (LongDouble::ZERO, None),
     };
     let by = LongDouble::parse(call.arg(2)).ok_or(NOT_FLOAT)?;
     let text = old.add(by).to_text().ok_or(NAN_OR_INFINITY)?;
     transaction.set(key, Value::Copy(text.as_bytes()), deadline);
+    transaction.notify(Class::String, "incrbyfloat", key);
     reply.bulk(text.as_bytes());
     Ok(())
 }

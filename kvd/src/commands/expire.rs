@@ -1,9 +1,11 @@
 //! Deadlines of keys: setting, asking, taking away.
 
 use engine::Transaction;
+use engine::listener::Class;
 
 use super::args::{TimeUnit, integer, is};
 use super::error::{EXPIRE_GT_LT, EXPIRE_NX};
+use super::keys::delete;
 use super::{Call, Command, CommandError, Done, Flag, Reply, View};
 
 /// The rows of this family.
@@ -33,20 +35,20 @@ pub const COMMANDS: &[Command] = &[
         .key_flags(&["RW update"])
         .doc("Takes a key's deadline away."),
     Command::read("TTL", "@key", ttl)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .tips(&["nondeterministic_output"])
         .doc("Returns how many seconds a key has left; -1 without a deadline, -2 without the key."),
     Command::read("PTTL", "@key", pttl)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .since("2.6.0")
         .tips(&["nondeterministic_output"])
         .doc("Returns how many milliseconds a key has left; -1 without a deadline, -2 without the key."),
     Command::read("EXPIRETIME", "@key", expiretime)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .since("7.0.0")
         .doc("Returns when a key goes, in seconds since the epoch; -1 without a deadline, -2 without the key."),
     Command::read("PEXPIRETIME", "@key", pexpiretime)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .since("7.0.0")
         .doc("Returns when a key goes, in milliseconds since the epoch; -1 without a deadline, -2 without the key."),
 ];
@@ -120,9 +122,14 @@ fn set_deadline(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut 
     let allowed = transaction.get(key).is_some_and(|item| conditions.allow(item.deadline(), deadline));
     if allowed {
         match u64::try_from(deadline) {
-            Ok(deadline) if deadline > now_ms => transaction.set_deadline(key, Some(deadline)),
-            _ => transaction.remove(key),
-        };
+            Ok(deadline) if deadline > now_ms => {
+                transaction.set_deadline(key, Some(deadline));
+                transaction.notify(Class::Generic, "expire", key);
+            }
+            _ => {
+                delete(transaction, key);
+            }
+        }
     }
     reply.integer(i64::from(allowed));
     Ok(())
@@ -133,6 +140,7 @@ fn persist(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
     let volatile = transaction.get(key).is_some_and(|item| item.deadline().is_some());
     if volatile {
         transaction.set_deadline(key, None);
+        transaction.notify(Class::Generic, "persist", key);
     }
     reply.integer(i64::from(volatile));
     Ok(())

@@ -11,7 +11,7 @@ pub const fn row(group: Group) -> Command {
         .doc("Lists the subcommands.")
 }
 
-fn help(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn help(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let Some(container) = lookup(call.arg(0)) else { return Err(CommandError::unknown_command(&call.request)) };
     let name = container.command.name;
     let mut lines = vec![format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];

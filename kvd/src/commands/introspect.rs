@@ -4,7 +4,7 @@ use resp::{ReplyWriter, Request};
 
 use super::args::is;
 use super::documentation::write_docs;
-use super::error::{GETKEYS_ARITY, GETKEYS_COMMAND, GETKEYS_NO_KEYS, SYNTAX};
+use super::error::{GETKEYS_ARITY, GETKEYS_COMMAND, GETKEYS_INVALID, GETKEYS_NO_KEYS, SYNTAX};
 use super::glob::{self, Case};
 use super::{
     After, Call, Command, CommandError, Context, Entry, Flag, Group, Handler, Reply, ServerHandler, all, help, lookup,
@@ -57,7 +57,7 @@ const fn sub(name: &'static str, usage: &'static str, handler: ServerHandler) ->
 type ServerDone = Result<After, CommandError>;
 
 /// Without a subcommand; an unknown one has been answered before.
-fn command(_context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn command(_context: &mut Context<'_, '_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let mut out = reply.write();
     out.array(all().len());
     for entry in all() {
@@ -66,12 +66,12 @@ fn command(_context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) 
     Ok(After::Reply)
 }
 
-fn count(_context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn count(_context: &mut Context<'_, '_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     reply.integer(all().len() as i64);
     Ok(After::Reply)
 }
 
-fn info(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn info(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     if call.len() == 2 {
         return command(context, call, reply);
     }
@@ -86,7 +86,7 @@ fn info(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Se
     Ok(After::Reply)
 }
 
-fn docs(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn docs(_context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let named: Vec<&Entry> = if call.len() == 2 {
         all().iter().collect()
     } else {
@@ -100,7 +100,7 @@ fn docs(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> S
     Ok(After::Reply)
 }
 
-fn list(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn list(_context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let filter = match call.len() {
         2 => Filter::None,
         5 if is(call.arg(2), "FILTERBY") => Filter::parse(call.arg(3), call.arg(4))?,
@@ -143,7 +143,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn getkeys(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn getkeys(_context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let (_, positions) = keys_of(&call.request)?;
     let mut out = reply.write();
     out.array(positions.len());
@@ -153,7 +153,7 @@ fn getkeys(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -
     Ok(After::Reply)
 }
 
-fn getkeysandflags(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+fn getkeysandflags(_context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let (entry, positions) = keys_of(&call.request)?;
     let mut out = reply.write();
     out.array(positions.len());
@@ -161,7 +161,7 @@ fn getkeysandflags(_context: &mut Context<'_>, call: &Call<'_>, reply: &mut Repl
         let flags = key_flags(entry.command, index);
         out.array(2);
         out.bulk(call.arg(position + NESTED));
-        write_set(&mut out, in_this_request(&flags, &call.request));
+        write_set(&mut out, in_this_request(entry.command, &flags, &call.request));
     }
     Ok(After::Reply)
 }
@@ -179,22 +179,43 @@ fn keys_of(request: &Request<'_>) -> Result<(&'static Entry, Vec<usize>), Comman
     {
         entry = entry.subcommand(name).ok_or(GETKEYS_COMMAND)?;
     }
-    if entry.syntax.keys.first == 0 {
+    // A shard channel stands where a key would.
+    if !entry.syntax.keys.exist() || entry.command.key_flags == ["not_key"] {
         return Err(GETKEYS_NO_KEYS);
     }
     if !entry.syntax.fits(words) {
         return Err(GETKEYS_ARITY);
     }
-    Ok((entry, entry.syntax.keys.positions(words).collect()))
+    let nested = request.from(NESTED);
+    let keys = &entry.syntax.keys;
+    let mut positions: Vec<usize> = keys.positions(&nested).collect();
+    if !keys.words.is_empty() && positions.len() > keys.single + 1 {
+        // Of an option that is given twice the last one counts.
+        positions.drain(keys.single..positions.len() - 1);
+    }
+    let counted = keys.positions(&nested).filter(|position| *position > keys.counted).count();
+    if keys.counted != 0 && counted == 0 {
+        return Err(GETKEYS_INVALID);
+    }
+    Ok((entry, positions))
 }
 
-/// SET reads its key only with the option GET, which `variable_flags` says of the command as such.
-fn in_this_request<'a>(flags: &[&'a str], request: &Request<'_>) -> Vec<&'a str> {
+/// SET reads its key only with the option GET, and BITFIELD writes only with other operations than GET, which
+/// `variable_flags` says of the command as such.
+fn in_this_request<'a>(command: &Command, flags: &[&'a str], request: &Request<'_>) -> Vec<&'a str> {
     if !flags.contains(&"variable_flags") {
         return flags.to_vec();
     }
-    let reads = request.iter().skip(NESTED + 3).any(|argument| is(argument, "GET"));
-    if reads { vec!["RW", "access", "update"] } else { vec!["OW", "update"] }
+    let has = |word: &str, from: usize| request.iter().skip(NESTED + from).any(|argument| is(argument, word));
+    let (reads, writes) = match command.group {
+        Group::Bitmap => (true, has("SET", 2) || has("INCRBY", 2)),
+        _ => (has("GET", 3), true),
+    };
+    match (reads, writes) {
+        (true, true) => vec!["RW", "access", "update"],
+        (true, false) => vec!["RO", "access"],
+        (false, _) => vec!["OW", "update"],
+    }
 }
 
 /// A command or a subcommand (`config|get`), whatever its case.
@@ -206,11 +227,11 @@ fn find(name: &[u8]) -> Option<&'static Entry> {
 }
 
 fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
-    let keys = entry.syntax.keys;
+    let keys = &entry.syntax.keys;
     out.array(10);
     out.bulk(entry.full_name.as_bytes());
     out.integer(entry.syntax.arity);
-    write_set(out, flags(entry.command));
+    write_set(out, flags(entry));
     out.integer(keys.first as i64);
     out.integer(keys.last);
     out.integer(keys.step as i64);
@@ -248,7 +269,7 @@ enum Access {
 fn access(command: &Command) -> Access {
     match command.handler {
         Handler::Read(_) => Access::Read,
-        Handler::Write(_) => Access::Write,
+        Handler::Write(_) | Handler::Blocking(_) => Access::Write,
         Handler::Server(_) if command.has(Flag::Reads) => Access::Read,
         Handler::Server(_) if command.has(Flag::Writes) => Access::Write,
         Handler::Server(_) | Handler::Container => Access::None,
@@ -256,7 +277,8 @@ fn access(command: &Command) -> Access {
 }
 
 /// The flags of COMMAND INFO, in Redis's order.
-fn flags(command: &Command) -> Vec<&'static str> {
+fn flags(entry: &Entry) -> Vec<&'static str> {
+    let command = entry.command;
     let by_access = match access(command) {
         Access::None => None,
         Access::Read => Some("readonly"),
@@ -265,10 +287,13 @@ fn flags(command: &Command) -> Vec<&'static str> {
     let named = [
         (Flag::DenyOom, "denyoom"),
         (Flag::Admin, "admin"),
+        (Flag::PubSub, "pubsub"),
         (Flag::NoScript, "noscript"),
         (Flag::Blocking, "blocking"),
         (Flag::Loading, "loading"),
         (Flag::Stale, "stale"),
+        (Flag::SkipMonitor, "skip_monitor"),
+        (Flag::SkipSlowlog, "skip_slowlog"),
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
         (Flag::NoAsyncLoading, "no_async_loading"),
@@ -276,7 +301,9 @@ fn flags(command: &Command) -> Vec<&'static str> {
         (Flag::AllowBusy, "allow_busy"),
     ];
     let named = named.into_iter().filter(|(flag, _)| command.has(*flag)).map(|(_, name)| name);
-    by_access.into_iter().chain(named).collect()
+    // What it says where its keys are is not all, or depends on a request.
+    let movable = (entry.syntax.keys.is_movable() || command.widens.is_some()).then_some("movablekeys");
+    by_access.into_iter().chain(named).chain(movable).collect()
 }
 
 /// The ACL categories of a command, in Redis's order.
@@ -284,18 +311,33 @@ fn categories(command: &Command) -> Vec<&'static str> {
     let access = access(command);
     let container = !command.subcommands.is_empty();
     let fast = command.has(Flag::Fast);
-    let of_keyspace = matches!(command.group, Group::Generic | Group::Server) && access != Access::None;
+    let of_keyspace = matches!(command.group, Group::Generic | Group::Server)
+        && access != Access::None
+        && !command.has(Flag::NotOfKeyspace)
+        && !command.has(Flag::OfCollections);
     let of_operators = command.has(Flag::Admin) || command.has(Flag::OfOperators);
+    let of_family = |group: Group, name: &'static str| (command.group == group, name);
+    let of_collections =
+        |group: Group, name: &'static str| (command.group == group || command.has(Flag::OfCollections), name);
     [
         (of_keyspace, "@keyspace"),
         (access == Access::Read, "@read"),
         (access == Access::Write, "@write"),
-        (command.group == Group::String, "@string"),
+        of_collections(Group::Set, "@set"),
+        of_collections(Group::SortedSet, "@sortedset"),
+        of_collections(Group::List, "@list"),
+        of_family(Group::Hash, "@hash"),
+        of_family(Group::String, "@string"),
+        of_family(Group::Bitmap, "@bitmap"),
+        of_family(Group::Hyperloglog, "@hyperloglog"),
+        of_family(Group::Geo, "@geo"),
+        (command.has(Flag::PubSub), "@pubsub"),
         (of_operators, "@admin"),
         (fast, "@fast"),
         (!fast, "@slow"),
         (command.has(Flag::Blocking), "@blocking"),
         (of_operators || command.has(Flag::Dangerous), "@dangerous"),
+        of_family(Group::Transactions, "@transaction"),
         (command.group == Group::Connection && !container || command.has(Flag::OfConnection), "@connection"),
     ]
     .into_iter()
@@ -311,22 +353,68 @@ fn key_flags(command: &Command, index: usize) -> Vec<&'static str> {
 }
 
 fn write_key_specs(out: &mut ReplyWriter<'_>, entry: &Entry) {
-    let keys = entry.syntax.keys;
-    let specs = match keys.first {
+    let keys = &entry.syntax.keys;
+    // Keys beside each other that are treated alike are told in one.
+    let alike = keys.single > 1 && keys.last > 0 && entry.command.key_flags.len() < 2;
+    let plain = match keys.first {
         0 => 0,
-        _ if keys.last < 0 => 1,
-        first => keys.last as usize + 1 - first,
+        _ if alike => 1,
+        _ => keys.single + usize::from(keys.last < 0),
     };
-    out.set(specs);
-    for index in 0..specs {
-        let flags = key_flags(entry.command, index);
-        out.map(3);
-        out.bulk(b"flags");
-        write_set(out, flags);
+    let counted = usize::from(keys.counted != 0);
+    let unnamed = usize::from(entry.command.widens.is_some());
+    out.set(plain + counted + unnamed + keys.words.len());
+    for index in 0..plain {
+        write_spec_flags(out, entry, index);
         write_spec_part(out, "begin_search", "index", &[("index", (keys.first + index) as i64)]);
-        let last = if keys.last < 0 { -1 } else { 0 };
+        let last = match index {
+            _ if alike => keys.single as i64 - 1,
+            _ if index == keys.single => keys.last,
+            _ => 0,
+        };
         write_spec_part(out, "find_keys", "range", &[("lastkey", last), ("keystep", keys.step as i64), ("limit", 0)]);
     }
+    if counted == 1 {
+        write_spec_flags(out, entry, plain);
+        write_spec_part(out, "begin_search", "index", &[("index", keys.counted as i64)]);
+        write_spec_part(out, "find_keys", "keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
+    }
+    if unnamed == 1 {
+        out.map(3);
+        out.bulk(b"flags");
+        write_set(out, vec!["RO", "access"]);
+        write_unknown_spec(out);
+    }
+    for (index, word) in keys.words.iter().enumerate() {
+        write_spec_flags(out, entry, plain + counted + index);
+        if unnamed == 1 {
+            // Redis: the word could also be an argument of another option.
+            write_unknown_spec(out);
+            continue;
+        }
+        out.bulk(b"begin_search");
+        out.map(2);
+        out.bulk(b"type");
+        out.bulk(b"keyword");
+        out.bulk(b"spec");
+        out.map(2);
+        out.bulk(b"keyword");
+        out.bulk(word.as_bytes());
+        out.bulk(b"startfrom");
+        out.integer(keys.first as i64 + 1);
+        write_spec_part(out, "find_keys", "range", &[("lastkey", 0), ("keystep", 1), ("limit", 0)]);
+    }
+}
+
+fn write_unknown_spec(out: &mut ReplyWriter<'_>) {
+    write_spec_part(out, "begin_search", "unknown", &[]);
+    write_spec_part(out, "find_keys", "unknown", &[]);
+}
+
+fn write_spec_flags(out: &mut ReplyWriter<'_>, entry: &Entry, index: usize) {
+    out.map(3);
+    out.bulk(b"flags");
+    write_set(out, key_flags(entry.command, index));
 }
 
 fn write_spec_part(out: &mut ReplyWriter<'_>, name: &str, kind: &str, numbers: &[(&str, i64)]) {

@@ -1,12 +1,12 @@
-//! Keys whatever they hold: removing, naming, finding, and emptying whole databases.
+//! Keys whatever they hold: removing and counting them, and emptying whole databases.
 
 use std::ops::Range;
 
-use engine::{DATABASES, Lsn, Need, Refusal, Transaction};
+use engine::listener::Class;
+use engine::{DATABASES, Item, Key, Need, Refusal, Transaction, value};
 
 use super::args::is;
-use super::error::{NO_SUCH_KEY, SYNTAX};
-use super::glob::{self, Case};
+use super::error::SYNTAX;
 use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply, View};
 use crate::server::execute::whole_store_gate;
 
@@ -26,7 +26,7 @@ pub const COMMANDS: &[Command] = &[
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("Removes keys and returns how many there were."),
     Command::read("EXISTS", "@key ...", count_present)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .cost("O(N), N being the number of keys")
         .key_flags(&["RO"])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
@@ -39,27 +39,13 @@ pub const COMMANDS: &[Command] = &[
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .doc("Counts as a use of the keys and returns how many of them exist."),
     Command::read("TYPE", "@key", type_of)
-        .flags(&[Flag::Fast])
+        .flags(&[Flag::Fast, Flag::NoUse])
         .key_flags(&["RO"])
         .doc("Returns the type of the value at a key."),
-    Command::write("RENAME", "@key @newkey", rename)
-        .key_flags(&["RW access delete", "OW update"])
-        .relogs()
-        .doc("Gives a key another name; what had that name before is gone."),
-    Command::write("RENAMENX", "@key @newkey", renamenx)
-        .flags(&[Flag::Fast])
-        .key_flags(&["RW access delete", "OW insert"])
-        .relogs()
-        .doc("Gives a key another name that no key has."),
     Command::server("RANDOMKEY", "", randomkey)
         .flags(&[Flag::Reads])
         .tips(&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"])
         .doc("Returns the name of some key."),
-    Command::server("KEYS", "pattern:pattern", keys)
-        .flags(&[Flag::Reads, Flag::Dangerous])
-        .cost("O(N), N being the number of keys in the database")
-        .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
-        .doc("Returns the names of all keys that match a pattern."),
     Command::server("DBSIZE", "", dbsize)
         .flags(&[Flag::Fast, Flag::Reads])
         .group(Group::Server)
@@ -80,9 +66,18 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn del(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    let removed = call.keys.iter().filter(|key| transaction.remove(key)).count();
+    let removed = call.keys.iter().filter(|key| delete(transaction, key)).count();
     reply.integer(removed as i64);
     Ok(())
+}
+
+/// Removes a key and tells subscribers. Whether it was there.
+pub(super) fn delete(transaction: &mut Transaction<'_>, key: &Key<'_>) -> bool {
+    let removed = transaction.remove(key);
+    if removed {
+        transaction.notify(Class::Generic, "del", key);
+    }
+    removed
 }
 
 fn count_present(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
@@ -92,61 +87,28 @@ fn count_present(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>
 }
 
 fn type_of(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    let name = if view.get(&call.keys[0]).is_some() { "string" } else { "none" };
-    reply.write().simple(name);
+    reply.write().simple(view.get(&call.keys[0]).map_or("none", type_name));
     Ok(())
 }
 
-fn rename(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    let [from, to] = call.keys else { return Err(SYNTAX) };
-    if transaction.get(from).is_none() {
-        return Err(NO_SUCH_KEY);
+/// The name of a value's type.
+pub(super) fn type_name(item: Item<'_>) -> &'static str {
+    match item.value_type() {
+        value::LIST => "list",
+        value::HASH => "hash",
+        value::SET => "set",
+        value::ZSET => "zset",
+        _ => "string",
     }
-    if from.bytes != to.bytes {
-        transaction.rename(from, to);
-    }
-    reply.ok();
-    Ok(())
 }
 
-fn renamenx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    let [from, to] = call.keys else { return Err(SYNTAX) };
-    if transaction.get(from).is_none() {
-        return Err(NO_SUCH_KEY);
-    }
-    // A key's own name is taken too.
-    let free = transaction.get(to).is_none();
-    if free {
-        transaction.rename(from, to);
-    }
-    reply.integer(i64::from(free));
-    Ok(())
-}
-
-fn randomkey(context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn randomkey(context: &mut Context<'_, '_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let session = &mut *context.session;
-    match context.server.store.random_key(session.database, &mut session.random) {
+    let held = context.held.as_deref_mut();
+    match context.server.store.random_key(held, session.database, &mut session.random) {
         Some(key) => reply.bulk(&key),
         None => reply.null(),
     }
-    Ok(After::Gate(whole_store_gate(context.server)))
-}
-
-fn keys(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
-    let pattern = call.arg(1);
-    let mut names = Names::default();
-    let mut cursor = 0;
-    loop {
-        cursor = context.server.store.scan(context.session.database, cursor, usize::MAX, |key, _| {
-            if glob::matches_all(pattern) || glob::matches(pattern, key, Case::Exact) {
-                names.push(key);
-            }
-        });
-        if cursor == 0 {
-            break;
-        }
-    }
-    names.write(reply);
     Ok(After::Gate(whole_store_gate(context.server)))
 }
 
@@ -174,23 +136,23 @@ impl Names {
     }
 }
 
-fn dbsize(context: &mut Context<'_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn dbsize(context: &mut Context<'_, '_>, _call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     reply.integer(context.server.store.key_count(context.session.database) as i64);
     Ok(After::Gate(whole_store_gate(context.server)))
 }
 
-fn flushdb(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn flushdb(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     flush(context, call, reply, &[context.session.database])
 }
 
-fn flushall(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn flushall(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let all: [u8; DATABASES] = std::array::from_fn(|database| database as u8);
     flush(context, call, reply, &all)
 }
 
 /// ASYNC and SYNC make no difference: the keys are gone at once, their memory a little later.
 fn flush(
-    context: &mut Context<'_>,
+    context: &mut Context<'_, '_>,
     call: &Call<'_>,
     reply: &mut Reply<'_>,
     databases: &[u8],
@@ -199,14 +161,16 @@ fn flush(
     if !known {
         return Err(SYNTAX);
     }
+    if let Some(transaction) = &mut context.held {
+        transaction.flush(databases);
+        reply.ok();
+        return Ok(After::Reply);
+    }
     match context.server.store.admit(Need::Shrink, FLUSH_BYTES * databases.len() as u64) {
         Err(Refusal::Stalled) => return Ok(After::Again),
         admitted => admitted?,
     }
-    let (lsn, tables): (Lsn, _) = context.server.store.flush(databases);
-    if !tables.is_empty() {
-        context.server.drop_behind(tables);
-    }
+    let lsn = context.server.store.flush(databases);
     reply.ok();
     Ok(After::Gate(lsn))
 }

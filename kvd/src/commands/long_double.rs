@@ -71,6 +71,33 @@ impl LongDouble {
         (value.exponent != INFINITE && value.exponent >= MIN_EXPONENT).then_some(value)
     }
 
+    /// Whether it is more than any number, or less.
+    pub(super) fn is_infinite(self) -> bool {
+        self.exponent == INFINITE
+    }
+
+    /// The number, rounded once more.
+    pub(super) fn to_f64(self) -> f64 {
+        let size = match self.exponent {
+            INFINITE => f64::INFINITY,
+            // Twice, since a power of its own may lie outside when the product does not.
+            exponent => self.mantissa as f64 * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2),
+        };
+        if self.negative { -size } else { size }
+    }
+
+    /// A number of 53 bits, which is exact in 64. Not for NaN.
+    pub(super) fn from_f64(value: f64) -> LongDouble {
+        let negative = value.is_sign_negative();
+        if value.is_infinite() {
+            return LongDouble { negative, mantissa: 0, exponent: INFINITE };
+        }
+        let bits = value.to_bits();
+        let (fraction, power) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7FF) as i32);
+        let mantissa = if power == 0 { fraction } else { fraction | 1 << 52 };
+        LongDouble::rounded(negative, u128::from(mantissa), power.max(1) - 1075, false)
+    }
+
     /// The sum, rounded.
     pub(super) fn add(self, other: LongDouble) -> LongDouble {
         if self.exponent == INFINITE || other.mantissa == 0 && other.exponent != INFINITE {

@@ -51,20 +51,24 @@ pub const COMMANDS: &[Command] = &[
         .doc("Waits until everything written before is durable."),
 ];
 
-fn rewrite(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn rewrite(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let after = make_durable(context)?;
     reply.write().simple("Background append only file rewriting started");
     Ok(after)
 }
 
-fn save(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn save(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let after = make_durable(context)?;
     note_save(context, call);
     reply.ok();
     Ok(after)
 }
 
-fn background_save(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn background_save(
+    context: &mut Context<'_, '_>,
+    call: &Call<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<After, CommandError> {
     if call.len() > 2 || (call.len() == 2 && !is(call.arg(1), "SCHEDULE")) {
         return Err(SYNTAX);
     }
@@ -74,12 +78,12 @@ fn background_save(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply
     Ok(after)
 }
 
-fn last_save(context: &mut Context<'_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn last_save(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     reply.integer(context.server.last_save.load(Ordering::Relaxed));
     Ok(After::Reply)
 }
 
-fn wait(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn wait(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let replicas = integer(call.arg(1))?;
     let timeout_ms = timeout(call, 2)?;
     if replicas > 0 {
@@ -89,7 +93,7 @@ fn wait(_: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<A
     Ok(After::Reply)
 }
 
-fn wait_log(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+fn wait_log(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let local = integer(call.arg(1))?;
     if !(0..=1).contains(&local) {
         return Err(LOCAL_LOGS);
@@ -140,7 +144,7 @@ impl Shutdown {
     }
 }
 
-fn shutdown(context: &mut Context<'_>, call: &Call<'_>, _: &mut Reply<'_>) -> Result<After, CommandError> {
+fn shutdown(context: &mut Context<'_, '_>, call: &Call<'_>, _: &mut Reply<'_>) -> Result<After, CommandError> {
     let options = Shutdown::parse(call)?;
     if options.abort {
         // A shutdown does not wait for anything that could give time to call it off.
@@ -153,13 +157,15 @@ fn shutdown(context: &mut Context<'_>, call: &Call<'_>, _: &mut Reply<'_>) -> Re
 }
 
 /// What follows when all that was written so far is to be durable before the reply leaves.
-fn make_durable(context: &Context<'_>) -> Result<After, CommandError> {
+fn make_durable(context: &Context<'_, '_>) -> Result<After, CommandError> {
     let log = context.server.store.log();
     if log.is_read_only() { Err(READ_ONLY) } else { Ok(After::Durable(log.appended())) }
 }
 
-fn note_save(context: &Context<'_>, call: &Call<'_>) {
+fn note_save(context: &Context<'_, '_>, call: &Call<'_>) {
     context.server.last_save.store((call.now_ms / 1000) as i64, Ordering::Relaxed);
+    let frames = context.server.store.log().counters().frames.load(Ordering::Relaxed);
+    context.server.saved_frames.store(frames, Ordering::Relaxed);
 }
 
 /// A timeout in milliseconds, 0 for ever.

@@ -34,6 +34,11 @@ impl<'a> Reply<'a> {
         self.version = version;
     }
 
+    /// Whether nobody gets what is written: more waits for the client than may.
+    pub fn is_lost(&self) -> bool {
+        self.output.is_out_of_bounds()
+    }
+
     /// Every plain reply type.
     #[inline]
     pub fn write(&mut self) -> ReplyWriter<'_> {
@@ -69,15 +74,20 @@ impl<'a> Reply<'a> {
     pub fn item(&mut self, item: Item<'_>) {
         match item.shared() {
             Some(bytes) if bytes.len() >= SEND_SHARED_FROM => self.shared(bytes.clone()),
-            _ => self.bulk(item.value()),
+            _ => self.bulk(item.string().unwrap_or_default()),
         }
+    }
+
+    /// A bulk string that may lie elsewhere too: a large one is shared.
+    pub fn bytes(&mut self, bytes: &Bytes) {
+        if bytes.len() >= SEND_SHARED_FROM { self.shared(bytes.clone()) } else { self.bulk(bytes) }
     }
 
     /// Part of a stored value, which lies within it.
     pub fn item_range(&mut self, item: Item<'_>, range: Range<usize>) {
         match item.shared() {
             Some(bytes) if range.len() >= SEND_SHARED_FROM => self.shared(bytes.slice(range)),
-            _ => self.bulk(&item.value()[range]),
+            _ => self.bulk(&item.string().unwrap_or_default()[range]),
         }
     }
 

@@ -1,9 +1,9 @@
-//! SCAN: the keys of a database, a few at a time.
+//! SCAN: the keys of a database, a few at a time. And what HSCAN, SSCAN and ZSCAN have in common with it.
 
 use super::args::{integer, is};
-use super::error::{INVALID_CURSOR, SYNTAX};
+use super::error::{INVALID_CURSOR, NO_VALUES_TO_LEAVE, SYNTAX};
 use super::glob::{self, Case};
-use super::keys::Names;
+use super::keys::{Names, type_name};
 use super::{After, Call, Command, CommandError, Context, Flag, Reply};
 use crate::server::execute::whole_store_gate;
 
@@ -16,57 +16,93 @@ pub const COMMANDS: &[Command] =
         .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
         .doc("Returns some keys and a cursor to go on with; every key that stays is returned at least once.")];
 
-/// Keys looked at by a call that names no COUNT.
+/// Elements looked at by a call that names no COUNT.
 const DEFAULT_COUNT: usize = 10;
 
-/// The options of SCAN.
-struct Options<'a> {
-    count: usize,
+/// What is scanned: some options are for one of these only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scanned {
+    /// A database.
+    Keys,
+    /// A hash.
+    Fields,
+    /// A set or a sorted set.
+    Members,
+}
+
+/// The options of SCAN, HSCAN, SSCAN and ZSCAN.
+pub(super) struct Options<'a> {
+    /// Elements to look at, about.
+    pub(super) count: usize,
+    /// NOVALUES: fields alone.
+    pub(super) without_values: bool,
     pattern: Option<&'a [u8]>,
     type_name: Option<&'a [u8]>,
 }
 
 impl<'a> Options<'a> {
-    fn parse(call: &Call<'a>, from: usize) -> Result<Options<'a>, CommandError> {
-        let mut options = Options { count: DEFAULT_COUNT, pattern: None, type_name: None };
-        for at in (from..call.len()).step_by(2) {
+    /// Reads the arguments behind the cursor, which is at `cursor_at`.
+    pub(super) fn parse(call: &Call<'a>, cursor_at: usize, scanned: Scanned) -> Result<Options<'a>, CommandError> {
+        let mut options = Options { count: DEFAULT_COUNT, without_values: false, pattern: None, type_name: None };
+        let mut at = cursor_at + 1;
+        while at < call.len() {
+            let word = call.arg(at);
+            if is(word, "NOVALUES") {
+                if scanned != Scanned::Fields {
+                    return Err(NO_VALUES_TO_LEAVE);
+                }
+                options.without_values = true;
+                at += 1;
+                continue;
+            }
             if at + 1 == call.len() {
                 return Err(SYNTAX);
             }
-            let (word, value) = (call.arg(at), call.arg(at + 1));
+            let value = call.arg(at + 1);
             if is(word, "COUNT") {
                 let count = integer(value)?;
                 options.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or(SYNTAX)?;
             } else if is(word, "MATCH") {
                 options.pattern = Some(value).filter(|pattern| !glob::matches_all(pattern));
-            } else if is(word, "TYPE") {
+            } else if is(word, "TYPE") && scanned == Scanned::Keys {
                 options.type_name = Some(value);
             } else {
                 return Err(SYNTAX);
             }
+            at += 2;
         }
         Ok(options)
     }
+
+    /// Whether MATCH lets a key, field or member through.
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Exact))
+    }
 }
 
-fn scan(context: &mut Context<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+/// The reply of a scan: where to go on, and what was found.
+pub(super) fn answer(reply: &mut Reply<'_>, next: u64, found: Names) {
+    reply.write().array(2);
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    found.write(reply);
+}
+
+fn scan(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let cursor = parse_cursor(call.arg(1))?;
-    let options = Options::parse(call, 2)?;
-    let right_type = options.type_name.is_none_or(|name| is(name, "string"));
+    let options = Options::parse(call, 1, Scanned::Keys)?;
     let mut names = Names::default();
-    let next = context.server.store.scan(context.session.database, cursor, options.count, |key, _| {
-        if right_type && options.pattern.is_none_or(|pattern| glob::matches(pattern, key, Case::Exact)) {
+    let held = context.held.as_deref_mut();
+    let next = context.server.store.scan(held, context.session.database, cursor, options.count, |key, item| {
+        if options.type_name.is_none_or(|name| is(name, type_name(item))) && options.matches(key) {
             names.push(key);
         }
     });
-    reply.write().array(2);
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    names.write(reply);
+    answer(reply, next, names);
     Ok(After::Gate(whole_store_gate(context.server)))
 }
 
 /// A cursor as `strtoull` reads it, without spaces or a minus sign.
-fn parse_cursor(bytes: &[u8]) -> Result<u64, CommandError> {
+pub(super) fn parse_cursor(bytes: &[u8]) -> Result<u64, CommandError> {
     let digits = bytes.strip_prefix(b"+").unwrap_or(bytes);
     if digits.is_empty() {
         return Err(INVALID_CURSOR);

@@ -1,10 +1,13 @@
 //! Strings: a value of bytes at a key, read, replaced and changed in part.
 
+use bytes::Bytes;
+use engine::listener::Class;
 use engine::{Item, MAX_VALUE, Transaction};
 use resp::{Request, exact_integer};
 
 use super::args::{TimeUnit, integer, is};
 use super::error::{OFFSET, STRING_TOO_LONG, SYNTAX};
+use super::keys::delete;
 use super::{Call, Command, CommandError, Done, Flag, Group, Reply, View};
 
 /// The rows of this family.
@@ -186,21 +189,24 @@ fn deadline(call: &Call<'_>, unit: TimeUnit, count: &[u8], now_ms: u64) -> Resul
 }
 
 fn get(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    item_or_null(view.get(&call.keys[0]), reply);
-    Ok(())
+    item_or_null(view.get(&call.keys[0]), reply)
 }
 
 #[inline]
-fn item_or_null(item: Option<Item<'_>>, reply: &mut Reply<'_>) {
+fn item_or_null(item: Option<Item<'_>>, reply: &mut Reply<'_>) -> Done {
     match item {
-        Some(item) => reply.item(item),
+        Some(item) => {
+            item.string()?;
+            reply.item(item);
+        }
         None => reply.null(),
     }
+    Ok(())
 }
 
 fn set(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     if call.len() == 3 {
-        transaction.set(&call.keys[0], call.value(2), None);
+        set_and_tell(transaction, call, 2, None);
         reply.ok();
         return Ok(());
     }
@@ -213,7 +219,7 @@ fn set_with_options(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &
     if options.get || options.without_time || options.condition.is_some() {
         let old = transaction.get(&call.keys[0]);
         if options.get {
-            item_or_null(old, reply);
+            item_or_null(old, reply)?;
         }
         if options.condition.is_some_and(|condition| (condition == Condition::Present) != old.is_some()) {
             if !options.get {
@@ -225,27 +231,40 @@ fn set_with_options(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &
             deadline = old.and_then(|item| item.deadline());
         }
     }
-    store(transaction, call, 2, deadline);
+    if options.time.is_some() {
+        store(transaction, call, 2, deadline);
+    } else {
+        set_and_tell(transaction, call, 2, deadline);
+    }
     if !options.get {
         reply.ok();
     }
     Ok(())
 }
 
-/// Stores an argument at the first key. A value whose time is over is never there: the key goes.
+/// Stores an argument at the first key for a time. A value whose time is over is never there: the key goes.
 fn store(transaction: &mut Transaction<'_>, call: &Call<'_>, argument: usize, deadline: Option<u64>) {
     let key = &call.keys[0];
     if deadline.is_some_and(|deadline| deadline <= transaction.now_ms()) {
-        transaction.remove(key);
+        delete(transaction, key);
     } else {
-        transaction.set(key, call.value(argument), deadline);
+        set_and_tell(transaction, call, argument, deadline);
+        transaction.notify(Class::Generic, "expire", key);
     }
+}
+
+/// Stores an argument at the first key, and tells subscribers.
+#[inline]
+fn set_and_tell(transaction: &mut Transaction<'_>, call: &Call<'_>, argument: usize, deadline: Option<u64>) {
+    let key = &call.keys[0];
+    transaction.set(key, call.value(argument), deadline);
+    transaction.notify(Class::String, "set", key);
 }
 
 fn setnx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let absent = transaction.get(&call.keys[0]).is_none();
     if absent {
-        transaction.set(&call.keys[0], call.value(2), None);
+        set_and_tell(transaction, call, 2, None);
     }
     reply.integer(i64::from(absent));
     Ok(())
@@ -267,14 +286,14 @@ fn set_for(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
 }
 
 fn getset(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    item_or_null(transaction.get(&call.keys[0]), reply);
-    transaction.set(&call.keys[0], call.value(2), None);
+    item_or_null(transaction.get(&call.keys[0]), reply)?;
+    set_and_tell(transaction, call, 2, None);
     Ok(())
 }
 
 fn getdel(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    item_or_null(transaction.get(&call.keys[0]), reply);
-    transaction.remove(&call.keys[0]);
+    item_or_null(transaction.get(&call.keys[0]), reply)?;
+    delete(transaction, &call.keys[0]);
     Ok(())
 }
 
@@ -286,18 +305,21 @@ fn getex(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'
         reply.null();
         return Ok(());
     };
+    item.string()?;
     let deadline = options.deadline(call, now_ms)?;
     let had_deadline = item.deadline().is_some();
     reply.item(item);
     match deadline {
         Some(deadline) if deadline <= now_ms => {
-            transaction.remove(key);
+            delete(transaction, key);
         }
         Some(_) => {
             transaction.set_deadline(key, deadline);
+            transaction.notify(Class::Generic, "expire", key);
         }
         None if options.without_time && had_deadline => {
             transaction.set_deadline(key, None);
+            transaction.notify(Class::Generic, "persist", key);
         }
         None => {}
     }
@@ -307,7 +329,7 @@ fn getex(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'
 fn append(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
     let bytes = call.arg(2);
-    let length = match transaction.get(key).map(|item| item.value().len()) {
+    let length = match string(transaction.get(key))?.map(<[u8]>::len) {
         Some(length) => {
             check_length(length, bytes.len(), call)?;
             if bytes.is_empty() { length } else { transaction.append(key, bytes) }
@@ -317,18 +339,22 @@ fn append(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
             bytes.len()
         }
     };
+    transaction.notify(Class::String, "append", key);
     reply.integer(length as i64);
     Ok(())
 }
 
 fn strlen(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    reply.integer(view.get(&call.keys[0]).map_or(0, |item| item.value().len()) as i64);
+    reply.integer(string(view.get(&call.keys[0]))?.map_or(0, <[u8]>::len) as i64);
     Ok(())
 }
 
 fn getrange(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let (start, end) = (integer(call.arg(2))?, integer(call.arg(3))?);
-    let found = view.get(&call.keys[0]).and_then(|item| Some((item, range(start, end, item.value().len())?)));
+    let found = match view.get(&call.keys[0]) {
+        Some(item) => range(start, end, item.string()?.len()).map(|range| (item, range)),
+        None => None,
+    };
     match found {
         Some((item, range)) => reply.item_range(item, range),
         None => reply.bulk(b""),
@@ -353,24 +379,45 @@ fn setrange(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Repl
     let bytes = call.arg(3);
     let key = &call.keys[0];
     if bytes.is_empty() {
-        reply.integer(transaction.get(key).map_or(0, |item| item.value().len()) as i64);
+        reply.integer(string(transaction.get(key))?.map_or(0, <[u8]>::len) as i64);
         return Ok(());
     }
     check_length(offset, bytes.len(), call)?;
+    string(transaction.get(key))?;
     reply.integer(transaction.set_range(key, offset, bytes) as i64);
+    transaction.notify(Class::String, "setrange", key);
     Ok(())
 }
 
 /// The zeros that SETRANGE puts between the end of the value and what it writes. For a short gap it is not worth looking
 /// where the value ends.
-fn gap(request: &Request<'_>, present_bytes: &mut dyn FnMut() -> u64) -> u64 {
+fn gap(request: &Request<'_>, present_bytes: &mut dyn FnMut(usize) -> u64) -> u64 {
     let offset = request.get(2).and_then(exact_integer).and_then(|offset| u64::try_from(offset).ok());
-    let offset = offset.filter(|offset| *offset >= LONG_GAP).map(|offset| offset.min(MAX_VALUE as u64));
-    offset.map_or(0, |offset| offset.saturating_sub(present_bytes()))
+    offset.map_or(0, |offset| gap_before(offset, || present_bytes(0)))
+}
+
+/// The zeros between the end of a value and an offset, as far as admission need know.
+pub(super) fn gap_before(offset: u64, present_bytes: impl FnOnce() -> u64) -> u64 {
+    if offset < LONG_GAP { 0 } else { offset.min(MAX_VALUE as u64).saturating_sub(present_bytes()) }
 }
 
 /// A gap before this offset need not be known to admission.
 const LONG_GAP: u64 = 1 << 20;
+
+/// The string at a key, if there is one.
+#[inline]
+pub(super) fn string(item: Option<Item<'_>>) -> Result<Option<&[u8]>, CommandError> {
+    Ok(item.map(|item| item.string()).transpose()?)
+}
+
+/// The string at a key, to be kept while other keys are looked at; empty when there is none.
+pub(super) fn string_shared(item: Option<Item<'_>>) -> Result<Bytes, CommandError> {
+    let shared = item.and_then(|item| item.shared()).cloned();
+    match shared {
+        Some(bytes) => Ok(bytes),
+        None => Ok(Bytes::copy_from_slice(string(item)?.unwrap_or_default())),
+    }
+}
 
 /// Whether a string may grow to this length.
 fn check_length(before: usize, more: usize, call: &Call<'_>) -> Done {
@@ -381,7 +428,10 @@ fn check_length(before: usize, more: usize, call: &Call<'_>) -> Done {
 fn mget(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     reply.write().array(call.keys.len());
     for key in call.keys {
-        item_or_null(view.get(key), reply);
+        match view.get(key).filter(|item| item.string().is_ok()) {
+            Some(item) => reply.item(item),
+            None => reply.null(),
+        }
     }
     Ok(())
 }
@@ -410,6 +460,7 @@ fn check_pairs(call: &Call<'_>) -> Done {
 fn set_pairs(transaction: &mut Transaction<'_>, call: &Call<'_>) {
     for (index, key) in call.keys.iter().enumerate() {
         transaction.set(key, call.value(2 * index + 2), None);
+        transaction.notify(Class::String, "set", key);
     }
 }
 

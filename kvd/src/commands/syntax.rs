@@ -6,7 +6,15 @@
 //!  [ … ]                may be left out             { … }         exactly this group
 //!  a | b                one or the other            x ...         x once or more often
 //!  ...                  and nothing else: any words, which mean nothing and are not documented
+//!  numkeys:int @key ...   as many keys as the number says
+//!  [WORD @key]          a key behind a word, wherever that stands
 //! ```
+
+use std::ops::Range;
+
+use resp::{Request, exact_integer};
+
+use super::args::is;
 
 /// Arguments as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,24 +41,61 @@ pub enum Argument {
 }
 
 /// Where the keys of a command are, as COMMAND INFO tells it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
-    /// Argument number of the first key, 0 when there is none.
+    /// Argument number of the first key, 0 when there is none at a fixed place.
     pub first: usize,
     /// Argument number of the last, negative when counted from the end.
     pub last: i64,
     /// From one key to the next.
     pub step: usize,
+    /// The argument that says how many keys follow it; 0 when there is none.
+    pub counted: usize,
+    /// Words behind which another key stands, as behind STORE.
+    pub words: Vec<String>,
+    /// Keys that stand alone, before a group that is repeated: each is treated in a way of its own.
+    pub single: usize,
 }
 
 impl Keys {
-    /// The argument numbers of the keys of a request with `length` arguments, the name included.
+    /// The argument numbers of the keys of a request.
     #[inline]
-    pub fn positions(self, length: usize) -> impl Iterator<Item = usize> + Clone {
+    pub fn positions<'a>(&self, request: &Request<'a>) -> impl Iterator<Item = usize> + Clone + use<'a> {
+        let length = request.len();
         let last =
             if self.last < 0 { length.saturating_sub(self.last.unsigned_abs() as usize) } else { self.last as usize };
         let end = if self.first == 0 { 0 } else { (last + 1).min(length) };
-        (self.first.min(end)..end).step_by(self.step.max(1))
+        let fixed = (self.first.min(end)..end).step_by(self.step.max(1));
+        let (counted, named) = if self.is_movable() { self.moved(request) } else { (0..0, None) };
+        fixed.chain(counted).chain(named)
+    }
+
+    /// Whether where keys are depends on what a request says.
+    #[inline]
+    pub fn is_movable(&self) -> bool {
+        self.counted != 0 || !self.words.is_empty()
+    }
+
+    /// Whether the command has keys at all.
+    pub fn exist(&self) -> bool {
+        self.first != 0 || self.is_movable()
+    }
+
+    #[cold]
+    fn moved(&self, request: &Request<'_>) -> (Range<usize>, Option<usize>) {
+        let count = match self.counted {
+            0 => None,
+            at => request.get(at).and_then(exact_integer).and_then(|count| usize::try_from(count).ok()),
+        };
+        let start = (self.counted + 1).min(request.len());
+        // More than there are arguments is a mistake that the handler tells.
+        let end = count.and_then(|count| start.checked_add(count)).filter(|end| *end <= request.len());
+        let is_word =
+            |at: &usize| self.words.iter().any(|word| request.get(*at).is_some_and(|argument| is(argument, word)));
+        let behind = if self.words.is_empty() { request.len() } else { self.first + 1 };
+        // Given twice, the last counts.
+        let named = (behind..request.len().saturating_sub(1)).rev().find(is_word).map(|at| at + 1);
+        (start..end.unwrap_or(start), named)
     }
 }
 
@@ -165,29 +210,55 @@ fn is_fixed(argument: &Argument) -> bool {
     }
 }
 
-/// Keys as first, last, step: plain keys one after the other, or one repeated group.
+/// Plain keys one after the other, or one repeated group, or as many as a number says, and those behind a word.
 fn key_positions(arguments: &[Argument], words: usize) -> Keys {
     let mut keys = Keys::default();
     let mut position = words;
-    for argument in arguments {
+    for (index, argument) in arguments.iter().enumerate() {
+        // As many as there are, be it none.
+        let argument = match argument {
+            Argument::Optional(inner) if matches!(**inner, Argument::Repeated(_)) => inner,
+            argument => argument,
+        };
         match argument {
             Argument::Value { key: true, .. } => {
                 if keys.first == 0 {
-                    keys = Keys { first: position, last: position as i64, step: 1 };
+                    (keys.first, keys.step) = (position, 1);
+                    keys.single = 1;
                 } else {
-                    keys.last = position as i64;
+                    keys.single += 1;
                 }
+                keys.last = position as i64;
             }
             Argument::Repeated(inner) if has_key(inner) => {
-                let step = least_words(inner);
-                let first = if keys.first == 0 { position } else { keys.first };
-                return Keys { first, last: -1, step };
+                let counts = |before: &Argument| matches!(before, Argument::Value { name, .. } if name == "numkeys");
+                if index > 0 && counts(&arguments[index - 1]) {
+                    keys.counted = position - 1;
+                } else {
+                    let behind: usize = arguments[index + 1..].iter().map(least_words).sum();
+                    keys.first = if keys.first == 0 { position } else { keys.first };
+                    (keys.last, keys.step) = (-1 - behind as i64, least_words(inner));
+                }
             }
+            Argument::Optional(inner) => key_words(inner, &mut keys.words),
             _ => {}
         }
         position += least_words(argument);
     }
     keys
+}
+
+/// The words of an option behind which a key stands.
+fn key_words(argument: &Argument, words: &mut Vec<String>) {
+    match argument {
+        Argument::Sequence(parts) => {
+            if let [Argument::Token(word), Argument::Value { key: true, .. }] = &parts[..] {
+                words.push(word.clone());
+            }
+        }
+        Argument::OneOf(parts) => parts.iter().for_each(|part| key_words(part, words)),
+        _ => {}
+    }
 }
 
 fn has_key(argument: &Argument) -> bool {
@@ -201,10 +272,15 @@ fn has_key(argument: &Argument) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use resp::Queue;
+
     use super::*;
 
-    fn keys_of(usage: &str, length: usize) -> Vec<usize> {
-        Syntax::parse(usage, 1).keys.positions(length).collect()
+    fn keys_of(usage: &str, request: &str) -> Vec<usize> {
+        let mut queue = Queue::default();
+        assert!(queue.push(request.split(' ').map(str::as_bytes)));
+        let batch = queue.into_batch();
+        Syntax::parse(usage, 1).keys.positions(&batch.request(0)).collect()
     }
 
     #[test]
@@ -225,17 +301,40 @@ mod tests {
 
     #[test]
     fn keys_follow_from_the_usage() {
-        assert_eq!(keys_of("@key value [NX]", 4), [1]);
-        assert_eq!(keys_of("{@key value} ...", 7), [1, 3, 5]);
-        assert_eq!(keys_of("@key ...", 4), [1, 2, 3]);
-        assert_eq!(keys_of("@source @destination", 3), [1, 2]);
-        assert_eq!(keys_of("pattern", 2), [0usize; 0]);
+        for (usage, request, keys) in [
+            ("@key value [NX]", "SET k v NX", &[1][..]),
+            ("{@key value} ...", "MSET a 1 b 2 c 3", &[1, 3, 5]),
+            ("@key ...", "DEL a b c", &[1, 2, 3]),
+            ("@source @destination", "RENAME a b", &[1, 2]),
+            ("pattern", "KEYS *", &[]),
+            ("@key ... timeout:double", "BLPOP a b 0", &[1, 2]),
+            ("numkeys:int @key ... [LIMIT limit:int]", "SINTERCARD 2 a b LIMIT 3", &[2, 3]),
+            ("timeout:double numkeys:int @key ... {LEFT | RIGHT}", "BLMPOP 0 1 a LEFT", &[3]),
+            ("@destination numkeys:int @key ...", "ZUNIONSTORE d 2 a b", &[1, 3, 4]),
+            ("@key [BY pattern] [STORE @destination]", "SORT a BY b store c", &[1, 5]),
+            ("[@key ...]", "SUNSUBSCRIBE a b", &[1, 2]),
+            ("[@key ...]", "SUNSUBSCRIBE", &[]),
+            ("AND | OR", "OR x", &[]),
+            ("{AND | OR} @destination @key ...", "BITOP AND a b c", &[2, 3, 4]),
+            ("@destination [@source ...]", "PFMERGE a b", &[1, 2]),
+            ("@destination [@source ...]", "PFMERGE a", &[1]),
+        ] {
+            assert_eq!(keys_of(usage, request), keys, "{usage}");
+        }
     }
 
     #[test]
     fn fewer_words_than_declared_name_no_keys_beyond_the_end() {
-        assert_eq!(keys_of("@source @destination", 2), [1]);
-        assert_eq!(keys_of("{@key value} ...", 1), [0usize; 0]);
-        assert_eq!(keys_of("{@key value} ...", 4), [1, 3]);
+        for (usage, request, keys) in [
+            ("@source @destination", "RENAME a", &[1][..]),
+            ("{@key value} ...", "MSET", &[]),
+            ("{@key value} ...", "MSET a 1 b", &[1, 3]),
+            ("@destination numkeys:int @key ...", "ZUNIONSTORE d 3 a b", &[1]),
+            ("@destination numkeys:int @key ...", "ZUNIONSTORE d 18446744073709551615 a b", &[1]),
+            ("@destination numkeys:int @key ...", "ZUNIONSTORE d", &[1]),
+            ("@key [STORE @destination]", "SORT a STORE", &[1]),
+        ] {
+            assert_eq!(keys_of(usage, request), keys, "{usage}");
+        }
     }
 }

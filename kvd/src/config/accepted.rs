@@ -4,12 +4,11 @@
 //! would change what a client or an operator may rely on is refused instead: `only_default("why")`. Ranges and defaults
 //! are Redis's. A directive that gets a meaning moves to the table in `settings.rs`.
 
-use super::kind::{INT_MAX, Kind, LONG_MAX, UINT_MAX};
+use super::kind::{INT_MAX, INT_MIN, Kind, LONG_MAX, UINT_MAX};
 use super::row::Row;
 use Kind::{Choice, Choices, Integer, Integers, Path, Percentiles, Primary, SavePoints, Secret, Size, Switch, Text};
 
 const ULONG_MAX: i128 = u64::MAX as i128;
-const INT_MIN: i128 = i32::MIN as i128;
 
 const NO_CLUSTER: &str = "cluster mode is not supported";
 const NO_REPLICATION: &str = "replication is not supported";
@@ -104,6 +103,22 @@ pub(super) static ROWS: &[Row] = &[
     network("socket-mark-id", Integer(0, UINT_MAX), "0", "Mark for the packets of sockets.")
         .fixed()
         .only_default("marking sockets is not supported"),
+    network("key-load-delay", Integer(INT_MIN, INT_MAX), "0", "Microseconds to wait for each key at start, for tests.")
+        .hidden(),
+    network(
+        "rdb-key-save-delay",
+        Integer(INT_MIN, INT_MAX),
+        "0",
+        "Microseconds to wait for each key saved, for tests.",
+    )
+    .hidden(),
+    network(
+        "loading-process-events-interval-bytes",
+        Size(1024, INT_MAX),
+        "2097152",
+        "Bytes read at start before clients are heard, for tests.",
+    )
+    .hidden(),
     network("enable-protected-configs", Choice(YES_NO_LOCAL), "no", "Who may set paths; in kvd nobody.")
         .fixed()
         .note("no path can be set at run time"),
@@ -171,21 +186,6 @@ pub(super) static ROWS: &[Row] = &[
     memory("active-defrag-cycle-min", Integer(1, 99), "1", "Least effort in percent of a processor."),
     memory("active-defrag-cycle-max", Integer(1, 99), "25", "Greatest effort in percent of a processor."),
     memory("active-defrag-max-scan-fields", Integer(1, LONG_MAX), "1000", "Members moved at a time."),
-    memory("hash-max-listpack-entries", Integer(0, LONG_MAX), "512", "Fields of a compact hash.")
-        .alias("hash-max-ziplist-entries"),
-    memory("hash-max-listpack-value", Size(0, LONG_MAX), "64", "Bytes of a field of a compact hash.")
-        .alias("hash-max-ziplist-value"),
-    memory("list-max-listpack-size", Integer(INT_MIN, INT_MAX), "-2", "Size of a node of a list.")
-        .alias("list-max-ziplist-size"),
-    memory("list-compress-depth", Integer(0, INT_MAX), "0", "Nodes at both ends that are not compressed."),
-    memory("set-max-intset-entries", Integer(0, LONG_MAX), "512", "Members of a set of integers."),
-    memory("set-max-listpack-entries", Integer(0, LONG_MAX), "128", "Members of a compact set."),
-    memory("set-max-listpack-value", Integer(0, LONG_MAX), "64", "Bytes of a member of a compact set."),
-    memory("zset-max-listpack-entries", Integer(0, LONG_MAX), "128", "Members of a compact sorted set.")
-        .alias("zset-max-ziplist-entries"),
-    memory("zset-max-listpack-value", Size(0, LONG_MAX), "64", "Bytes of a member of a compact sorted set.")
-        .alias("zset-max-ziplist-value"),
-    memory("hll-sparse-max-bytes", Size(0, LONG_MAX), "3000", "Bytes of a sparse HyperLogLog."),
     memory("stream-node-max-bytes", Size(0, LONG_MAX), "4096", "Bytes of a node of a stream."),
     memory("stream-node-max-entries", Integer(0, LONG_MAX), "100", "Entries of a node of a stream."),
     replication("replicaof", Primary, "", "Primary to copy from.")

@@ -95,10 +95,13 @@ pub enum SetError {
 }
 
 impl SetError {
-    /// The port that was asked for is not to be had.
-    pub fn cannot_listen() -> SetError {
-        let problem = "Unable to listen on this port. Check server logs.";
-        SetError::Refused { name: "port".to_owned(), problem: problem.to_owned() }
+    /// The port or the addresses that were asked for, as this setting, are not to be had.
+    pub fn cannot_listen(name: &str) -> SetError {
+        let problem = match name {
+            "port" => "Unable to listen on this port. Check server logs.",
+            _ => "Failed to bind to specified addresses.",
+        };
+        SetError::Refused { name: name.to_owned(), problem: problem.to_owned() }
     }
 
     /// More clients than there can be open files; so many would fit.

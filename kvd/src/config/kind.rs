@@ -1,9 +1,13 @@
 //! Kinds of values: how words become a checked [`Value`], with Redis's wording for what is wrong.
 
+use crate::pubsub::notify::Events;
+
 use super::value::{MaxMemory, OutputLimit, OutputLimits, Secret, Value};
 
 /// 2³¹ − 1, the upper end of most of Redis's integer settings.
 pub(super) const INT_MAX: i128 = i32::MAX as i128;
+/// −2³¹.
+pub(super) const INT_MIN: i128 = i32::MIN as i128;
 /// 2³² − 1.
 pub(super) const UINT_MAX: i128 = u32::MAX as i128;
 /// 2⁶³ − 1.
@@ -63,6 +67,8 @@ pub enum Kind {
     Primary,
     /// Class, hard limit, soft limit, seconds; repeated.
     OutputLimits,
+    /// Letters for classes of keyspace events.
+    Events,
 }
 
 impl Kind {
@@ -117,6 +123,10 @@ impl Kind {
             Kind::Memory => memory(word).map(Value::Memory),
             Kind::Octal(most) => octal(word, most).map(Value::Permission),
             Kind::Secret => Ok(Value::Secret(Secret(word.to_owned()))),
+            Kind::Events => match Events::parse(word) {
+                Some(events) => Ok(Value::Text(events.letters())),
+                None => Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()),
+            },
             Kind::FileName if !is_file_name(word) => Err("dbfilename can't be a path, just a filename".into()),
             Kind::Path | Kind::Directory if word.contains('\0') => Err("a path can't contain a zero byte".into()),
             Kind::Directory if word.is_empty() => Err("No such file or directory".into()),
@@ -172,6 +182,7 @@ impl Kind {
             Kind::Memory => "bytes, `1%` to `100%`, `auto`".into(),
             Kind::Octal(most) => format!("octal, 0 to {most:o}"),
             Kind::Text => "text".into(),
+            Kind::Events => "some of `KEg$lshzxetdnmA`".into(),
             Kind::Secret => "text, kept out of logs".into(),
             Kind::Path => "path, may be empty".into(),
             Kind::Directory => "directory".into(),
@@ -224,7 +235,8 @@ fn within(number: i128, least: i128, most: i128) -> Result<Value, String> {
 }
 
 /// Bytes with Redis's suffixes: `k m g` are powers of 1000, `kb mb gb` of 1024.
-fn size(word: &str) -> Option<u64> {
+/// A size in bytes with one of Redis's suffixes, such as `64mb`.
+pub fn size(word: &str) -> Option<u64> {
     let digits = word.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = word.split_at(digits);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {

@@ -7,6 +7,7 @@
 //!        ┌───────────┬─────────────────┼────────────────┬──────────────┐
 //!   file, include   KVD_…           --flags        CONFIG GET/SET   reference page
 //!   └────────── load.rs ─────────────┘              runtime.rs       reference.rs
+//!                    └── rewrite.rs: CONFIG REWRITE, a file that a start would read as the settings of now
 //!                    └── warnings.rs: what settings mean together, what was given in vain
 //! ```
 //!
@@ -25,6 +26,7 @@ mod flags;
 mod kind;
 mod load;
 mod reference;
+mod rewrite;
 mod row;
 mod runtime;
 mod settings;
@@ -35,9 +37,10 @@ mod warnings;
 mod words;
 
 pub use error::{ConfigError, Place, SetError};
-pub use kind::Kind;
+pub use kind::{Kind, size as parse_size};
 pub use load::{Loaded, Start, load};
 pub use reference::reference;
+pub use rewrite::RewriteError;
 pub use row::{Change, Effect, Row, find, rows};
 pub use settings::Settings;
 pub use value::{

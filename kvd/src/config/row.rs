@@ -65,6 +65,8 @@ pub struct Row {
     /// One sentence for the manual.
     pub doc: &'static str,
     pub(super) in_force: Option<InForce>,
+    /// No pattern finds it.
+    pub(super) is_hidden: bool,
     pub(super) note: Option<&'static str>,
     pub(super) slot: Slot,
 }
@@ -90,7 +92,8 @@ impl Row {
         slot: Slot,
     ) -> Row {
         let (change, effect) = (Change::Allowed, Effect::Live);
-        Row { name, alias: None, topic, kind, default, change, effect, doc, in_force: None, note: None, slot }
+        let (in_force, is_hidden, note) = (None, false, None);
+        Row { name, alias: None, topic, kind, default, change, effect, doc, in_force, is_hidden, note, slot }
     }
 
     /// A row that is only accepted.
@@ -142,6 +145,11 @@ impl Row {
     /// Any value but the default is an error that says why.
     pub(super) const fn only_default(self, why: &'static str) -> Row {
         self.only(&[], why)
+    }
+
+    /// CONFIG GET shows it to who knows its name.
+    pub(super) const fn hidden(self) -> Row {
+        Row { is_hidden: true, ..self }
     }
 
     /// What to say at start when the value is not the default.

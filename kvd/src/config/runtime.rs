@@ -1,4 +1,4 @@
-//! CONFIG GET, CONFIG SET and the text CONFIG REWRITE writes.
+//! CONFIG GET and CONFIG SET, and settings as lines of a file.
 //!
 //! Settings are a value: CONFIG SET makes a new one out of the old, all pairs or none, and the caller puts it in place.
 
@@ -12,7 +12,7 @@ use super::words;
 
 impl Settings {
     /// CONFIG GET: names and values by name. A pattern without `*`, `?` and `[` is a name and is answered as it was
-    /// written. `matches(pattern, text)` is the server's glob matcher; patterns come to it in lower case.
+    /// written; a hidden one is only found so. `matches(pattern, text)` is the server's glob matcher; patterns come to it in lower case.
     pub fn get(&self, patterns: &[&[u8]], matches: impl Fn(&[u8], &[u8]) -> bool) -> Vec<(String, String)> {
         let mut found = BTreeMap::new();
         for &pattern in patterns {
@@ -23,7 +23,7 @@ impl Settings {
                 continue;
             }
             let pattern = pattern.to_ascii_lowercase();
-            for row in rows() {
+            for row in rows().filter(|row| !row.is_hidden) {
                 for name in row.names().filter(|name| matches(&pattern, name.as_bytes())) {
                     found.insert(name.to_owned(), row.value(self).to_string());
                 }
@@ -34,17 +34,41 @@ impl Settings {
 
     /// CONFIG SET: the settings with all pairs applied, and the names of those that are different now.
     pub fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Vec<&'static str>), SetError> {
-        let rows = changeable(pairs)?;
+        let changes = self.changeable(pairs)?;
         let mut settings = self.clone();
-        for (row, &(_, text)) in rows.iter().zip(pairs) {
+        for &(row, text) in &changes {
             let before = row.value(self);
             let before = (!row.kind.adds_up()).then_some(&before);
             let value = row.parse(&[text], before).and_then(|value| allow_now(row, value));
             let value = value.map_err(|problem| SetError::Refused { name: row.name.to_owned(), problem })?;
             row.put(&mut settings, value);
         }
-        let changed = rows.iter().filter(|row| row.value(self) != row.value(&settings)).map(|row| row.name).collect();
+        let rows = changes.into_iter().map(|(row, _)| row);
+        let changed = rows.filter(|row| row.value(self) != row.value(&settings)).map(|row| row.name).collect();
         Ok((settings, changed))
+    }
+
+    /// The rows the pairs name, with what they shall be, if each may be changed and none is named twice.
+    fn changeable<'a>(&self, pairs: &[(&[u8], &'a [u8])]) -> Result<Vec<(&'static Row, &'a [u8])>, SetError> {
+        let mut changes: Vec<(&'static Row, &[u8])> = Vec::with_capacity(pairs.len());
+        for &(name, text) in pairs {
+            let written = String::from_utf8_lossy(name).into_owned();
+            let Some(row) = find(name) else { return Err(SetError::Unknown { name: written }) };
+            let is_as_wanted = || row.parse(&[text], None).is_ok_and(|value| value == row.value(self));
+            let problem = match row.change {
+                // Nothing is to be changed.
+                Change::Immutable if is_as_wanted() => continue,
+                Change::Immutable => "can't set immutable config",
+                Change::Protected => "can't set protected config",
+                Change::Allowed if changes.iter().any(|(other, _)| other.name == row.name) => "duplicate parameter",
+                Change::Allowed => {
+                    changes.push((row, text));
+                    continue;
+                }
+            };
+            return Err(SetError::Refused { name: written, problem: problem.to_owned() });
+        }
+        Ok(changes)
     }
 
     /// The settings that are not at their default, as a configuration file.
@@ -52,26 +76,6 @@ impl Settings {
         let changed = rows().filter(|row| row.value(self) != row.default_value());
         changed.map(|row| line(row, &row.value(self))).collect()
     }
-}
-
-/// The rows the pairs name, if each may be changed and none is named twice.
-fn changeable(pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static Row>, SetError> {
-    let mut rows: Vec<&'static Row> = Vec::with_capacity(pairs.len());
-    for (name, _) in pairs {
-        let written = String::from_utf8_lossy(name).into_owned();
-        let Some(row) = find(name) else { return Err(SetError::Unknown { name: written }) };
-        let problem = match row.change {
-            Change::Immutable => "can't set immutable config",
-            Change::Protected => "can't set protected config",
-            Change::Allowed if rows.iter().any(|other| other.name == row.name) => "duplicate parameter",
-            Change::Allowed => {
-                rows.push(row);
-                continue;
-            }
-        };
-        return Err(SetError::Refused { name: written, problem: problem.to_owned() });
-    }
-    Ok(rows)
 }
 
 /// What a file may say but a running server cannot do.
@@ -82,7 +86,8 @@ fn allow_now(row: &Row, value: Value) -> Result<Value, String> {
     Ok(value)
 }
 
-fn line(row: &Row, value: &Value) -> String {
+/// A line of a file that gives a setting a value.
+pub(super) fn line(row: &Row, value: &Value) -> String {
     let shown = value.to_string();
     // No word of a list has a blank inside.
     let is_list = row.kind.is_many_words() && !shown.is_empty();

@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use engine::FsyncMode;
+use engine::value::Limits;
 
-use super::kind::{INT_MAX, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
+use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
     BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Permission, Permit, Recover, Secret,
@@ -76,7 +77,7 @@ settings! {
         port: u16 = "6379", Kind::Integer(0, 65_535), live;
         /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address.
         /// One with a leading `-` may be missing on the machine.
-        bind: Vec<BindAddress> = "127.0.0.1", Kind::Addresses, at_start;
+        bind: Vec<BindAddress> = "127.0.0.1", Kind::Addresses, live;
         /// Clients that the system may queue before they are accepted.
         tcp_backlog: u32 = "511", Kind::Integer(0, INT_MAX), at_start;
         /// Path of a unix socket to listen on as well.
@@ -96,8 +97,8 @@ settings! {
         protected_mode: bool = "yes", Kind::Switch, live;
         /// Password of the default user; empty means none.
         requirepass: Secret = "", Kind::Secret, live;
-        /// Who may use DEBUG.
-        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start, no_effect;
+        /// Who may use DEBUG: nobody, everybody, or clients on this machine.
+        enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
     }
 
     "Persistence" {
@@ -128,10 +129,33 @@ settings! {
         /// What is removed when memory runs out.
         maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
             only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");
+        /// Longest HyperLogLog that is kept in its sparse form.
+        hll_sparse_max_bytes: u64 = "3000", Kind::Size(0, LONG_MAX), live;
         /// Memory for requests whose end has not come and replies that wait, of all clients together; a client that
         /// wants more is closed. A share is one of `maxmemory`; 0 and `auto` mean 25 % of the machine or its control
         /// group.
         maxmemory_clients: MaxMemory = "0", Kind::Memory, live;
+    }
+
+    "Compact values" {
+        /// Fields that a hash in compact form may have.
+        hash_max_listpack_entries: u64 = "512", Kind::Integer(0, LONG_MAX), live, alias("hash-max-ziplist-entries");
+        /// Bytes that a field or a value of a hash in compact form may have.
+        hash_max_listpack_value: u64 = "64", Kind::Size(0, LONG_MAX), live, alias("hash-max-ziplist-value");
+        /// Elements of a node of a list; -1 to -5 stand for 4, 8, 16, 32 and 64 KiB.
+        list_max_listpack_size: i64 = "-2", Kind::Integer(INT_MIN, INT_MAX), live, alias("list-max-ziplist-size");
+        /// Nodes at both ends of a list that are not compressed; kvd compresses none.
+        list_compress_depth: u64 = "0", Kind::Integer(0, INT_MAX), no_effect;
+        /// Members that a set of integers may have in compact form.
+        set_max_intset_entries: u64 = "512", Kind::Integer(0, LONG_MAX), live;
+        /// Members that a set in compact form may have.
+        set_max_listpack_entries: u64 = "128", Kind::Integer(0, LONG_MAX), live;
+        /// Bytes that a member of a set in compact form may have.
+        set_max_listpack_value: u64 = "64", Kind::Integer(0, LONG_MAX), live;
+        /// Members that a sorted set in compact form may have.
+        zset_max_listpack_entries: u64 = "128", Kind::Integer(0, LONG_MAX), live, alias("zset-max-ziplist-entries");
+        /// Bytes that a member of a sorted set in compact form may have.
+        zset_max_listpack_value: u64 = "64", Kind::Size(0, LONG_MAX), live, alias("zset-max-ziplist-value");
     }
 
     "Limits" {
@@ -144,8 +168,8 @@ settings! {
         /// Longest request a client may build up.
         client_query_buffer_limit: u64 = "1gb", Kind::Size(MIB, LONG_MAX), live;
         /// By class: a hard limit, a soft limit, and the seconds a client may be above the soft one; 0 is no limit.
-        /// A client above it is closed. Of these classes there are only clients of `normal`, from which nothing more
-        /// is run while 1 MiB waits for them, and for which nothing more may wait than `maxmemory-clients` leaves.
+        /// A client above it is closed. There are no clients of `replica`. From one of `normal` nothing more
+        /// is run while 1 MiB waits for it; for none may wait more than `maxmemory-clients` leaves.
         client_output_buffer_limit: OutputLimits = "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
             Kind::OutputLimits, live;
     }
@@ -160,14 +184,31 @@ settings! {
         /// Seconds that a shutdown waits for clients to take their replies.
         shutdown_timeout: u64 = "10", Kind::Integer(0, INT_MAX), live;
         /// Microseconds from which SLOWLOG keeps a command; -1 means never.
-        slowlog_log_slower_than: i64 = "10000", Kind::Integer(-1, LONG_MAX), no_effect;
+        slowlog_log_slower_than: i64 = "10000", Kind::Integer(-1, LONG_MAX), live;
         /// Commands that SLOWLOG keeps.
-        slowlog_max_len: u64 = "128", Kind::Integer(0, LONG_MAX), no_effect;
+        slowlog_max_len: u64 = "128", Kind::Integer(0, LONG_MAX), live;
         /// Milliseconds from which LATENCY keeps an event; 0 turns it off.
-        latency_monitor_threshold: u64 = "0", Kind::Integer(0, LONG_MAX), no_effect;
-        /// Keyspace notifications to publish.
-        notify_keyspace_events: String = "", Kind::Text, live,
-            only_default("keyspace notifications are not supported by this version");
+        latency_monitor_threshold: u64 = "0", Kind::Integer(0, LONG_MAX), live;
+        /// Keyspace notifications to publish: `K` by key and `E` by event, of the classes `g$lshzxetd` or `A` for all of
+        /// these, `n` and `m`.
+        notify_keyspace_events: String = "", Kind::Events, live;
+    }
+}
+
+impl Settings {
+    /// Up to where collections are kept in compact form.
+    pub fn value_limits(&self) -> Limits {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Limits {
+            list_max_listpack_size: i32::try_from(self.list_max_listpack_size).expect(FITS),
+            hash_max_listpack_entries: count(self.hash_max_listpack_entries),
+            hash_max_listpack_value: count(self.hash_max_listpack_value),
+            set_max_intset_entries: count(self.set_max_intset_entries),
+            set_max_listpack_entries: count(self.set_max_listpack_entries),
+            set_max_listpack_value: count(self.set_max_listpack_value),
+            zset_max_listpack_entries: count(self.zset_max_listpack_entries),
+            zset_max_listpack_value: count(self.zset_max_listpack_value),
+        }
     }
 }
 

@@ -180,14 +180,19 @@ pub struct ClientTotals {
     pub largest_input_bytes: u64,
     /// Most bytes to be sent, of one connection.
     pub largest_output_bytes: u64,
+    /// How many subscribe to something.
+    pub subscribers: u64,
+    /// How many watch keys.
+    pub watchers: u64,
 }
 
 impl<'a> Sources<'a> {
-    fn new(server: &'a Server) -> Sources<'a> {
+    /// Of a server.
+    pub fn new(server: &'a Server) -> Sources<'a> {
         Sources {
             server,
             settings: server.settings(),
-            totals: server.stats.totals(server.store.expired_count()),
+            totals: server.stats.totals(server.store.expired_counts()),
             process: OnceCell::new(),
             clients: OnceCell::new(),
         }
@@ -211,12 +216,21 @@ impl<'a> Sources<'a> {
                 let input = client.query_bytes.load(Ordering::Relaxed) as u64;
                 let output = client.output_bytes.load(Ordering::Relaxed) as u64;
                 totals.count += 1;
+                totals.watchers += u64::from(client.pending().1 != 0);
+                totals.subscribers += u64::from(client.is_subscriber());
                 totals.buffered_bytes += input + output;
                 totals.largest_input_bytes = totals.largest_input_bytes.max(input);
                 totals.largest_output_bytes = totals.largest_output_bytes.max(output);
             }
             totals
         })
+    }
+
+    /// Bytes of log that are not yet in the kernel.
+    pub fn unwritten_log_bytes(&self) -> u64 {
+        // The mark that moves last is read first, or the difference could be below zero.
+        let written = self.store().log().written();
+        self.store().log().appended().saturating_sub(written)
     }
 
     /// The most memory there ever was.
@@ -281,12 +295,13 @@ fn listeners(sources: &Sources<'_>, out: &mut String) {
     }
 }
 
-/// Time is not measured: `usec` is there because what reads this section needs the field.
+/// What takes constant time shares what its group of requests took; see [`crate::server::stopwatch`].
 fn command_calls(entry: &Entry, out: &mut String) {
     let [calls, rejected, failed] = entry.calls.each_ref().map(|count| count.load(Ordering::Relaxed));
     if calls + rejected != 0 {
         let name = &entry.full_name;
-        let time = "usec=0,usec_per_call=0.00";
+        let usec = entry.busy_us.load(Ordering::Relaxed);
+        let time = format!("usec={usec},usec_per_call={:.2}", usec as f64 / calls.max(1) as f64);
         line(out, format_args!("cmdstat_{name}:calls={calls},{time},rejected_calls={rejected},failed_calls={failed}"));
     }
     entry.subcommands.iter().for_each(|sub| command_calls(sub, out));
@@ -304,7 +319,9 @@ fn databases(sources: &Sources<'_>, out: &mut String) {
         let keys = store.key_count(database);
         if keys != 0 {
             let expires = store.volatile_count(database);
-            line(out, format_args!("db{database}:keys={keys},expires={expires},avg_ttl=0,subexpiry=0"));
+            let average = if expires == 0 { 0 } else { store.average_ttl_ms(database) };
+            let hashes = store.hashes_with_deadlines(database);
+            line(out, format_args!("db{database}:keys={keys},expires={expires},avg_ttl={average},subexpiry={hashes}"));
         }
     }
 }

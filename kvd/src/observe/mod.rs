@@ -1,9 +1,12 @@
 //! Views over what the server has counted.
 
 pub mod info;
+pub mod latency;
 pub mod log;
 pub mod machine;
+pub mod recent;
 pub mod rows;
+pub mod slow_log;
 pub mod stats;
 
 /// The version whose commands, replies and error texts these are.

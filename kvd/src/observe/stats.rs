@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::recent::RecentMost;
+
 /// Different error codes that are counted; further ones count only in the total.
 const MAX_ERROR_CODES: usize = 128;
 /// Samples that "instantaneous" rates are taken over.
@@ -45,6 +47,9 @@ pub struct Stats {
     error_replies: AtomicU64,
     error_codes: Mutex<BTreeMap<String, u64>>,
     blocked: AtomicI64,
+    blocked_for_a_time: AtomicI64,
+    /// By how many milliseconds something that was due was late.
+    expire_lag: RecentMost,
     peak_memory: AtomicU64,
     samples: Mutex<VecDeque<Sample>>,
     baseline: Mutex<Totals>,
@@ -83,6 +88,8 @@ pub struct Totals {
     pub error_replies: u64,
     /// Keys removed because their time had come.
     pub expired: u64,
+    /// Fields of hashes removed because their time had come.
+    pub expired_fields: u64,
 }
 
 /// Rates over the last samples.
@@ -123,6 +130,8 @@ impl Stats {
             error_replies: AtomicU64::new(0),
             error_codes: Mutex::default(),
             blocked: AtomicI64::new(0),
+            blocked_for_a_time: AtomicI64::new(0),
+            expire_lag: RecentMost::default(),
             peak_memory: AtomicU64::new(0),
             samples: Mutex::default(),
             baseline: Mutex::default(),
@@ -212,8 +221,26 @@ impl Stats {
     }
 
     /// A client began to wait for something but input (1), or waits no more (-1).
-    pub fn count_blocked(&self, by: i64) {
+    pub fn count_blocked(&self, by: i64, has_timeout: bool) {
         self.blocked.fetch_add(by, Ordering::Relaxed);
+        if has_timeout {
+            self.blocked_for_a_time.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    /// Those of them that wait for a time only.
+    pub fn blocked_for_a_time(&self) -> u64 {
+        self.blocked_for_a_time.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Something that was due was late by at most so many milliseconds, up to this time.
+    pub fn note_expire_lag(&self, lag_ms: u64, now_ms: u64) {
+        self.expire_lag.note(lag_ms, now_ms);
+    }
+
+    /// By how many milliseconds at most something that was due was late in the last seconds.
+    pub fn expire_lag_ms(&self, now_ms: u64) -> u64 {
+        self.expire_lag.get(now_ms)
     }
 
     /// Clients that wait for something but input.
@@ -234,7 +261,7 @@ impl Stats {
     /// Takes a sample for [`Stats::rates`]. Called ten times a second, with monotonic milliseconds.
     pub fn tick(&self, now_ms: u64, memory: u64) {
         self.peak_memory(memory);
-        let Totals { commands, input_bytes, output_bytes, .. } = self.sum(0);
+        let Totals { commands, input_bytes, output_bytes, .. } = self.sum([0, 0]);
         let mut samples = self.samples.lock();
         if samples.len() == SAMPLES {
             samples.pop_front();
@@ -258,20 +285,20 @@ impl Stats {
         }
     }
 
-    /// The counters since the last reset. `expired` is what the store has counted.
-    pub fn totals(&self, expired: u64) -> Totals {
+    /// The counters since the last reset. `expired` is what the store has counted of keys and of fields.
+    pub fn totals(&self, expired: [u64; 2]) -> Totals {
         let baseline = *self.baseline.lock();
         self.sum(expired) - baseline
     }
 
     /// CONFIG RESETSTAT: everything counts from here. The peak of memory stays.
-    pub fn reset(&self, expired: u64) {
+    pub fn reset(&self, expired: [u64; 2]) {
         let now = self.sum(expired);
         *self.baseline.lock() = now;
         self.error_codes.lock().clear();
     }
 
-    fn sum(&self, expired: u64) -> Totals {
+    fn sum(&self, [expired, expired_fields]: [u64; 2]) -> Totals {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut totals = Totals {
             connections: load(&self.connections),
@@ -282,6 +309,7 @@ impl Stats {
             denied_auth: load(&self.denied_auth),
             error_replies: load(&self.error_replies),
             expired,
+            expired_fields,
             ..Totals::default()
         };
         for worker in &self.workers {
@@ -319,6 +347,7 @@ macro_rules! each_counter {
             denied_auth: $left.denied_auth.$operation($right.denied_auth),
             error_replies: $left.error_replies.$operation($right.error_replies),
             expired: $left.expired.$operation($right.expired),
+            expired_fields: $left.expired_fields.$operation($right.expired_fields),
         }
     };
 }
@@ -352,14 +381,14 @@ mod tests {
         stats.count_error("ERR syntax error");
         stats.count_error("ERR no such key");
         stats.count_error("WRONGPASS no");
-        let totals = stats.totals(5);
+        let totals = stats.totals([5, 7]);
         assert_eq!((totals.commands, totals.hits, totals.misses, totals.connections), (7, 2, 1, 1));
-        assert_eq!((totals.error_replies, totals.expired), (3, 5));
+        assert_eq!((totals.error_replies, totals.expired, totals.expired_fields), (3, 5, 7));
         assert_eq!(stats.errors_by_code(), [("ERR".to_owned(), 2), ("WRONGPASS".to_owned(), 1)]);
 
-        stats.reset(5);
+        stats.reset([5, 7]);
         stats.count_commands(0, 1);
-        assert_eq!(stats.totals(6), Totals { commands: 1, expired: 1, ..Totals::default() });
+        assert_eq!(stats.totals([6, 9]), Totals { commands: 1, expired: 1, expired_fields: 2, ..Totals::default() });
         assert!(stats.errors_by_code().is_empty());
     }
 
@@ -385,6 +414,6 @@ mod tests {
             stats.count_error(&format!("E{code} text"));
         }
         assert_eq!(stats.errors_by_code().len(), MAX_ERROR_CODES);
-        assert_eq!(stats.totals(0).error_replies, 2 * MAX_ERROR_CODES as u64);
+        assert_eq!(stats.totals([0, 0]).error_replies, 2 * MAX_ERROR_CODES as u64);
     }
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::Lsn;
 use tokio::sync::Notify;
 
 use super::Server;
 use super::socket::{Closed, Reader, Socket, Writer};
 use crate::commands;
+use crate::pubsub::Message;
 use crate::session::output::{MAX_SLICES, Output};
 use crate::session::registry::Client;
 
@@ -105,6 +107,18 @@ impl Connection {
         self.count_output(0);
     }
 
+    /// Writes what its client has not asked for now, and leaves it to be sent. Whether there was room: if not, it is to
+    /// be closed.
+    pub fn push(&self, message: &Message, pattern: Option<&Bytes>) -> bool {
+        let mut output = self.output.borrow_mut();
+        output.set_bounds(self.server.output_bounds(&self.client));
+        message.write(pattern, &mut output, self.client.version());
+        let (bytes, overflows) = (output.len(), output.is_out_of_bounds());
+        drop(output);
+        self.count_output(bytes);
+        !overflows
+    }
+
     /// Ends it because more waits for its client than may.
     pub fn overflow(&self) {
         let wanted = self.output.borrow().wanted();
@@ -129,7 +143,8 @@ impl Connection {
         self.progress.notify_one();
     }
 
-    /// Ends it when its client has asked nothing and taken nothing for too long, or has left too much for too long.
+    /// Ends it when its client has asked nothing and taken nothing for too long, unless it is there to listen, or has left
+    /// too much for too long.
     pub fn watch(&self, now_ms: u64) {
         let hot = &self.server.hot;
         let (position, waiting_bytes, gated) = {
@@ -142,16 +157,17 @@ impl Connection {
             watched.position = position;
             watched.moved_ms = now_ms;
         }
-        let soft_bytes = hot.output_soft_bytes.load(Ordering::Relaxed);
+        let limit = hot.output_limit(self.client.is_subscriber());
+        let soft_bytes = limit.soft_bytes.load(Ordering::Relaxed);
         if soft_bytes == 0 || waiting_bytes <= soft_bytes {
             watched.below_ms = now_ms;
         }
         self.watched.set(watched);
         let active_ms = self.client.active_ms.load(Ordering::Relaxed).max(watched.moved_ms);
         let limit_ms = hot.timeout_seconds.load(Ordering::Relaxed) * 1000;
-        if now_ms.saturating_sub(watched.below_ms) > hot.output_soft_ms.load(Ordering::Relaxed) {
+        if now_ms.saturating_sub(watched.below_ms) > limit.soft_ms.load(Ordering::Relaxed) {
             self.overflow();
-        } else if limit_ms != 0 && now_ms.saturating_sub(active_ms) > limit_ms {
+        } else if limit_ms != 0 && !self.client.listens() && now_ms.saturating_sub(active_ms) > limit_ms {
             self.abort();
         }
     }

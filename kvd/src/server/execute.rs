@@ -1,17 +1,23 @@
 //! From a batch of requests to replies: look up, gate, lock, run.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::{Key, Lsn, Reference, Transaction};
+use engine::{Item, Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
+use tokio::sync::oneshot;
 
-use super::Server;
-use crate::commands::error::CommandError;
-use crate::commands::{self, After, Call, Context, Entry, Handler, Reply, ServerHandler, View};
-use crate::session::Session;
+use super::blocked::{Ended, Waiter};
+use super::stopwatch::Stopwatch;
+use super::{Server, exec};
+use crate::commands::error::{self, CommandError};
+use crate::commands::{self, After, Attempt, Call, Context, Entry, Flag, Handler, Reply, ServerHandler, View, Wait};
+use crate::pubsub::monitor;
 use crate::session::gate::{self, Verdict};
 use crate::session::output::Output;
+use crate::session::{Replies, Session};
 
 /// Requests whose keys are hashed and prefetched together.
 const GROUP: usize = 16;
@@ -25,10 +31,16 @@ const UNAUTHENTICATED_OUTPUT: u64 = 16 << 10;
 pub enum Pause {
     /// The disk is behind: try the request again.
     Stalled,
+    /// Clients are paused: try the request again when they are not.
+    Postponed,
     /// Large arguments go to files of their own first, off this thread; then the request runs with them.
     Blobs,
     /// The value of this key goes to a file of its own first, off this thread; then the request runs.
     Unsettled(Bytes),
+    /// The request has found nothing and waits.
+    Blocked(Box<Waiting>),
+    /// Messages for this very connection have come: they stand before the next reply.
+    Messages,
     /// There is enough to send for now.
     Output,
     /// More is to be sent than the client may have waiting: it is closed.
@@ -37,6 +49,30 @@ pub enum Pause {
     Widened,
     /// The request before has run, and this remains to be done.
     After(After),
+}
+
+/// A client that waits for an element.
+pub struct Waiting {
+    /// Its place in the queues.
+    pub waiter: Arc<Waiter>,
+    /// How the wait ends.
+    pub ended: oneshot::Receiver<Ended>,
+    /// How long it takes at most, and what it is told then.
+    pub wait: Wait,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("wait", &self.wait).finish_non_exhaustive()
+    }
+}
+
+impl Pause {
+    /// Whether the request that led to it has run. If not, it will come again.
+    #[inline]
+    fn has_run(&self) -> bool {
+        !matches!(self, Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_))
+    }
 }
 
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
@@ -48,10 +84,28 @@ pub fn run(
     server: &Server,
     output: &mut Output,
 ) -> Option<(usize, Pause)> {
-    output.set_bounds(server.output_bounds());
+    let now_us = server.clock.monotonic_us();
+    let mut stopwatch = Stopwatch::new(now_us);
+    let stopped = run_from(batch, from, blobs, session, server, output, now_us, &mut stopwatch);
+    stopwatch.finish(batch, &session.client, server);
+    stopped
+}
+
+#[inline]
+#[expect(clippy::too_many_arguments, reason = "the body of `run`, which has one way out")]
+fn run_from(
+    batch: &Batch,
+    from: usize,
+    blobs: &[(usize, Reference)],
+    session: &mut Session,
+    server: &Server,
+    output: &mut Output,
+    now_us: u64,
+    stopwatch: &mut Stopwatch,
+) -> Option<(usize, Pause)> {
+    output.set_bounds(server.output_bounds(&session.client));
     let now_ms = server.store.now_ms();
     let mut blobs = blobs;
-    let now_us = server.clock.monotonic_us();
     let mut at = from;
     while at < batch.len() {
         let group = GROUP.min(batch.len() - at);
@@ -62,22 +116,35 @@ pub fn run(
         }
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
-            let run = Run { entry: *entry, hash: *hash, request, blobs, now_ms, now_us };
-            let pause = run.run(session, server, output);
+            let run = Run { entry: *entry, at, hash: *hash, request, blobs, now_ms, now_us };
+            stopwatch.start(*entry, request.len(), batch, &session.client, server);
+            let start = output.position();
+            let pause = run.run(session, server, output, stopwatch);
+            server.blocked.serve(server);
+            session.silenced = session.replies != Replies::On
+                && pause.as_ref().is_none_or(Pause::has_run)
+                && session.silences(entry.is_some_and(|entry| entry.gate.messages));
+            if session.silenced {
+                output.rewind(start);
+            }
             if output.is_out_of_bounds() {
                 return Some((at + 1, Pause::Overflow));
             }
             match pause {
                 None => at += 1,
-                Some(pause @ (Pause::Stalled | Pause::Blobs | Pause::Unsettled(_))) => return Some((at, pause)),
+                Some(pause) if !pause.has_run() => return Some((at, pause)),
                 Some(pause) => return Some((at + 1, pause)),
             }
             blobs = &[];
+            if session.listens() && server.pubsub.inbox(session.client.worker).is_pending() {
+                return Some((at, Pause::Messages));
+            }
             let stranger = !session.authenticated && !gate::is_open(server);
             if output.len() > OUTPUT_PAUSE || (stranger && output.position() > UNAUTHENTICATED_OUTPUT) {
                 return Some((at, Pause::Output));
             }
         }
+        stopwatch.finish(batch, &session.client, server);
     }
     None
 }
@@ -108,6 +175,8 @@ fn prepare(batch: &Batch, from: usize, prepared: &mut [(Option<&'static Entry>, 
 /// One request with what was prepared for it.
 struct Run<'a> {
     entry: Option<&'static Entry>,
+    /// Its place in the batch.
+    at: usize,
     hash: u64,
     request: Request<'a>,
     blobs: &'a [(usize, Reference)],
@@ -117,12 +186,19 @@ struct Run<'a> {
 
 impl Run<'_> {
     #[inline]
-    fn run(&self, session: &mut Session, server: &Server, output: &mut Output) -> Option<Pause> {
+    fn run(
+        &self,
+        session: &mut Session,
+        server: &Server,
+        output: &mut Output,
+        stopwatch: &mut Stopwatch,
+    ) -> Option<Pause> {
         let Some(mut entry) = self.entry else {
             if is_http(self.request.get(0).unwrap_or_default()) {
                 tracing::warn!("Possible SECURITY ATTACK detected: an HTTP request was sent. Connection closed");
                 return Some(Pause::After(After::Close));
             }
+            fail_multi(session);
             return refuse(CommandError::unknown_command(&self.request), server, session, output);
         };
         if !entry.subcommands.is_empty()
@@ -132,30 +208,70 @@ impl Run<'_> {
                 Some(sub) => entry = sub,
                 None => {
                     let error = CommandError::unknown_subcommand(&entry.full_name, name);
+                    fail_multi(session);
                     return refuse(error, server, session, output);
                 }
             }
         }
-        let present_bytes = || self.present_bytes(session.database, server);
-        let growth = match gate::check(entry, &self.request, session, server, self.now_us, present_bytes) {
+        let database = session.database;
+        let measure = |index, of: &dyn Fn(Item<'_>) -> u64| {
+            measure(entry, &self.request, index, of, database, server, self.now_ms)
+        };
+        let growth = match gate::check(entry, &self.request, session, server, self.now_us, measure) {
             Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
+            Verdict::Postpone => return Some(Pause::Postponed),
             Verdict::Refuse(error) => {
                 entry.calls[1].fetch_add(1, Ordering::Relaxed);
+                fail_multi(session);
                 return refuse(error, server, session, output);
             }
         };
+        if session.pending.multi.is_some() && !entry.command.has(Flag::InMulti) {
+            return self.queue(entry, session, server, output);
+        }
         let pause = match entry.command.handler {
-            Handler::Read(_) | Handler::Write(_) => self.run_on_keys(entry, growth, session, server, output),
+            Handler::Read(_) | Handler::Write(_) | Handler::Blocking(_) => {
+                self.run_on_keys(entry, growth, session, server, output)
+            }
             Handler::Server(handler) => self.run_on_server(entry, handler, session, server, output),
             // Unless the row is wrong the gate has said so.
             Handler::Container => return refuse(CommandError::arity(&entry.full_name), server, session, output),
         };
         // What has not run will come again.
-        if !matches!(pause, Some(Pause::Stalled | Pause::Blobs | Pause::Unsettled(_))) {
+        if pause.as_ref().is_none_or(Pause::has_run) {
             entry.calls[0].fetch_add(1, Ordering::Relaxed);
+            stopwatch.stop(self.at, entry, &self.request, &session.client, server);
+            show(entry, &self.request, session, server);
         }
         pause
+    }
+
+    /// Keeps a request for EXEC.
+    #[cold]
+    fn queue(
+        &self,
+        entry: &'static Entry,
+        session: &mut Session,
+        server: &Server,
+        output: &mut Output,
+    ) -> Option<Pause> {
+        let queued = if entry.command.has(Flag::NoMulti) {
+            Err(error::NOT_IN_MULTI)
+        } else if entry.command.has(Flag::Protected) && !gate::may_debug(session, server) {
+            Err(error::DEBUG_FORBIDDEN)
+        } else if matches!(entry.command.handler, Handler::Container) {
+            Err(CommandError::arity(&entry.full_name))
+        } else {
+            session.queue(entry, &self.request, server)
+        };
+        if let Err(error) = queued {
+            fail_multi(session);
+            entry.calls[1].fetch_add(1, Ordering::Relaxed);
+            return refuse(error, server, session, output);
+        }
+        Reply::new(output, session.version).write().simple("QUEUED");
+        None
     }
 
     #[inline]
@@ -163,23 +279,25 @@ impl Run<'_> {
         &self,
         entry: &'static Entry,
         growth: u64,
-        session: &Session,
+        session: &mut Session,
         server: &Server,
         output: &mut Output,
     ) -> Option<Pause> {
         let store = &*server.store;
-        let mut positions = entry.syntax.keys.positions(self.request.len());
+        let mut positions = entry.syntax.keys.positions(&self.request);
         let one: [Key<'_>; 1];
         let many: Vec<Key<'_>>;
-        let first = positions.next().and_then(|position| self.request.get(position)).unwrap_or_default();
-        let keys: &[Key<'_>] = match positions.next() {
-            None => {
-                one = [Key { bytes: first, hash: self.hash }];
+        let first = positions.next();
+        let keys: &[Key<'_>] = match (first, positions.next()) {
+            (Some(first), None) => {
+                let bytes = self.request.get(first).unwrap_or_default();
+                // What was prepared is for the command; its subcommands have their keys elsewhere.
+                let is_prepared = self.entry.is_some_and(|prepared| prepared.syntax.keys.first == first);
+                one = [if is_prepared { Key { bytes, hash: self.hash } } else { store.key(bytes) }];
                 &one
             }
-            Some(_) => {
-                let all = entry.syntax.keys.positions(self.request.len());
-                many = all.filter_map(|position| self.request.get(position)).map(|bytes| store.key(bytes)).collect();
+            _ => {
+                many = keys_of(entry, &self.request, server).collect();
                 &many
             }
         };
@@ -192,53 +310,39 @@ impl Run<'_> {
         if entry.command.relogs && store.is_unsettled(session.database, &keys[0]) {
             return Some(Pause::Unsettled(Bytes::copy_from_slice(keys[0].bytes)));
         }
-        let call = Call { keys, blobs: self.blobs, ..self.call(entry, server) };
-        let start = output.position();
-        let mut reply = Reply::new(output, session.version);
-        let mut transaction = store.begin(session.database, keys, self.now_ms);
-        if let Some(grows) = entry.command.growth
-            && grows(&self.request, &mut || length(&mut transaction, &keys[0])) > growth
-        {
-            // The value has become shorter since the gate looked: there may be no room for it any more.
+        let chance = session.chance(entry.command);
+        let call = Call { blobs: self.blobs, chance, ..Call::new(entry, self.request, keys, self.now_ms, server) };
+        let mut transaction = match (entry.command.widens, entry.command.handler) {
+            (Some(widens), _) if widens(&self.request) => store.begin_all(session.database, self.now_ms),
+            (_, Handler::Blocking(_)) => {
+                server.blocked.begin_behind(entry, keys, session.database, self.now_ms, server)
+            }
+            _ => store.begin(session.database, keys, self.now_ms),
+        };
+        let mut present = |index, of: &dyn Fn(Item<'_>) -> u64| measure_in(&mut transaction, keys, index, of);
+        if entry.command.added_bytes(&self.request, &mut present) > growth {
+            // A value has changed since the gate looked: there may be no room for it any more.
             transaction.commit();
             return Some(Pause::Stalled);
         }
-        let done = match entry.command.handler {
-            Handler::Read(handler) => {
-                let mut view = View::new(&mut transaction);
-                let done = handler(&mut view, &call, &mut reply);
-                let (hits, misses) = view.lookups();
-                server.stats.count_lookups(session.client.worker, hits, misses);
-                done
+        let start = output.position();
+        let attempt = run_handler(&call, &mut transaction, session, server, output);
+        let waiting = match attempt {
+            Ok(Attempt::Wait(wait)) => {
+                // Before the locks are let go: a push that comes now must find it.
+                let (waiter, ended) = server.blocked.add(entry, &self.request, keys, session, server);
+                Some(Pause::Blocked(Box::new(Waiting { waiter, ended, wait })))
             }
-            Handler::Write(handler) => handler(&mut transaction, &call, &mut reply),
-            Handler::Server(_) | Handler::Container => Ok(()),
+            _ => None,
         };
         let gate = transaction.commit();
-        if let Err(error) = done {
+        if let Err(error) = attempt {
             output.rewind(start);
             entry.calls[2].fetch_add(1, Ordering::Relaxed);
             refuse(error, server, session, output);
         }
         output.gate(gate);
-        None
-    }
-
-    /// The length of the value at the first key. It may be another when the request runs.
-    fn present_bytes(&self, database: u8, server: &Server) -> u64 {
-        let first = self.entry.map_or(0, |entry| entry.syntax.keys.first);
-        let keys = [Key { bytes: self.request.get(first).unwrap_or_default(), hash: self.hash }];
-        let mut transaction = server.store.begin(database, &keys, self.now_ms);
-        let length = length(&mut transaction, &keys[0]);
-        transaction.commit();
-        length
-    }
-
-    /// The call of a handler that needs no keys.
-    #[inline]
-    fn call(&self, entry: &'static Entry, server: &Server) -> Call<'_> {
-        let max_value_bytes = server.hot.max_bulk_bytes.load(Ordering::Relaxed) as usize;
-        Call { entry, request: self.request, keys: &[], blobs: &[], now_ms: self.now_ms, max_value_bytes }
+        waiting
     }
 
     fn run_on_server(
@@ -249,18 +353,19 @@ impl Run<'_> {
         server: &Server,
         output: &mut Output,
     ) -> Option<Pause> {
-        let call = self.call(entry, server);
+        let call = Call::new(entry, self.request, &[], self.now_ms, server);
         let start = output.position();
         let was_authenticated = session.authenticated;
         let version = session.version;
         let mut reply = Reply::new(output, version);
-        let done = handler(&mut Context { session, server }, &call, &mut reply);
+        let done = handler(&mut Context { session, server, held: None }, &call, &mut reply);
         match done {
             Err(error) => {
                 output.rewind(start);
                 entry.calls[2].fetch_add(1, Ordering::Relaxed);
                 refuse(error, server, session, output)
             }
+            Ok(After::Exec) => exec::run(session, server, output, self.now_ms),
             Ok(After::Reply) if session.authenticated && !was_authenticated => Some(Pause::Widened),
             Ok(After::Reply) => None,
             Ok(After::Gate(lsn)) => {
@@ -276,8 +381,80 @@ impl Run<'_> {
     }
 }
 
-fn length(transaction: &mut Transaction<'_>, key: &Key<'_>) -> u64 {
-    transaction.get(key).map_or(0, |item| item.value().len() as u64)
+/// Runs the handler of a command on keys, which must not be a [`ServerHandler`].
+#[inline]
+pub(super) fn run_handler(
+    call: &Call<'_>,
+    transaction: &mut Transaction<'_>,
+    session: &Session,
+    server: &Server,
+    output: &mut Output,
+) -> Result<Attempt, CommandError> {
+    let mut reply = Reply::new(output, session.version);
+    let touches = !session.client.no_touch.load(Ordering::Relaxed) || call.entry.command.name == "TOUCH";
+    transaction.set_uses(call.entry.gate.uses && touches);
+    match call.entry.command.handler {
+        Handler::Read(handler) => {
+            let mut view = View::new(transaction);
+            let done = handler(&mut view, call, &mut reply);
+            let (hits, misses) = view.lookups();
+            server.stats.count_lookups(session.client.worker, hits, misses);
+            done.map(|()| Attempt::Done)
+        }
+        Handler::Write(handler) => handler(transaction, call, &mut reply).map(|()| Attempt::Done),
+        Handler::Blocking(handler) => handler(transaction, call, &mut reply),
+        Handler::Server(_) | Handler::Container => Ok(Attempt::Done),
+    }
+}
+
+/// The keys of a request.
+pub(super) fn keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> impl Iterator<Item = Key<'r>> {
+    let positions = entry.syntax.keys.positions(request);
+    positions.filter_map(|position| request.get(position)).map(|bytes| server.store.key(bytes))
+}
+
+/// Measures the value at one of the keys of a request, by a transaction of its own. It may be another when the request
+/// runs.
+pub(super) fn measure(
+    entry: &Entry,
+    request: &Request<'_>,
+    index: usize,
+    of: &dyn Fn(Item<'_>) -> u64,
+    database: u8,
+    server: &Server,
+    now_ms: u64,
+) -> u64 {
+    let keys: Vec<Key<'_>> = keys_of(entry, request, server).skip(index).take(1).collect();
+    let mut transaction = server.store.begin(database, &keys, now_ms);
+    let measured = measure_in(&mut transaction, &keys, 0, of);
+    transaction.commit();
+    measured
+}
+
+/// Measures the value at one of the keys that a transaction holds.
+pub(super) fn measure_in(
+    transaction: &mut Transaction<'_>,
+    keys: &[Key<'_>],
+    index: usize,
+    of: &dyn Fn(Item<'_>) -> u64,
+) -> u64 {
+    keys.get(index).and_then(|key| transaction.get(key)).map_or(0, of)
+}
+
+/// Lets MONITOR show a request that has run.
+#[inline]
+pub(super) fn show(entry: &Entry, request: &Request<'_>, session: &Session, server: &Server) {
+    if server.pubsub.is_monitored() {
+        let now_us = server.clock.wall_us();
+        monitor::show(&server.pubsub, entry, request, &session.client, session.database, now_us);
+    }
+}
+
+/// What could not be queued lets EXEC run nothing.
+fn fail_multi(session: &mut Session) {
+    if let Some(multi) = &mut session.pending.multi {
+        multi.failed = true;
+    }
 }
 
 /// Whether a request is a line of HTTP that a browser was tricked into sending.

@@ -58,18 +58,32 @@ impl Listeners {
         tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
     }
 
-    /// Listens on the port that the settings name now, and no more on the one before. What was accepted stays. After
-    /// an error everything is as it was.
-    pub fn change_port(&self, settings: &Settings) -> io::Result<()> {
-        let bound = bind_addresses(settings, &self.runtime)?;
-        if bound.is_empty() && settings.port != 0 {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
+    /// Listens where the settings say now, and no more where those before did. What was accepted stays. After an error
+    /// everything is as it was.
+    pub fn change(&self, settings: &Settings, before: &Settings) -> io::Result<()> {
+        let mut tcp = self.tcp.lock();
+        if settings.port == before.port {
+            // Two sockets cannot listen on one address, nor on one and on all.
+            tcp.clear();
         }
-        // Those before close here, and not when the accepting task gets to it: their port is free at once.
-        *self.tcp.lock() = bound;
-        self.changed.notify_one();
-        tracing::info!(port = settings.port, "the TCP port was changed");
-        Ok(())
+        let bound = bind_addresses(settings, &self.runtime);
+        let bound = bound.and_then(|bound| match settings.port {
+            1.. if bound.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),
+            _ => Ok(bound),
+        });
+        let (bound, changed) = match bound {
+            Ok(bound) => (Some(bound), Ok(())),
+            // They were free a moment ago.
+            Err(error) if tcp.is_empty() => (Some(bind_addresses(before, &self.runtime)?), Err(error)),
+            Err(error) => (None, Err(error)),
+        };
+        if let Some(bound) = bound {
+            // Those before close here, and not when the accepting task gets to it: their port is free at once.
+            *tcp = bound;
+            self.changed.notify_one();
+            tracing::info!(port = settings.port, "the TCP sockets were changed");
+        }
+        changed
     }
 
     /// Listens on TCP no more.

@@ -5,36 +5,51 @@
 //!                                  └─► connection: its output ◄─ worker: sends what is safe, at the end of a turn
 //! ```
 
+pub mod blocked;
 pub mod connection;
 pub mod descriptors;
+mod exec;
 pub mod execute;
 pub mod listen;
+pub mod listener;
 pub mod mailbox;
 pub mod memory;
+pub mod pause;
+pub mod rewrite;
 pub mod shutdown;
 pub mod socket;
+pub mod stopwatch;
 mod task;
 pub mod thread;
 mod wait;
+pub mod watch;
 pub mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::clock::Clock;
 use engine::{FsyncMode, Lsn, Store};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use self::blocked::Blocked;
 use self::listen::Listeners;
 use self::mailbox::{Mailbox, Message};
 use self::memory::ClientMemory;
+use self::pause::ClientPause;
+use self::watch::Watches;
 use crate::commands::After;
 use crate::config::{SetError, Settings};
+use crate::observe::latency::Latency;
+use crate::observe::slow_log::SlowLog;
 use crate::observe::stats::Stats;
 use crate::observe::{log, machine};
+use crate::pubsub::notify::{self, Events};
+use crate::pubsub::{Hub, Kind};
 use crate::session::output::Bounds;
 use crate::session::registry::{Client, Registry};
 
@@ -56,10 +71,14 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// Forty hexadecimal digits, new for each start.
     pub run_id: String,
+    /// The name of this server's history: `run_id` until DEBUG gives it another.
+    pub history_id: RwLock<String>,
     /// Monotonic milliseconds at start.
     pub started_ms: u64,
     /// Seconds since the epoch of the last SAVE.
     pub last_save: AtomicI64,
+    /// Frames of the log that there were then.
+    pub saved_frames: AtomicU64,
     /// Asks the main thread to end the process.
     pub stop: shutdown::Trigger,
     /// Where connections come from.
@@ -72,6 +91,18 @@ pub struct Server {
     pub fitting_clients: AtomicUsize,
     /// What connections hold.
     pub client_memory: ClientMemory,
+    /// Who listens to what.
+    pub pubsub: Hub,
+    /// Who watches what.
+    pub watches: Watches,
+    /// Who waits for what.
+    pub blocked: Blocked,
+    /// Whether clients have to wait.
+    pub pause: ClientPause,
+    /// Requests that took long.
+    pub slow_log: SlowLog,
+    /// When requests took long.
+    pub latency: Latency,
 }
 
 /// Settings as the hot path reads them.
@@ -83,14 +114,18 @@ pub struct Hot {
     pub password: AtomicBool,
     /// `maxmemory-clients` in bytes.
     pub max_client_bytes: AtomicU64,
-    /// `client-output-buffer-limit` of the class `normal`, its hard limit; 0 for none.
-    pub output_hard_bytes: AtomicU64,
-    /// Its soft limit, 0 for none, and the milliseconds a client may be above it.
-    pub output_soft_bytes: AtomicU64,
-    /// See `output_soft_bytes`.
-    pub output_soft_ms: AtomicU64,
+    /// `client-output-buffer-limit` of the class `normal`.
+    pub output_normal: HotOutputLimit,
+    /// The same of the class `pubsub`.
+    pub output_pubsub: HotOutputLimit,
+    /// `notify-keyspace-events` as the bits of [`Events`]; 0 when nothing would be published.
+    pub events: AtomicU32,
+    /// Microseconds from which a request is slow for SLOWLOG or LATENCY; [`stopwatch::OFF`] for never.
+    pub slow_us: AtomicU64,
     /// `proto-max-bulk-len`.
     pub max_bulk_bytes: AtomicU64,
+    /// `hll-sparse-max-bytes`.
+    pub hll_sparse_max_bytes: AtomicU64,
     /// `max-arguments`.
     pub max_arguments: AtomicU64,
     /// `client-query-buffer-limit`.
@@ -99,6 +134,17 @@ pub struct Hot {
     pub timeout_seconds: AtomicU64,
     /// `databases`.
     pub databases: AtomicU64,
+}
+
+/// A class of `client-output-buffer-limit`.
+#[derive(Default)]
+pub struct HotOutputLimit {
+    /// Its hard limit, 0 for none.
+    pub hard_bytes: AtomicU64,
+    /// Its soft limit, 0 for none, and the milliseconds a client may be above it.
+    pub soft_bytes: AtomicU64,
+    /// See `soft_bytes`.
+    pub soft_ms: AtomicU64,
 }
 
 impl Server {
@@ -112,6 +158,12 @@ impl Server {
         self.clock.monotonic_ms()
     }
 
+    /// Frames of the log since the last SAVE.
+    pub fn changes_since_save(&self) -> u64 {
+        let frames = self.store.log().counters().frames.load(Ordering::Relaxed);
+        frames.saturating_sub(self.saved_frames.load(Ordering::Relaxed))
+    }
+
     /// Whether memory is full for commands that need more, of which so many bytes are known.
     #[inline]
     pub fn is_out_of_memory(&self, growth: u64) -> bool {
@@ -121,9 +173,34 @@ impl Server {
 
     /// How much may wait to be sent to one client now.
     #[inline]
-    pub fn output_bounds(&self) -> Bounds {
+    pub fn output_bounds(&self, client: &Client) -> Bounds {
         let bytes = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as usize;
-        self.client_memory.bounds(bytes(&self.hot.max_client_bytes), bytes(&self.hot.output_hard_bytes))
+        let limit = self.hot.output_limit(client.is_subscriber());
+        let all = if client.stays.load(Ordering::Relaxed) { usize::MAX } else { bytes(&self.hot.max_client_bytes) };
+        self.client_memory.bounds(all, bytes(&limit.hard_bytes))
+    }
+
+    /// Publishes a message that nobody may see before the log is safe up to `lsn` (0: at once). How many times it is
+    /// delivered: once for each subscription that it fits.
+    #[inline]
+    pub fn publish(&self, channel: Bytes, payload: Bytes, lsn: Lsn) -> usize {
+        self.pubsub.publish(Kind::Channel, channel, payload, lsn)
+    }
+
+    /// Whether events of a class are published at all. [`Server::notify`] asks the same.
+    #[inline]
+    pub fn notifies(&self, class: Events) -> bool {
+        Events::from_bits(self.hot.events.load(Ordering::Relaxed)).contains(class)
+    }
+
+    /// Publishes that something happened to a key, if events of this class are turned on and somebody listens. Nobody
+    /// learns of it before the log is safe up to `lsn`: what [`engine::Transaction::commit`] has returned.
+    #[inline]
+    pub fn notify(&self, class: Events, event: &str, database: u8, key: &[u8], lsn: Lsn) {
+        let turned_on = Events::from_bits(self.hot.events.load(Ordering::Relaxed));
+        if turned_on.contains(class) && !self.pubsub.is_silent() {
+            notify::publish(&self.pubsub, turned_on, event, database, key, lsn);
+        }
     }
 
     /// Puts new settings in force. What must be safe before the change may be answered, or why nothing was changed.
@@ -137,16 +214,18 @@ impl Server {
             }
             self.fitting_clients.fetch_max(fitting, Ordering::Relaxed);
         }
-        if changed.contains(&"port") {
-            self.listeners.change_port(&settings).map_err(|error| {
+        if let Some(name) = ["port", "bind"].into_iter().find(|name| changed.contains(name)) {
+            self.listeners.change(&settings, &self.settings()).map_err(|error| {
                 tracing::warn!("{error}");
-                SetError::cannot_listen()
+                SetError::cannot_listen(name)
             })?;
         }
         self.hot.set(&settings);
+        self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {
             log::set_level(settings.loglevel);
         }
+        self.store.set_limits(settings.value_limits());
         let mode = settings.appendfsync;
         *self.settings.write() = Arc::new(settings);
         let log = self.store.log();
@@ -218,6 +297,12 @@ impl Server {
 }
 
 impl Hot {
+    /// The limit of a client's class.
+    #[inline]
+    pub fn output_limit(&self, is_subscriber: bool) -> &HotOutputLimit {
+        if is_subscriber { &self.output_pubsub } else { &self.output_normal }
+    }
+
     /// Takes out of the settings what is read often.
     pub fn set(&self, settings: &Settings) {
         let set = |cell: &AtomicU64, value: u64| cell.store(value, Ordering::Relaxed);
@@ -225,11 +310,23 @@ impl Hot {
         let max_memory = settings.maxmemory.in_bytes(machine_bytes);
         set(&self.max_memory, max_memory);
         set(&self.max_client_bytes, memory::limit_in_bytes(settings.maxmemory_clients, max_memory, machine_bytes));
-        let output = settings.client_output_buffer_limit.normal;
-        set(&self.output_hard_bytes, output.hard_bytes);
-        set(&self.output_soft_bytes, output.soft_bytes);
-        set(&self.output_soft_ms, output.soft_seconds.saturating_mul(1000));
+        let limits = settings.client_output_buffer_limit;
+        for (cells, limit) in [(&self.output_normal, limits.normal), (&self.output_pubsub, limits.pubsub)] {
+            set(&cells.hard_bytes, limit.hard_bytes);
+            set(&cells.soft_bytes, limit.soft_bytes);
+            set(&cells.soft_ms, limit.soft_seconds.saturating_mul(1000));
+        }
+        let slow_us = u64::try_from(settings.slowlog_log_slower_than).unwrap_or(stopwatch::OFF);
+        let latency_us = match settings.latency_monitor_threshold {
+            0 => stopwatch::OFF,
+            limit_ms => limit_ms.saturating_mul(1000),
+        };
+        set(&self.slow_us, slow_us.min(latency_us));
+        let events = Events::parse(&settings.notify_keyspace_events).unwrap_or_default();
+        let published = events.contains(Events::KEYSPACE) || events.contains(Events::KEYEVENT);
+        self.events.store(if published { events.bits() } else { 0 }, Ordering::Relaxed);
         set(&self.max_bulk_bytes, settings.proto_max_bulk_len);
+        set(&self.hll_sparse_max_bytes, settings.hll_sparse_max_bytes);
         set(&self.max_arguments, settings.max_arguments);
         set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));
         set(&self.timeout_seconds, settings.timeout);

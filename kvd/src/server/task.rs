@@ -19,7 +19,7 @@ use super::wait;
 use super::worker::Worker;
 use crate::commands::error::CommandError;
 use crate::commands::{self, Reply};
-use crate::session::{Session, gate};
+use crate::session::{Replies, Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
 const READ_BYTES: usize = 64 << 10;
@@ -45,6 +45,8 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
     if let Err(error) = ended {
         tracing::debug!(%error, client = id, "connection ended");
     }
+    task.session.fall_silent(&task.worker.server);
+    task.session.drop_pending(&task.worker.server);
     if task.session.authenticated {
         Box::pin(task.finish()).await;
     } else {
@@ -149,7 +151,8 @@ impl Task {
         let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
         let spare = self.partial.capacity() - self.partial.len();
         let more = self.room().saturating_sub(spare);
-        let refused = more > 0 && server.client_memory.refuses(self.held_bytes, more, limit);
+        let stays = self.session.client.stays.load(Ordering::Relaxed);
+        let refused = more > 0 && !stays && server.client_memory.refuses(self.held_bytes, more, limit);
         if refused {
             let client = commands::client::describe(&self.session.client, server.monotonic_ms());
             tracing::info!("Evicting client: {client}");
@@ -234,6 +237,7 @@ impl Task {
         self.session.client.requests.fetch_add(requests, Ordering::Relaxed);
         self.worker.server.stats.count_commands(self.worker.index, requests);
         loop {
+            self.worker.deliver();
             let paused = {
                 let mut output = self.connection.output();
                 self.worker.lend_buffer(&mut output);
@@ -262,7 +266,14 @@ impl Task {
     /// Does what a batch was left for at a request, and waits as long as that takes. Whether the connection goes on.
     async fn pass(&mut self, pause: Pause, batch: &Batch, at: &mut usize, blobs: &mut Vec<(usize, Reference)>) -> bool {
         match pause {
-            Pause::After(after) => wait::carry_out(after, &self.connection, &self.worker, self.session.version).await,
+            Pause::After(after) => {
+                let reply = (!self.session.silenced).then_some(self.session.version);
+                wait::carry_out(after, &self.connection, &self.worker, reply).await
+            }
+            Pause::Postponed => {
+                self.release();
+                wait::for_unpause(&self.connection, &self.worker).await
+            }
             Pause::Overflow => {
                 self.connection.overflow();
                 false
@@ -271,6 +282,7 @@ impl Task {
                 self.codec.set_limits(limits(true, &self.worker));
                 true
             }
+            Pause::Messages => true,
             Pause::Stalled => {
                 self.release();
                 let retry = tokio::time::sleep(wait::STALL_RETRY);
@@ -287,6 +299,10 @@ impl Task {
                     }
                 }
                 true
+            }
+            Pause::Blocked(waiting) => {
+                let reply = (!self.session.silenced).then_some(self.session.version);
+                wait::for_element(*waiting, &self.session.client, &self.connection, &self.worker, reply).await
             }
             Pause::Unsettled(key) => {
                 self.release();
@@ -309,7 +325,10 @@ impl Task {
     }
 
     /// Answers a request whose large value could not be written.
-    fn refuse_unwritten(&self, error: &io::Error) {
+    fn refuse_unwritten(&mut self, error: &io::Error) {
+        if self.session.replies != Replies::On && self.session.silences(false) {
+            return;
+        }
         let mut output = self.connection.output();
         execute::refuse(CommandError::not_written(error), &self.worker.server, &self.session, &mut output);
     }

@@ -32,6 +32,7 @@ pub fn start(server: Arc<Server>, index: usize) -> io::Result<Mailbox> {
         runtime.block_on(async move {
             tokio::task::spawn_local(worker.clone().release_task());
             tokio::task::spawn_local(worker.clone().watch_task());
+            tokio::task::spawn_local(worker.clone().deliver_task());
             while let Some(message) = messages.recv().await {
                 match message {
                     Message::Serve(socket) => serve(socket, &worker),

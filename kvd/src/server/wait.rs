@@ -10,31 +10,64 @@ use engine::{Reference, Store};
 use resp::{Request, Version};
 use tokio::sync::Semaphore;
 
+use super::Server;
+use super::blocked::Ended;
 use super::connection::Connection;
+use super::execute::Waiting;
 use super::socket::Closed;
 use super::worker::Worker;
-use crate::commands::{After, Reply};
+use crate::commands::error::{FAILED, UNBLOCKED};
+use crate::commands::{After, Reply, Step};
+use crate::session::output::Output;
+use crate::session::registry::Client;
 
 /// Large values that are written to files at once: each takes a thread and a descriptor while it waits for the disk.
 static BLOB_WRITERS: Semaphore = Semaphore::const_new(16);
 /// How long a stalled request waits before it asks again.
 pub const STALL_RETRY: Duration = Duration::from_millis(5);
 
-/// Does what remains of a request when its handler has returned. Whether the connection goes on.
-pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worker, version: Version) -> bool {
+/// Does what remains of a request when its handler has returned, and answers it if there is a version to do it in.
+/// Whether the connection goes on.
+pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worker, version: Option<Version>) -> bool {
     let server = &*worker.server;
     match after {
         // Done where the handler returned: no batch is left for these.
-        After::Reply | After::Gate(_) | After::Again => {}
+        After::Reply | After::Gate(_) | After::Again | After::Exec => {}
         After::Durable(lsn) => {
             connection.output().hold();
             worker.release(connection);
-            if blocked(server.wait_durable(lsn, None), connection, worker, Closed::Whole).await != Some(true) {
+            if blocked(server.wait_durable(lsn, None), 0, connection, worker, Closed::Whole).await != Some(true) {
                 // Not durable, and the reply would say so: there is none.
                 connection.abort();
             }
             connection.output().release_hold();
             worker.release(connection);
+        }
+        After::Sleep(ms) => {
+            connection.output().hold();
+            worker.release(connection);
+            let over = tokio::time::sleep(Duration::from_millis(ms));
+            let slept = connection.excused(unless_gone(over, connection)).await;
+            connection.output().release_hold();
+            worker.release(connection);
+            return slept.is_some();
+        }
+        After::Elsewhere(errand) => {
+            worker.release(connection);
+            let done = connection.excused(tokio::task::spawn_blocking(errand.0)).await;
+            // The only error is that it panicked, which has been told.
+            let done = done.unwrap_or(Err(FAILED));
+            if let Err(error) = &done {
+                server.stats.count_error(&error.0);
+            }
+            if let Some(version) = version {
+                let mut output = connection.output();
+                let mut reply = Reply::new(&mut output, version);
+                match done {
+                    Ok(()) => reply.ok(),
+                    Err(error) => reply.write().error(error.0.as_bytes()),
+                }
+            }
         }
         After::WaitDurable { lsn, replicas, timeout_ms } => {
             worker.release(connection);
@@ -50,19 +83,58 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
                 durable
             };
             let enough = if replicas { Closed::Half } else { Closed::Whole };
-            let Some(durable) = blocked(waited, connection, worker, enough).await else { return false };
-            let mut output = connection.output();
-            let mut reply = Reply::new(&mut output, version);
-            reply.write().array(2);
-            reply.integer(i64::from(durable));
-            reply.integer(0);
+            let Some(durable) = blocked(waited, timeout_ms, connection, worker, enough).await else { return false };
+            if let Some(version) = version {
+                let mut output = connection.output();
+                let mut reply = Reply::new(&mut output, version);
+                reply.write().array(2);
+                reply.integer(i64::from(durable));
+                reply.integer(0);
+            }
         }
         After::WaitReplicas { timeout_ms } => {
             worker.release(connection);
-            if blocked(run_out(limit(timeout_ms)), connection, worker, Closed::Half).await.is_none() {
+            if blocked(run_out(limit(timeout_ms)), timeout_ms, connection, worker, Closed::Half).await.is_none() {
                 return false;
             }
-            Reply::new(&mut connection.output(), version).integer(0);
+            if let Some(version) = version {
+                Reply::new(&mut connection.output(), version).integer(0);
+            }
+        }
+        After::Slices(mut slices) => {
+            worker.release(connection);
+            let failed = loop {
+                match slices.step(server, None) {
+                    Step::Done => break None,
+                    Step::More => tokio::task::yield_now().await,
+                    Step::Stalled => {
+                        let retry = tokio::time::sleep(STALL_RETRY);
+                        if connection.excused(unless_gone(retry, connection)).await.is_none() {
+                            return false;
+                        }
+                    }
+                    Step::Failed(error) => break Some(error),
+                }
+                if connection.has_ended() {
+                    return false;
+                }
+            };
+            let mut silent = Output::default();
+            let mut shown = connection.output();
+            // Nobody may want the answer; what was done waits for the log all the same.
+            let output = if version.is_some() { &mut *shown } else { &mut silent };
+            let mut reply = Reply::new(output, version.unwrap_or(Version::Resp2));
+            let done = match failed {
+                None => slices.finish(server, None, &mut reply),
+                Some(error) => Err(error),
+            };
+            match done {
+                Ok(gate) => shown.gate(gate),
+                Err(error) => {
+                    server.stats.count_error(&error.0);
+                    reply.write().error(error.0.as_bytes());
+                }
+            }
         }
         After::Close => {
             worker.release(connection);
@@ -74,6 +146,12 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
         }
     }
     true
+}
+
+/// Waits until clients may not be paused any more. A request of a client that has gone does not run, as in Redis. Whether the connection goes on.
+pub async fn for_unpause(connection: &Connection, worker: &Worker) -> bool {
+    let over = worker.server.pause.over(&*worker.server.clock);
+    blocked(over, 0, connection, worker, Closed::Half).await.is_some()
 }
 
 /// Waits until no more than so many bytes are to be sent, or the connection has ended.
@@ -129,20 +207,74 @@ pub async fn settle(database: u8, key: Bytes, store: &Arc<Store>) -> io::Result<
     Ok(())
 }
 
+/// Waits until another client brings what a command waits for, and answers it if there is a version to do it in. Whether
+/// the connection goes on.
+pub async fn for_element(
+    mut waiting: Waiting,
+    client: &Client,
+    connection: &Rc<Connection>,
+    worker: &Worker,
+    version: Option<Version>,
+) -> bool {
+    let server = &*worker.server;
+    worker.release(connection);
+    *client.waiter.lock() = Some(waiting.waiter.clone());
+    let waited = {
+        let waited = async {
+            let limit = run_out(limit(waiting.wait.timeout_ms));
+            tokio::select! {
+                biased;
+                ended = &mut waiting.ended => Some(ended.unwrap_or(Ended::TimedOut)),
+                () = limit => None,
+            }
+        };
+        blocked(waited, waiting.wait.timeout_ms, connection, worker, Closed::Half).await
+    };
+    // From here on nobody gives it anything; what it was given meanwhile counts.
+    let in_time = !waiting.waiter.end(Ended::TimedOut);
+    let ended = match waited {
+        Some(None) if in_time => waiting.ended.try_recv().ok(),
+        Some(ended) => Some(ended.unwrap_or(Ended::TimedOut)),
+        None => None,
+    };
+    *client.waiter.lock() = None;
+    server.blocked.remove(&waiting.waiter, server);
+    let Some(ended) = ended else { return false };
+    if let Some(version) = version {
+        answer_wait(ended, &mut connection.output(), server, version);
+    }
+    true
+}
+
+fn answer_wait(ended: Ended, output: &mut Output, server: &Server, version: Version) {
+    match ended {
+        Ended::Served(served, gate) => {
+            served.into_pieces().into_iter().for_each(|piece| output.push_shared(piece));
+            output.gate(gate);
+        }
+        Ended::TimedOut => Reply::new(output, version).write().null_array(),
+        Ended::Unblocked => {
+            server.stats.count_error(&UNBLOCKED.0);
+            Reply::new(output, version).write().error(UNBLOCKED.0.as_bytes());
+        }
+    }
+}
+
 /// Waits for what a command asks to wait for. A wait that may have no end ends when the client closes half its end, as
-/// in Redis; with the others, a client that only has nothing more to say gets its reply.
+/// in Redis; with the others, a client that only has nothing more to say gets its reply. A wait without a time has 0.
 async fn blocked<T>(
     waited: impl Future<Output = T>,
+    timeout_ms: u64,
     connection: &Connection,
     worker: &Worker,
     enough: Closed,
 ) -> Option<T> {
-    worker.server.stats.count_blocked(1);
+    worker.server.stats.count_blocked(1, timeout_ms != 0);
     let outcome = match enough {
         Closed::Half => connection.excused(unless_closed(waited, connection, enough)).await,
         Closed::Whole => connection.excused(unless_gone(waited, connection)).await,
     };
-    worker.server.stats.count_blocked(-1);
+    worker.server.stats.count_blocked(-1, timeout_ms != 0);
     outcome
 }
 

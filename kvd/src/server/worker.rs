@@ -22,6 +22,7 @@ use engine::FsyncMode;
 use super::Server;
 use super::connection::Connection;
 use super::mailbox::Wake;
+use crate::pubsub::Inbox;
 use crate::session::output::Output;
 
 /// Output buffers kept by a worker.
@@ -50,12 +51,14 @@ pub struct Worker {
     pub draining: Cell<bool>,
     wake: Arc<Wake>,
     load: Arc<AtomicUsize>,
+    inbox: Arc<Inbox>,
 }
 
 impl Worker {
     /// A worker without connections, which counts them in `load` and is woken by `wake`.
     pub fn new(server: Arc<Server>, index: usize, wake: Arc<Wake>, load: Arc<AtomicUsize>) -> Worker {
         Worker {
+            inbox: server.pubsub.inbox(index).clone(),
             server,
             index,
             read_buffer: RefCell::default(),
@@ -84,10 +87,12 @@ impl Worker {
     pub fn release(&self, connection: &Rc<Connection>) {
         let gated = {
             let output = connection.output();
-            if output.is_empty() {
+            let gated = output.waits_for().is_some();
+            // A write whose reply nobody wants goes to the log like any other.
+            if output.is_empty() && !gated {
                 return;
             }
-            output.waits_for().is_some()
+            gated
         };
         if gated {
             self.appended.set(true);
@@ -137,6 +142,47 @@ impl Worker {
     /// One connection less than were handed over.
     pub fn lose(&self) {
         self.load.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Writes the messages that have come to the outputs of those they are for. No output may be borrowed.
+    #[inline]
+    pub fn deliver(&self) {
+        if self.inbox.is_pending() {
+            self.deliver_all();
+        }
+    }
+
+    #[cold]
+    fn deliver_all(&self) {
+        let connections = self.connections.borrow();
+        let mut deaf = Vec::new();
+        for message in self.inbox.take() {
+            self.server.pubsub.receivers(&message, self.index, |id, pattern| {
+                let Some(connection) = connections.get(&id).filter(|connection| !connection.has_ended()) else {
+                    return;
+                };
+                self.lend_buffer(&mut connection.output());
+                if !connection.push(&message, pattern) {
+                    deaf.push(connection.clone());
+                }
+                if connection.waits() {
+                    self.appended.set(true);
+                }
+                self.mark_dirty(connection);
+            });
+            // Outside of the hub's lock: this closes sockets. One that is reached through several patterns is here twice.
+            for connection in deaf.drain(..).filter(|connection| !connection.has_ended()) {
+                connection.overflow();
+            }
+        }
+    }
+
+    /// Delivers messages as they come.
+    pub async fn deliver_task(self: Rc<Self>) {
+        loop {
+            self.inbox.arrived.notified().await;
+            self.deliver();
+        }
     }
 
     /// Closes a connection at once.

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use engine::format::frame::MAX_KEY;
-use engine::{Need, Refusal};
+use engine::{Item, Need, Refusal};
 use resp::Request;
 
 use crate::commands::error::{self, CommandError};
-use crate::commands::{Entry, Handler};
+use crate::commands::{Entry, Flag};
+use crate::config::Permit;
 use crate::server::Server;
 use crate::session::Session;
 
@@ -19,9 +20,11 @@ pub enum Verdict {
     Refuse(CommandError),
     /// The disk is behind: ask again a little later.
     Wait,
+    /// Clients are paused: ask again when they are not.
+    Postpone,
 }
 
-/// Whether a request may run now, at this monotonic time, when the value at its key has a length that can be looked up.
+/// Whether a request may run now, at this monotonic time, when the values at its keys can be looked up and measured.
 #[inline]
 pub fn check(
     entry: &Entry,
@@ -29,7 +32,7 @@ pub fn check(
     session: &Session,
     server: &Server,
     now_us: u64,
-    mut present_bytes: impl FnMut() -> u64,
+    mut measure: impl FnMut(usize, &dyn Fn(Item<'_>) -> u64) -> u64,
 ) -> Verdict {
     if !entry.syntax.fits(request.len()) {
         return Verdict::Refuse(CommandError::arity(&entry.full_name));
@@ -37,16 +40,27 @@ pub fn check(
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
     }
-    let growth = entry.command.growth.map_or(0, |growth| growth(request, &mut present_bytes));
+    let growth = entry.command.added_bytes(request, &mut measure);
     if entry.gate.deny_oom && server.is_out_of_memory(growth) {
         return Verdict::Refuse(error::OOM);
     }
-    let Handler::Write(_) = entry.command.handler else { return Verdict::Pass(growth) };
+    if session.listens()
+        && let Some(error) = refused_while_listening(entry, session)
+    {
+        return Verdict::Refuse(error);
+    }
+    if server.pause.is_on() && !session.monitors && server.pause.holds(may_replicate(entry, session), now_us / 1000) {
+        return Verdict::Postpone;
+    }
+    if !entry.command.is_write() {
+        return Verdict::Pass(growth);
+    }
     let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
     let blob_bytes = server.store.options().blob_bytes;
     // What is large and logged again lies in a file of its own by then.
+    let image = |item: Item<'_>| item.image_bytes() as u64;
     let relogged =
-        if entry.command.relogs { Some(present_bytes()).filter(|bytes| *bytes < blob_bytes as u64) } else { None };
+        if entry.command.relogs { Some(measure(0, &image)).filter(|bytes| *bytes < blob_bytes as u64) } else { None };
     let longest = if entry.command.inline { usize::MAX } else { blob_bytes };
     let bytes = || bytes_of(request, longest) + growth + relogged.unwrap_or(0);
     match server.store.log().admit_at(now_us, need, bytes) {
@@ -55,21 +69,46 @@ pub fn check(
         Err(refusal) => return Verdict::Refuse(refusal.into()),
     }
     let too_long = |position| request.get(position).is_some_and(|key| key.len() > MAX_KEY);
-    if entry.syntax.keys.positions(request.len()).any(too_long) {
+    if entry.syntax.keys.positions(request).any(too_long) {
         return Verdict::Refuse(error::KEY_TOO_LONG);
     }
     Verdict::Pass(growth)
 }
 
+/// Whether a request waits while writes are paused. EXEC does what was queued.
+#[cold]
+fn may_replicate(entry: &Entry, session: &Session) -> bool {
+    let queued = session.pending.multi.as_ref().filter(|_| entry.command.name == "EXEC");
+    entry.may_replicate() || queued.is_some_and(|multi| multi.entries.iter().any(|entry| entry.may_replicate()))
+}
+
+/// What a connection may not do that is sent what it did not ask for: its client could not tell replies from that.
+#[cold]
+fn refused_while_listening(entry: &Entry, session: &Session) -> Option<CommandError> {
+    if session.only_subscribes() && !entry.command.has(Flag::InSubscription) {
+        return Some(CommandError::subscribed(&entry.full_name));
+    }
+    (session.monitors && entry.is_about_keys()).then_some(error::MONITORS)
+}
+
 /// About how many bytes of log a request can make, when arguments of this length go to files of their own.
 #[inline]
-fn bytes_of(request: &Request<'_>, longest: usize) -> u64 {
+pub fn bytes_of(request: &Request<'_>, longest: usize) -> u64 {
     let bytes = |length: usize| if length < longest { length as u64 } else { 0 };
     request.iter().map(|argument| bytes(argument.len()) + PER_ARGUMENT).sum()
 }
 
 /// A frame's header and padding, at most.
 const PER_ARGUMENT: u64 = 64;
+
+/// Whether a connection may use what `enable-debug-command` protects.
+pub fn may_debug(session: &Session, server: &Server) -> bool {
+    match server.settings().enable_debug_command {
+        Permit::No => false,
+        Permit::Yes => true,
+        Permit::Local => session.client.is_local(),
+    }
+}
 
 /// Whether a connection needs no password.
 pub fn is_open(server: &Server) -> bool {

@@ -1,15 +1,24 @@
 //! A connection's own state, as commands see and change it.
 
 pub mod gate;
+pub mod multi;
 pub mod output;
 pub mod registry;
+pub mod subscriptions;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::random::Random;
 use resp::Version;
 
+use multi::Pending;
 use registry::Client;
+use subscriptions::Subscriptions;
+
+use crate::commands::Command;
+use crate::pubsub::Kind;
+use crate::server::Server;
 
 /// What a connection is: who, which database, which protocol.
 pub struct Session {
@@ -21,24 +30,133 @@ pub struct Session {
     pub version: Version,
     /// Whether AUTH was given or is not needed.
     pub authenticated: bool,
+    /// What it subscribes to, while there is anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it sees what others ask.
+    pub monitors: bool,
+    /// What MULTI and WATCH have begun.
+    pub pending: Pending,
+    /// Whether it is answered.
+    pub replies: Replies,
+    /// The reply to the request that has just run is not sent.
+    pub silenced: bool,
     /// For commands that ask for chance.
     pub random: Random,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// Every request is answered.
+    #[default]
+    On,
+    /// None is.
+    Off,
+    /// Neither this one nor the next.
+    SkipNext,
+    /// This one is not.
+    Skip,
 }
 
 impl Session {
     /// The state of a new connection.
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         let random = Random::new(client.id.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Session { client, database: 0, version: Version::Resp2, authenticated, random }
+        Session {
+            client,
+            database: 0,
+            version: Version::Resp2,
+            authenticated,
+            subscriptions: None,
+            monitors: false,
+            replies: Replies::On,
+            silenced: false,
+            pending: Pending::default(),
+            random,
+        }
     }
 
     /// RESET: as it was when the client connected.
-    pub fn reset(&mut self, authenticated: bool) {
+    pub fn reset(&mut self, authenticated: bool, server: &Server) {
+        self.fall_silent(server);
+        self.drop_pending(server);
         self.database = 0;
         self.version = Version::Resp2;
         self.authenticated = authenticated;
+        self.replies = Replies::On;
+        self.client.stays.store(false, Ordering::Relaxed);
+        self.client.no_touch.store(false, Ordering::Relaxed);
         self.client.set_name(b"");
         self.publish();
+    }
+
+    /// Forgets what was queued and what was watched.
+    pub fn drop_pending(&mut self, server: &Server) {
+        self.take_multi(server);
+        self.unwatch(server);
+        self.publish_pending();
+    }
+
+    /// Watches nothing any more.
+    pub fn unwatch(&mut self, server: &Server) {
+        if let Some(watch) = self.pending.watch.take() {
+            server.watches.remove(&watch, server.store.attention());
+        }
+        self.publish_pending();
+    }
+
+    /// What a request for a command leaves to chance; 0 where nothing is.
+    #[inline]
+    pub fn chance(&mut self, command: &Command) -> u64 {
+        if command.random { self.random.next_u64() } else { 0 }
+    }
+
+    /// Whether it is sent what it did not ask for.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.subscriptions.is_some() || self.monitors
+    }
+
+    /// Called when a request has run while not every one is answered. Whether its reply is not sent: those of
+    /// subscriptions are messages, which always are.
+    pub fn silences(&mut self, is_message: bool) -> bool {
+        let silenced = self.replies != Replies::On;
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            replies => replies,
+        };
+        silenced && !is_message
+    }
+
+    /// Whether it may only do what a RESP2 client with subscriptions may.
+    #[inline]
+    pub fn only_subscribes(&self) -> bool {
+        self.version == Version::Resp2 && self.subscriptions.is_some()
+    }
+
+    /// Shows this connection what others ask, or no more.
+    pub fn set_monitor(&mut self, begins: bool, server: &Server) {
+        if self.monitors != begins {
+            self.monitors = begins;
+            self.client.monitors.store(begins, Ordering::Relaxed);
+            server.pubsub.monitor(begins, self.client.worker, self.client.id);
+        }
+    }
+
+    /// Ends all subscriptions, and monitoring.
+    pub fn fall_silent(&mut self, server: &Server) {
+        self.set_monitor(false, server);
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            self.unsubscribe_all(kind, server, |_, _| {});
+        }
+    }
+
+    /// Lets CLIENT LIST see what MULTI and WATCH have begun.
+    pub fn publish_pending(&self) {
+        let queued = self.pending.multi.as_ref().map(|multi| multi.entries.len());
+        let watched = self.pending.watch.as_ref().map_or(0, |watch| watch.len());
+        self.client.publish_pending(queued, watched);
     }
 
     /// Lets CLIENT LIST see what changed.

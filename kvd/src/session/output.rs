@@ -37,6 +37,8 @@ pub struct Output {
     gates: VecDeque<(u64, Lsn)>,
     /// Stream position up to which gates were passed.
     released: u64,
+    /// What was written behind a hold waits for this position when the hold is released.
+    behind_hold: Lsn,
     bounds: Bounds,
     /// When there was no room: so much was written and is lost, and so is what is still written.
     lost_bytes: usize,
@@ -108,6 +110,12 @@ impl Output {
         self.pieces.push_back(bytes);
     }
 
+    /// All that was written, to be sent by another.
+    pub fn into_pieces(mut self) -> Vec<Bytes> {
+        self.pieces.push_back(self.tail.freeze());
+        self.pieces.into()
+    }
+
     /// Bytes not yet sent.
     #[inline]
     pub fn len(&self) -> usize {
@@ -144,6 +152,9 @@ impl Output {
             self.tail = BytesMut::from(piece);
         }
         self.tail.truncate(self.tail.len() - surplus);
+        for (end, _) in self.gates.iter_mut().rev().take_while(|(end, _)| *end > position) {
+            *end = position;
+        }
     }
 
     /// Everything written so far, and not gated before, waits for this position of the log.
@@ -156,6 +167,9 @@ impl Output {
         } else if let Some(last) = self.gates.back_mut() {
             // Behind something that waits for more: replies keep their order.
             last.0 = end;
+            if last.1 == Lsn::MAX {
+                self.behind_hold = self.behind_hold.max(lsn);
+            }
         }
     }
 
@@ -167,9 +181,12 @@ impl Output {
     /// What [`Output::hold`] held waits for nothing but what stood before it.
     pub fn release_hold(&mut self) {
         if let Some((end, Lsn::MAX)) = self.gates.pop_back() {
+            let behind = std::mem::take(&mut self.behind_hold);
             match self.gates.back_mut() {
-                Some(last) => last.0 = end,
-                None => self.released = end,
+                Some(last) if last.1 >= behind => last.0 = end,
+                None if behind == 0 => self.released = end,
+                // Messages came meanwhile.
+                _ => self.gates.push_back((end, behind)),
             }
         }
     }
@@ -295,6 +312,38 @@ mod tests {
         assert_eq!(sendable(&mut output, 10), b"free ten behind ");
         assert_eq!(sendable(&mut output, 19), b"");
         assert_eq!(sendable(&mut output, 20), b"twenty");
+        assert!(output.is_empty());
+    }
+
+    #[test]
+    fn a_message_behind_a_hold_waits_for_its_own_position() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"held ");
+        output.hold();
+        output.tail().extend_from_slice(b"message");
+        output.gate(20);
+        assert_eq!(sendable(&mut output, 100), b"");
+        output.release_hold();
+        assert_eq!(sendable(&mut output, 19), b"");
+        assert_eq!(sendable(&mut output, 20), b"held message");
+        output.tail().extend_from_slice(b"held ");
+        output.hold();
+        output.release_hold();
+        assert_eq!(sendable(&mut output, 0), b"held ");
+    }
+
+    #[test]
+    fn a_reply_that_is_taken_back_leaves_its_gate() {
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"before ");
+        let start = output.position();
+        output.tail().extend_from_slice(b"nobody wants this");
+        output.gate(10);
+        output.rewind(start);
+        output.tail().extend_from_slice(b"x");
+        output.gate(5);
+        assert_eq!(sendable(&mut output, 9), b"");
+        assert_eq!(sendable(&mut output, 10), b"before x");
         assert!(output.is_empty());
     }
 

@@ -1,11 +1,14 @@
 //! All connections, as CLIENT LIST and CLIENT KILL see them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use resp::Version;
+
+use crate::server::blocked::Waiter;
 
 /// What others may see of a connection. Counters are written by its worker and read by anyone.
 pub struct Client {
@@ -35,6 +38,19 @@ pub struct Client {
     pub requests: AtomicU64,
     /// To be closed by its worker.
     pub killed: AtomicBool,
+    /// Subscriptions to channels, patterns and shard channels.
+    pub subscriptions: [AtomicUsize; 3],
+    /// Whether it monitors.
+    pub monitors: AtomicBool,
+    /// What it waits for, while it does.
+    pub waiter: Mutex<Option<Arc<Waiter>>>,
+    /// CLIENT NO-EVICT: it is not closed for what all clients hold together.
+    pub stays: AtomicBool,
+    /// CLIENT NO-TOUCH: what it reads does not count as used.
+    pub no_touch: AtomicBool,
+    /// One more than the requests it has queued; 0 without MULTI.
+    queued: AtomicU64,
+    watched: AtomicU64,
     database: AtomicU8,
     version: AtomicU8,
     text: Mutex<Texts>,
@@ -76,6 +92,13 @@ impl Client {
             output_bytes: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             killed: AtomicBool::new(false),
+            subscriptions: Default::default(),
+            monitors: AtomicBool::new(false),
+            waiter: Mutex::new(None),
+            stays: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            queued: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
             database: AtomicU8::new(0),
             version: AtomicU8::new(2),
             text: Mutex::default(),
@@ -103,6 +126,23 @@ impl Client {
         }
     }
 
+    /// Whether it comes from this machine.
+    pub fn is_local(&self) -> bool {
+        let is_loopback = |peer: SocketAddr| peer.ip().to_canonical().is_loopback();
+        self.unix || self.address.parse().is_ok_and(is_loopback)
+    }
+
+    /// Whether it subscribes to anything.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions.iter().any(|count| count.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Whether it is there to be told, and need not ask anything.
+    pub fn listens(&self) -> bool {
+        self.is_subscriber() || self.monitors.load(Ordering::Relaxed)
+    }
+
     /// The database it uses.
     pub fn database(&self) -> u8 {
         self.database.load(Ordering::Relaxed)
@@ -111,6 +151,22 @@ impl Client {
     /// 2 or 3.
     pub fn protocol(&self) -> u8 {
         self.version.load(Ordering::Relaxed)
+    }
+
+    /// The same as the writer of replies knows it.
+    pub fn version(&self) -> Version {
+        if self.protocol() == 3 { Version::Resp3 } else { Version::Resp2 }
+    }
+
+    /// How many requests it has queued for EXEC, if MULTI has begun, and how many keys it watches.
+    pub fn pending(&self) -> (Option<u64>, u64) {
+        let queued = self.queued.load(Ordering::Relaxed);
+        (queued.checked_sub(1), self.watched.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn publish_pending(&self, queued: Option<usize>, watched: usize) {
+        self.queued.store(queued.map_or(0, |queued| queued as u64 + 1), Ordering::Relaxed);
+        self.watched.store(watched as u64, Ordering::Relaxed);
     }
 
     pub(super) fn publish(&self, database: u8, version: Version) {
@@ -140,6 +196,11 @@ impl Registry {
     /// A connection went.
     pub fn remove(&self, id: u64) {
         self.clients.lock().remove(&id);
+    }
+
+    /// The connection of a number.
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.clients.lock().get(&id).cloned()
     }
 
     /// All of them, oldest first.

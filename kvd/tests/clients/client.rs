@@ -81,13 +81,18 @@ impl Client {
         line.trim_end().to_owned()
     }
 
-    /// A number in INFO.
-    pub fn info(&mut self, name: &str) -> u64 {
-        self.send("INFO everything\r\n");
+    /// A reply that is a text.
+    pub fn text(&mut self, request: &str) -> String {
+        self.send(format!("{request}\r\n"));
         let length: usize = self.line().trim_start_matches('$').parse().expect("a bulk string");
         let mut text = vec![0; length + 2];
         self.0.read_exact(&mut text).expect("the server answers");
-        let text = String::from_utf8(text).expect("INFO is text");
+        String::from_utf8(text).expect("it is text")
+    }
+
+    /// A number in INFO.
+    pub fn info(&mut self, name: &str) -> u64 {
+        let text = self.text("INFO everything");
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in {text}"))
     }

@@ -127,12 +127,16 @@ fn who_neither_asks_nor_reads_for_too_long_is_closed_and_who_has_to_wait_is_not(
     let mut deaf = Client::connect(&target);
     deaf.send("GET large\r\n".repeat(4));
     let idle = Client::connect(&target);
-    owner.until("connected_clients", |clients| clients == 4);
-    owner.until("connected_clients", |clients| clients == 2);
+    let mut listener = Client::connect(&target);
+    listener.expect("SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    owner.until("connected_clients", |clients| clients == 5);
+    owner.until("connected_clients", |clients| clients == 3);
     assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
     drop(idle);
     blocked.expect_reply(":0\r\n");
     blocked.expect("PING", "+PONG\r\n");
+    owner.expect("PUBLISH a x", ":1\r\n");
+    listener.expect_reply("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
 }
 
 #[test]
@@ -197,4 +201,14 @@ fn only_what_lies_behind_the_value_is_growth() {
     owner.expect("SETRANGE long 110000000 z", refused);
     owner.expect("SETRANGE new 60000000 z", refused);
     owner.expect("SETRANGE long 70000000 z", ":70000001\r\n");
+    owner.expect("SETBIT long 480000000 1", ":0\r\n");
+    owner.expect("SETBIT long 880000000 1", refused);
+    owner.expect("SETBIT new 480000000 1", refused);
+    owner.expect("BITFIELD new SET u8 480000000 1", refused);
+    owner.expect("BITFIELD new SET u8 0 1 SET u8 1600000 1", "*2\r\n:0\r\n:0\r\n");
+    owner.expect("BITFIELD long SET u8 0 1 SET u8 480000000 1", refused);
+    owner.expect("BITFIELD long SET u8 480000000 1 GET u8 0", "*2\r\n:249\r\n:0\r\n");
+    owner.expect("BITOP NOT other long", refused);
+    owner.expect("BITOP OR other new long", refused);
+    owner.expect("BITOP NOT other new", ":200001\r\n");
 }

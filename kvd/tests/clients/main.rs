@@ -1,8 +1,16 @@
 //! The real `kvd` as its clients find it, where a golden script cannot show it.
 
+mod blocking;
 mod client;
+mod debug;
+mod hashes;
 mod large;
 mod limits;
+mod monitor;
 mod port;
+mod pubsub;
 #[path = "../golden_runner/server.rs"]
 mod server;
+mod slow;
+mod state;
+mod zset;

@@ -1,4 +1,4 @@
-//! CONFIG SET port from outside: who is heard and who no more, and that nobody who is connected notices.
+//! CONFIG SET port and bind from outside: who is heard and who no more, and that nobody who is connected notices.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,6 +9,8 @@ use crate::server::Target;
 const PATIENCE: Duration = Duration::from_secs(20);
 const CANNOT_LISTEN: &str = "-ERR CONFIG SET failed (possibly related to argument 'port') - \
 Unable to listen on this port. Check server logs.";
+const CANNOT_BIND: &str = "-ERR CONFIG SET failed (possibly related to argument 'bind') - \
+Failed to bind to specified addresses.";
 
 #[test]
 fn the_port_can_be_changed_while_clients_stay() {
@@ -37,6 +39,30 @@ fn the_port_can_be_changed_while_clients_stay() {
     assert_eq!(client.ask(&format!("CONFIG SET port {second}"), 1), "+OK");
     assert_eq!(client.ask(&format!("CONFIG SET port {first}"), 1), "+OK");
     assert!(Client::connect(first).is_some_and(|mut other| other.ask("PING", 1) == "+PONG"));
+    assert_eq!(client.ask("PING", 1), "+PONG");
+}
+
+#[test]
+fn the_addresses_can_be_changed_while_clients_stay() {
+    let target = Target::from_environment();
+    if target.is_foreign() {
+        println!("which addresses another machine has is not known here");
+        return;
+    }
+    let port: u16 = target.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut client = Client::connect(port).expect("the server listens");
+    let heard_at = |host: &str| TcpStream::connect((host, port)).is_ok();
+
+    assert_eq!(client.ask("CONFIG SET bind 127.0.0.1", 1), "+OK");
+    assert!(heard_at("127.0.0.1") && !heard_at("127.0.0.2"));
+    assert_eq!(client.ask("CONFIG SET bind *", 1), "+OK");
+    assert!(heard_at("127.0.0.1") && heard_at("127.0.0.2"));
+    assert_eq!(client.ask("CONFIG SET bind 127.0.0.2", 1), "+OK");
+    assert!(!heard_at("127.0.0.1") && heard_at("127.0.0.2"));
+    // An address for examples: no machine has it.
+    assert_eq!(client.ask("CONFIG SET bind 192.0.2.1", 1), CANNOT_BIND);
+    assert_eq!(client.ask("CONFIG GET bind", 5), "*2 $4 bind $9 127.0.0.2");
+    assert!(heard_at("127.0.0.2"));
     assert_eq!(client.ask("PING", 1), "+PONG");
 }
 

@@ -21,7 +21,7 @@ impl Target {
     pub fn from_environment() -> Target {
         match std::env::var("GOLDEN_SERVER") {
             Ok(address) => Target { address, own: None },
-            Err(_) => Target::start(),
+            Err(_) => Target::with(&["--enable-debug-command", "yes"]),
         }
     }
 
@@ -30,13 +30,15 @@ impl Target {
         self.own.is_none()
     }
 
-    fn start() -> Target {
+    /// A `kvd` of our own that is started with more arguments.
+    pub fn with(arguments: &[&str]) -> Target {
         // Two that start at once could choose the same port.
         let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("there is room for a store");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = free.expect("there is a free port").port();
         let child = Command::new(env!("CARGO_BIN_EXE_kvd"))
+            .args(arguments)
             .args(["--port", &port.to_string(), "--dir"])
             .arg(folder.path())
             .stdout(Stdio::null())

@@ -4,7 +4,7 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::keyspace::class::class;
+use crate::class::class;
 
 /// A value kept apart from its entry.
 pub(super) struct Large {

@@ -15,8 +15,6 @@
 //!
 //! All numbers are little-endian and none is aligned. Where the key starts follows from the flags alone.
 
-use super::OUT_OF_LINE;
-
 pub(super) const DEADLINE: u8 = 1 << 4;
 pub(super) const LARGE: u8 = 1 << 5;
 pub(super) const BASE: u8 = 1 << 6;
@@ -75,16 +73,15 @@ pub(super) struct Shape {
     pub(super) flags: u8,
     /// Bytes of the key.
     pub(super) key: usize,
-    /// Bytes of the value within the entry: 0 when it is large.
+    /// Bytes of the value within the entry: 0 when it lies apart.
     pub(super) value: usize,
 }
 
 impl Shape {
     #[inline]
-    pub(super) fn new(value_type: u8, key: usize, value: usize, has_deadline: bool, has_base: bool) -> Shape {
-        let large = value >= OUT_OF_LINE;
-        Shape { flags: value_type, key, value: if large { 0 } else { value } }
-            .with(LARGE, large)
+    pub(super) fn new(value_type: u8, key: usize, inline: Option<usize>, has_deadline: bool, has_base: bool) -> Shape {
+        Shape { flags: value_type, key, value: inline.unwrap_or(0) }
+            .with(LARGE, inline.is_none())
             .with(DEADLINE, has_deadline)
             .with(BASE, has_base)
             .with_width()

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::value::{HASH, MAX_PACKED, SET, load};
 
 fn entry(key: usize, value: usize) -> Entry {
     Entry::new(&vec![b'k'; key], Stored::copy(&vec![b'v'; value]), None, 160)
@@ -93,11 +94,37 @@ enum Op {
     Mark(u16),
     SetRange { offset: usize, bytes: usize },
     Append(usize),
+    ReplacePacked { value_type: u8, value: usize, deadline: Option<u64>, base: Option<u64> },
+    ReplaceObject { members: u16, deadline: Option<u64>, base: Option<u64> },
+    Splice { at: usize, removed: usize, inserted: usize },
+    BecomeObject(u16),
+    ChangeObject(u16),
+    BecomePacked(usize),
 }
 
 /// Lengths around every border of the layout.
 fn length() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..40usize, 3 => 200..300usize, 1 => 0..2_000usize, 2 => 16_300..16_500usize]
+}
+
+/// Lengths of what is put into packed bytes, from nothing to beyond the wide border.
+fn short() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 0..12usize, 2 => 0..80usize, 1 => 240..270usize]
+}
+
+/// The image of a set of so many members in a table.
+fn image(members: u16) -> Vec<u8> {
+    std::iter::once(8).chain((0..members).flat_map(|n| [2, n as u8, (n >> 8) as u8])).collect()
+}
+
+fn object(members: u16) -> Object {
+    load(SET, &image(members)).unwrap().unwrap()
+}
+
+fn image_of(entry: &Entry) -> Option<Vec<u8>> {
+    let mut image = None;
+    entry.object()?.image_parts(usize::MAX, &mut |part| image = Some(part.to_vec()));
+    image
 }
 
 fn position() -> impl Strategy<Value = u64> {
@@ -116,6 +143,18 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<u16>().prop_map(Op::Mark),
         3 => (length(), length()).prop_map(|(offset, bytes)| Op::SetRange { offset, bytes }),
         3 => length().prop_map(Op::Append),
+        4 => (1..5u8, prop_oneof![length(), short()], any::<Option<u64>>(), prop::option::of(position())).prop_map(
+            |(value_type, value, deadline, base)| {
+                Op::ReplacePacked { value_type, value: value.min(MAX_PACKED), deadline, base }
+            }
+        ),
+        2 => (1..200u16, any::<Option<u64>>(), prop::option::of(position()))
+            .prop_map(|(members, deadline, base)| Op::ReplaceObject { members, deadline, base }),
+        10 => (any::<usize>(), short(), short())
+            .prop_map(|(at, removed, inserted)| Op::Splice { at, removed, inserted }),
+        2 => (1..200u16).prop_map(Op::BecomeObject),
+        2 => (0..300u16).prop_map(Op::ChangeObject),
+        2 => length().prop_map(|length| Op::BecomePacked(length.min(MAX_PACKED))),
     ]
 }
 
@@ -123,6 +162,8 @@ fn op() -> impl Strategy<Value = Op> {
 struct Model {
     key: Vec<u8>,
     value: Vec<u8>,
+    value_type: u8,
+    image: Option<Vec<u8>>,
     deadline: Option<u64>,
     base: Option<u64>,
     lsn: u64,
@@ -135,6 +176,8 @@ impl Model {
         Model {
             key: entry.key().to_vec(),
             value: entry.value().to_vec(),
+            value_type: entry.value_type(),
+            image: image_of(entry),
             deadline: entry.deadline(),
             base: entry.base(),
             lsn: entry.lsn(),
@@ -152,13 +195,14 @@ impl Model {
 
     /// Makes the change to both.
     fn apply(&mut self, entry: &mut Entry, op: &Op, fill: u8) {
+        let was_object = self.image.is_some();
         match *op {
             Op::Replace { value, owned, deadline, base, lsn } => {
-                self.value = vec![fill; value];
+                self.hold(STRING, vec![fill; value], None);
                 (self.deadline, self.base, self.lsn) = (deadline, base, lsn);
                 let copy = self.value.clone();
                 let value = if owned { Stored::own(copy.into()) } else { Stored::copy(&self.value) };
-                entry.replace(value, deadline, base, lsn);
+                assert_eq!(entry.replace(value, deadline, base, lsn).is_some(), was_object);
             }
             Op::Deadline(deadline) => {
                 self.deadline = deadline;
@@ -180,6 +224,7 @@ impl Model {
                 self.mark = mark;
                 entry.set_mark(mark);
             }
+            Op::SetRange { .. } | Op::Append(_) if self.value_type != STRING => {}
             Op::SetRange { offset, bytes } => {
                 self.set_range(offset, &vec![fill; bytes]);
                 entry.set_range(offset, &vec![fill; bytes]);
@@ -188,7 +233,54 @@ impl Model {
                 self.set_range(self.value.len(), &vec![fill; bytes]);
                 entry.append(&vec![fill; bytes]);
             }
+            Op::ReplacePacked { value_type, value, deadline, base } => {
+                self.hold(value_type, vec![fill; value], None);
+                (self.deadline, self.base) = (deadline, base);
+                let old = entry.replace(Stored::Packed(value_type, &self.value), deadline, base, self.lsn);
+                assert_eq!(old.is_some(), was_object);
+            }
+            Op::ReplaceObject { members, deadline, base } => {
+                self.hold(SET, Vec::new(), Some(image(members)));
+                (self.deadline, self.base) = (deadline, base);
+                let old = entry.replace(Stored::Object(Box::new(object(members))), deadline, base, self.lsn);
+                assert_eq!(old.is_some(), was_object);
+            }
+            Op::Splice { at, removed, inserted } => {
+                let length = self.value.len();
+                if was_object || length >= OUT_OF_LINE || length + inserted >= OUT_OF_LINE {
+                    return;
+                }
+                let at = at % (length + 1);
+                let removed = removed.min(length - at);
+                self.value.splice(at..at + removed, std::iter::repeat_n(fill, inserted));
+                entry.splice(at, removed, &vec![fill; inserted]);
+            }
+            Op::BecomeObject(members) => {
+                if matches!(self.value_type, STRING | HASH) || was_object {
+                    return;
+                }
+                let deadline = self.deadline;
+                entry.replace(Stored::Packed(SET, &self.value), deadline, self.base, self.lsn);
+                self.hold(SET, Vec::new(), Some(image(members)));
+                entry.become_object(object(members));
+            }
+            Op::ChangeObject(members) => {
+                if let Some(held) = entry.object_mut() {
+                    *held = object(members);
+                    self.image = Some(image(members));
+                }
+            }
+            Op::BecomePacked(value) => {
+                if was_object {
+                    self.hold(SET, vec![fill; value], None);
+                    entry.become_packed(&self.value);
+                }
+            }
         }
+    }
+
+    fn hold(&mut self, value_type: u8, value: Vec<u8>, image: Option<Vec<u8>>) {
+        (self.value_type, self.value, self.image) = (value_type, value, image);
     }
 }
 
@@ -204,12 +296,14 @@ proptest! {
         let key: Vec<u8> = (0..key).map(|n| n as u8).collect();
         let mut entry = Entry::new(&key, Stored::copy(b"first"), None, 16);
         let mut model =
-            Model { key, value: b"first".to_vec(), deadline: None, base: None, lsn: 16, access: 0, mark: 0 };
+            Model { key, value_type: STRING, image: None, value: b"first".to_vec(), deadline: None, base: None, lsn: 16, access: 0, mark: 0 };
         for (op, fill) in ops.iter().zip(1..) {
             model.apply(&mut entry, op, fill);
             let found = Model::of(&entry);
             prop_assert!(found == model, "{op:?}: {} bytes, {} wanted", found.value.len(), model.value.len());
             prop_assert_eq!(entry.shared_value().is_some(), entry.value().len() >= OUT_OF_LINE);
+            prop_assert_eq!(entry.is_costly_to_free(), entry.object().is_some_and(|object| object.len() > 64));
+            prop_assert!(entry.footprint() >= entry.key().len() + entry.value().len() + entry.object().map_or(0, Object::memory));
         }
     }
 }

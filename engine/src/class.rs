@@ -4,7 +4,7 @@
 /// doubling. Allocations are rounded up to it, so whether a change fits in place is known from lengths alone, and no
 /// byte of a block is out of reach.
 #[inline]
-pub(super) const fn class(bytes: usize) -> usize {
+pub(crate) const fn class(bytes: usize) -> usize {
     if bytes <= 128 {
         return match bytes {
             0..=8 => 8,

@@ -1,0 +1,188 @@
+//! DUMP and RESTORE: one value in Redis's own form, to be carried to another server.
+
+use engine::listener::Class;
+use engine::value::op::{self, Op};
+use engine::value::{self, Limits};
+use engine::{Collection, Item, Transaction, Value};
+use rdb::Checksum;
+
+use super::args::{integer, is};
+use super::error::{
+    BUSY_KEY, CommandError, DUMP_CHECKSUM, DUMP_FORMAT, RESTORE_FREQ, RESTORE_IDLETIME, RESTORE_TTL, SYNTAX,
+};
+use super::keys::delete;
+use super::{Call, Command, Done, Flag, Reply, View};
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] = &[
+    Command::read("DUMP", "@key", dump)
+        .flags(&[Flag::NoUse])
+        .since("2.6.0")
+        .cost(
+            "O(1) to find the key, O(N*M) to write its value, N being the number of elements and M their average size",
+        )
+        .key_flags(&["RO access"])
+        .tips(&["nondeterministic_output"])
+        .doc("Returns the value of a key in Redis's own form."),
+    Command::write(
+        "RESTORE",
+        "@key ttl:int serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds:int] [FREQ frequency:int]",
+        restore,
+    )
+    .flags(&[Flag::DenyOom, Flag::Dangerous])
+    .since("2.6.0")
+    .cost("O(1) to create the key, O(N*M) to read its value, N being the number of elements and M their average size")
+    .key_flags(&["OW update"])
+    .inline()
+    .growth(|request, _| request.get(3).map_or(0, |dump| GROWTH * dump.len() as u64))
+    .doc("Stores at a key what DUMP has returned."),
+];
+
+/// By how much a value may be longer than its packed form, for all but hostile ones: compressed strings shrink to a third.
+const GROWTH: u64 = 3;
+
+/// What a restored value may take in memory, for each byte that came: LZF makes at most 264 bytes of three.
+const MOST_PER_BYTE: usize = 128;
+
+fn dump(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    match view.get(&call.keys[0]) {
+        Some(item) => reply.shared(serialize(item)?.into()),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// Bytes of a value in Redis's own form, without its type, version and checksum.
+pub(super) fn serialized_bytes(item: Item<'_>) -> Result<usize, CommandError> {
+    const FRAME_BYTES: usize = 1 + 2 + 8;
+    Ok(serialize(item)?.len() - FRAME_BYTES)
+}
+
+fn serialize(item: Item<'_>) -> Result<Vec<u8>, CommandError> {
+    Ok(match item.value_type() {
+        value::LIST => rdb::dump::list(item.list()?.iter_from(0)),
+        value::HASH => {
+            let hash = item.hash()?;
+            rdb::dump::hash(hash.iter().map(|(name, field)| (name, field.value, field.deadline)))
+        }
+        value::SET => rdb::dump::set(item.set()?.iter().map(|member| member.with(<[u8]>::to_vec))),
+        value::ZSET => rdb::dump::zset(item.zset()?.from_rank(0)),
+        _ => rdb::dump::string(item.string()?),
+    })
+}
+
+/// The options of RESTORE.
+#[derive(Default)]
+struct Options {
+    replaces: bool,
+    absolute: bool,
+    idle_seconds: Option<u64>,
+}
+
+impl Options {
+    fn parse(call: &Call<'_>) -> Result<Options, CommandError> {
+        let mut options = Options::default();
+        let mut at = 4;
+        while at < call.len() {
+            let (word, more) = (call.arg(at), at + 1 < call.len());
+            if is(word, "REPLACE") {
+                options.replaces = true;
+            } else if is(word, "ABSTTL") {
+                options.absolute = true;
+            } else if is(word, "IDLETIME") && more {
+                at += 1;
+                let seconds = u64::try_from(integer(call.arg(at))?).map_err(|_| RESTORE_IDLETIME)?;
+                options.idle_seconds = Some(seconds);
+            } else if is(word, "FREQ") && more {
+                at += 1;
+                if !(0..=255).contains(&integer(call.arg(at))?) {
+                    return Err(RESTORE_FREQ);
+                }
+            } else {
+                return Err(SYNTAX);
+            }
+            at += 1;
+        }
+        Ok(options)
+    }
+}
+
+fn restore(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    let key = &call.keys[0];
+    let options = Options::parse(call)?;
+    if !options.replaces && transaction.get(key).is_some() {
+        return Err(BUSY_KEY);
+    }
+    let ttl = u64::try_from(integer(call.arg(2))?).map_err(|_| RESTORE_TTL)?;
+    let now_ms = transaction.now_ms();
+    let deadline = match ttl {
+        0 => None,
+        ttl if options.absolute => Some(ttl),
+        ttl => Some(ttl.saturating_add(now_ms)),
+    };
+    let dump = call.arg(3);
+    let memory_bytes = (1 << 20) + dump.len().saturating_mul(MOST_PER_BYTE);
+    let value = rdb::restore(dump, &rdb::Limits { memory_bytes, checksum: Checksum::Required })
+        .map_err(|error| if error == rdb::Error::BadVersionOrChecksum { DUMP_CHECKSUM } else { DUMP_FORMAT })?;
+    let replaced = options.replaces && delete(transaction, key);
+    let _ = replaced;
+    if deadline.is_none_or(|deadline| deadline > now_ms) {
+        store(transaction, call, value, deadline);
+        if let Some(seconds) = options.idle_seconds {
+            transaction.set_idle_seconds(key, seconds);
+        }
+        transaction.notify(Class::Generic, "restore", key);
+    }
+    reply.ok();
+    Ok(())
+}
+
+fn store(transaction: &mut Transaction<'_>, call: &Call<'_>, value: rdb::Value, deadline: Option<u64>) {
+    let key = &call.keys[0];
+    let limits = transaction.limits();
+    let collection = match value {
+        rdb::Value::String(bytes) => return transaction.set(key, Value::Shared(bytes.into()), deadline),
+        rdb::Value::List(elements) => build(value::LIST, op::LIST_PUSH_BACK, &limits, elements, |op, element| {
+            op.element(&element);
+        }),
+        rdb::Value::Set(members) => build(value::SET, op::SET_ADD, &limits, members, |op, member| {
+            op.element(&member);
+        }),
+        rdb::Value::Hash(fields) => {
+            let now_ms = transaction.now_ms();
+            let live = fields.into_iter().filter(|(_, _, deadline)| deadline.is_none_or(|deadline| deadline > now_ms));
+            build(value::HASH, op::HASH_LOAD, &limits, live, |op, (name, value, deadline)| {
+                op.element(&name).element(&value).number(deadline.unwrap_or(0));
+            })
+        }
+        rdb::Value::Zset(members) => build(value::ZSET, op::ZSET_ADD, &limits, members, |op, (member, score)| {
+            op.score(score).element(&member);
+        }),
+    };
+    transaction.set_collection(key, collection, deadline);
+}
+
+/// A collection of these elements, each of which is one operand.
+fn build<T>(
+    value_type: u8,
+    code: u8,
+    limits: &Limits,
+    elements: impl IntoIterator<Item = T>,
+    mut push: impl FnMut(&mut Op, T),
+) -> Collection {
+    /// Bytes of one operation, about.
+    const AT_ONCE: usize = 1 << 16;
+    let mut collection = Collection::new(value_type);
+    let mut op = Op::new(code);
+    for element in elements {
+        push(&mut op, element);
+        if op.bytes().len() > AT_ONCE {
+            collection.apply(&op, limits);
+            op = Op::in_buffer(op.into_buffer(), code);
+        }
+    }
+    if !op.is_empty() {
+        collection.apply(&op, limits);
+    }
+    collection
+}

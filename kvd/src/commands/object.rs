@@ -1,0 +1,84 @@
+//! OBJECT: how a value is kept, and when it was last used.
+
+use engine::Item;
+use resp::exact_integer;
+
+use super::error::NO_FREQUENCIES;
+use super::{Call, Command, Done, Flag, Group, ReadHandler, Reply, View, help};
+
+/// The rows of this family.
+pub const COMMANDS: &[Command] =
+    &[Command::container("OBJECT", SUBCOMMANDS).since("2.2.3").doc("Commands about how values are kept.")];
+
+const SUBCOMMANDS: &[Command] = &[
+    sub("ENCODING", encoding_of).doc("Returns how the value of a key is kept."),
+    sub("FREQ", frequency)
+        .since("4.0.0")
+        .doc("Returns how often a key is used, on a scale of its own; only where that decides what is evicted."),
+    help::row(Group::Generic).since("6.2.0"),
+    sub("IDLETIME", idle_time).doc("Returns how many seconds ago a key was last used, as far as that is kept."),
+    sub("REFCOUNT", reference_count).doc("Returns how many keys Redis would let share the value of a key."),
+];
+
+const fn sub(name: &'static str, handler: ReadHandler) -> Command {
+    Command::read(name, "@key", handler)
+        .flags(&[Flag::NoUse])
+        .since("2.2.3")
+        .key_flags(&["RO"])
+        .tips(&["nondeterministic_output"])
+}
+
+/// Longest string that Redis keeps in one piece with its head.
+const EMBEDDED_BYTES: usize = 44;
+/// Integers from 0 that Redis keeps once for all keys, as long as it need not know when each was used.
+const SHARED_INTEGERS: i64 = 10_000;
+/// How often those are said to be used.
+const SHARED_REFERENCES: i64 = i32::MAX as i64;
+
+/// The name of a value's encoding.
+pub(super) fn encoding(item: Item<'_>) -> &'static str {
+    match item.string() {
+        Err(_) => item.encoding(),
+        Ok(bytes) if exact_integer(bytes).is_some() => "int",
+        Ok(bytes) if bytes.len() <= EMBEDDED_BYTES => "embstr",
+        Ok(_) => "raw",
+    }
+}
+
+/// How many share a value in Redis.
+pub(super) fn references(item: Item<'_>) -> i64 {
+    let integer = item.string().ok().and_then(exact_integer);
+    if integer.is_some_and(|integer| (0..SHARED_INTEGERS).contains(&integer)) { SHARED_REFERENCES } else { 1 }
+}
+
+fn encoding_of(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    match view.look(&call.keys[0]) {
+        Some(item) => reply.bulk(encoding(item).as_bytes()),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn frequency(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    if view.look(&call.keys[0]).is_some() {
+        return Err(NO_FREQUENCIES);
+    }
+    reply.null();
+    Ok(())
+}
+
+fn idle_time(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    match view.look(&call.keys[0]) {
+        Some(item) => reply.integer(item.idle_seconds() as i64),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn reference_count(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    match view.look(&call.keys[0]) {
+        Some(item) => reply.integer(references(item)),
+        None => reply.null(),
+    }
+    Ok(())
+}
