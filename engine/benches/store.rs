@@ -1,11 +1,11 @@
-//! The store without a network: set, get, both mixed, one group commit in each mode, and recovery.
+//! The store without a network: set, get, both mixed, collections, one group commit in each mode, and recovery.
 //!
 //! ```text
 //! cargo bench -p engine --bench store
 //! ```
 //!
-//! Set, get and mixed run on a disk that forgets the log, so that they measure memory and the log's own work; group
-//! commit and recovery use a directory of the real one (`TMPDIR` says where).
+//! Set, get, mixed and collections run on a disk that forgets the log, so that they measure memory and the log's own
+//! work; group commit and recovery use a directory of the real one (`TMPDIR` says where).
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that panics has failed, as it should")]
 
@@ -20,7 +20,8 @@ use engine::clock::{SimClock, SystemClock};
 use engine::disk::sim::SimDisk;
 use engine::disk::{File, OsDisk};
 use engine::random::Random;
-use engine::{Flusher, FsyncMode, Maintenance, Options, Store, Value};
+use engine::value::op::{self, Op};
+use engine::{Collection, Flusher, FsyncMode, Key, Maintenance, Options, Store, Transaction, Value};
 
 #[path = "../tests/crash/through.rs"]
 #[expect(unreachable_pub, reason = "shared with the crash tests")]
@@ -117,6 +118,91 @@ fn requests(c: &mut Criterion) {
     group.finish();
 }
 
+/// Keys of small collections, and the elements of one, and of the only large one.
+const SMALL_KEYS: u64 = 1_000;
+const SMALL: u64 = 100;
+const LARGE: u64 = 100_000;
+
+/// A command on a collection: name, the operation that fills it, what a turn does with an element, both by number.
+type Case = (&'static str, u8, fn(&mut Transaction<'_>, &Key<'_>, u64, u64));
+
+const CASES: [Case; 8] = [
+    ("hset", op::HASH_SET, |transaction, key, number, turn| {
+        let _ = transaction.apply(key, &Op::over(op::HASH_SET, [&key_name(number)[..], &turn.to_be_bytes()]));
+    }),
+    ("sadd_srem", op::SET_ADD, |transaction, key, _, turn| {
+        let code = if turn % 2 == 0 { op::SET_ADD } else { op::SET_REMOVE };
+        let _ = transaction.apply(key, &Op::over(code, [&key_name(LARGE + turn / 2)[..]]));
+    }),
+    ("zadd", op::ZSET_ADD, |transaction, key, number, turn| {
+        let score = (turn * 7_919 % 100_003) as f64;
+        let _ = transaction.apply(key, Op::new(op::ZSET_ADD).score(score).element(&key_name(number)));
+    }),
+    ("lpush_lpop", op::LIST_PUSH_BACK, |transaction, key, number, turn| {
+        let _ = match turn % 2 {
+            0 => transaction.apply(key, &Op::over(op::LIST_PUSH_FRONT, [&key_name(number)[..]])),
+            _ => transaction.apply(key, Op::new(op::LIST_POP_FRONT).number(1)),
+        };
+    }),
+    ("hget", op::HASH_SET, |transaction, key, number, _| {
+        let item = transaction.get(key).unwrap();
+        black_box(item.hash().unwrap().get(&key_name(number)));
+    }),
+    ("lrange100", op::LIST_PUSH_BACK, |transaction, key, _, _| {
+        let list = transaction.get(key).unwrap().list().unwrap();
+        black_box(list.iter_from(0).take(100).map(<[u8]>::len).sum::<usize>());
+    }),
+    ("zrange100", op::ZSET_ADD, |transaction, key, _, _| {
+        let zset = transaction.get(key).unwrap().zset().unwrap();
+        black_box(zset.from_rank(0).take(100).map(|(member, _)| member.len()).sum::<usize>());
+    }),
+    ("sismember", op::SET_ADD, |transaction, key, number, _| {
+        black_box(transaction.get(key).unwrap().set().unwrap().contains(&key_name(number)));
+    }),
+];
+
+fn fill(store: &Store, key: &Key<'_>, code: u8, count: u64) {
+    let mut transaction = store.begin(0, &[*key], 1);
+    let collection = Collection::of(code, &transaction.limits(), 0..count, |op, number| {
+        if code == op::ZSET_ADD {
+            op.score(number as f64);
+        }
+        op.element(&key_name(number));
+        if code == op::HASH_SET {
+            op.element(&VALUE[..8]);
+        }
+    });
+    transaction.set_collection(key, collection, None);
+    transaction.commit();
+}
+
+fn collections(c: &mut Criterion) {
+    let mut group = c.benchmark_group("collection");
+    group.throughput(Throughput::Elements(TURN));
+    for (name, code, run) in CASES {
+        for (keys, count) in [(SMALL_KEYS, SMALL), (1, LARGE)] {
+            let store = forgetful();
+            (0..keys).for_each(|number| fill(&store, &store.key(&key_name(number)), code, count));
+            store.log().write_out();
+            let mut turn = 0;
+            group.bench_function(BenchmarkId::new(name, count), |b| {
+                b.iter(|| {
+                    for _ in 0..TURN {
+                        let bytes = key_name(turn / 2 % keys);
+                        let key = store.key(&bytes);
+                        let mut transaction = store.begin(0, &[key], 1);
+                        run(&mut transaction, &key, turn % count, turn);
+                        transaction.commit();
+                        turn += 1;
+                    }
+                    store.log().write_out();
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 fn on_disk(directory: &Path, mode: FsyncMode) -> Arc<Store> {
     let disk = Arc::new(OsDisk::open(directory).unwrap());
     Store::open(disk, Arc::new(SystemClock::new()), Options { mode, ..Options::default() }).unwrap()
@@ -165,5 +251,5 @@ fn recovery(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, requests, group_commit, recovery);
+criterion_group!(benches, requests, collections, group_commit, recovery);
 criterion_main!(benches);

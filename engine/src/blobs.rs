@@ -123,6 +123,9 @@ impl Blobs {
 
     /// The blob that the frame at this position names, if it names one. The caller answers for it now.
     pub(crate) fn take(&self, lsn: Lsn) -> Option<Reference> {
+        if self.is_empty() {
+            return None;
+        }
         let taken = self.live.lock().remove(&lsn);
         if taken.is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);

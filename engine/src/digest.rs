@@ -155,7 +155,7 @@ mod tests {
             op.element(element);
         }
         let key = store.key(key);
-        store.begin(database, &[key], 1000).apply(&key, &op);
+        store.begin(database, &[key], 1000).apply(&key, &op).unwrap();
     }
 
     #[test]
@@ -176,10 +176,10 @@ mod tests {
         let mut transaction = other.begin(3, &[key], 1000);
         let mut turned = Op::new(op::LIST_POP_FRONT);
         turned.number(1);
-        transaction.apply(&key, &turned);
+        transaction.apply(&key, &turned).unwrap();
         let mut back = Op::new(op::LIST_PUSH_BACK);
         back.element(b"a");
-        transaction.apply(&key, &back);
+        transaction.apply(&key, &back).unwrap();
         drop(transaction);
         digests.push(other.digest(None));
         for change in 0..5 {

@@ -64,4 +64,4 @@ pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
 pub use recover::Recovery;
 pub use store::{MAX_VALUE, Options, Store, owned};
-pub use txn::{Collection, Item, Transaction, Value, WrongType};
+pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
@@ -24,7 +24,7 @@ use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
 use crate::mutant::planted;
 use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
-use crate::value::{Limits, Object};
+use crate::value::{Limits, Object, SharedLimits};
 
 /// What takes long to free.
 #[expect(dead_code, reason = "only dropped")]
@@ -47,7 +47,8 @@ pub struct Options {
     pub blob_bytes: usize,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,
-    /// An image of a collection is logged in parts of about so many bytes.
+    /// An image of a collection that is longer is logged in parts of about so many bytes; so is a change of one, which is
+    /// carried out in these parts too.
     pub part_bytes: usize,
     /// When collections leave their packed form.
     pub limits: Limits,
@@ -89,7 +90,7 @@ pub struct Store {
     pub(crate) expire_lag_ms: AtomicU64,
     pub(crate) sweeps: AtomicBool,
     pub(crate) expiry_held_until_ms: AtomicU64,
-    limits: RwLock<Limits>,
+    limits: SharedLimits,
     attention: Attention,
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
@@ -138,7 +139,7 @@ impl Store {
             expire_lag_ms: AtomicU64::new(0),
             sweeps: AtomicBool::new(true),
             expiry_held_until_ms: AtomicU64::new(0),
-            limits: RwLock::new(limits),
+            limits: SharedLimits::new(&limits),
             garbage: Mutex::default(),
             attention: Attention::default(),
             listener: OnceLock::new(),
@@ -338,7 +339,8 @@ impl Store {
                     &locked
                 }
             };
-            if let Some(table) = shard.table(physical) {
+            // An empty table costs no look: whoever has a few keys is shown them all by one call.
+            if let Some(table) = shard.table(physical).filter(|table| !table.is_empty()) {
                 loop {
                     if seen >= enough || looked > SCAN_BUCKETS.max(enough) {
                         break 'shards;
@@ -533,12 +535,12 @@ impl Store {
     /// What decides when a collection leaves its packed form.
     #[inline]
     pub fn limits(&self) -> Limits {
-        *self.limits.read()
+        self.limits.load()
     }
 
     /// Changes what decides when a collection leaves its packed form.
     pub fn set_limits(&self, limits: Limits) {
-        *self.limits.write() = limits;
+        self.limits.store(&limits);
     }
 
     /// Frees an entry: at once, or behind when that takes long.

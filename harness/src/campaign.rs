@@ -1,6 +1,6 @@
 //! Many kills in a row, over many stores.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock;
@@ -9,7 +9,7 @@ use crate::files;
 use crate::process::Server;
 use crate::random::Random;
 use crate::report::Counters;
-use crate::rules::Violation;
+use crate::rules::{Rule, Violation};
 use crate::store::{self, Plan, Store, Until};
 
 /// What to do how often.
@@ -29,15 +29,15 @@ pub struct Campaign {
     pub min_rate: f64,
     /// Count violations and go on: for servers that are known to break rules.
     pub keep_going: bool,
-    /// Where notes of a violation go.
-    pub notes: PathBuf,
+    /// Where notes of a violation go; the store is left where it is. Without it neither is kept.
+    pub notes: Option<PathBuf>,
 }
 
 impl Campaign {
     /// The usual: ten kills per store, 150 to 600 ms of load.
     pub fn new(plan: Plan, seed: u64, kills: u64) -> Self {
         let load = (Duration::from_millis(150), Duration::from_millis(600));
-        let notes = std::env::temp_dir();
+        let notes = Some(std::env::temp_dir());
         Self { plan, seed, kills, kills_per_store: 10, load, min_rate: 0.0, keep_going: false, notes }
     }
 
@@ -55,7 +55,9 @@ impl Campaign {
             let stop = !found.is_empty() && !self.keep_going;
             broken.extend(found);
             if stop {
-                self.leave_notes(store, run, &broken)?;
+                if let Some(notes) = &self.notes {
+                    self.leave_notes(notes, store, run, &broken)?;
+                }
                 break;
             }
         }
@@ -108,7 +110,11 @@ impl Campaign {
     }
 
     fn judge(&self, store: &mut Store, server: &Server, done: &mut Counters) -> Result<Vec<Violation>> {
-        let found = store.judge(server)?;
+        // No fault is planned here that a server could report: an error that the model does not know is a wrong reply.
+        let refusal =
+            store.refusal().map(|text| Violation::new(Rule::WrongReply, "clients", format!("refused: {text}")));
+        let mut found = store.judge(server)?;
+        found.extend(refusal);
         done.add_violations(&found);
         if !found.is_empty() && self.keep_going {
             store.forgive(server)?;
@@ -122,8 +128,8 @@ impl Campaign {
         all
     }
 
-    fn leave_notes(&self, store: Store, run: u32, broken: &[Violation]) -> Result<()> {
-        let path = store::notes_path(&self.notes, self.seed, run);
+    fn leave_notes(&self, notes: &Path, store: Store, run: u32, broken: &[Violation]) -> Result<()> {
+        let path = store::notes_path(notes, self.seed, run);
         files::write(&path, store.dump(broken).as_bytes())?;
         eprintln!("notes: {}", path.display());
         eprintln!("store: {}", store.keep().display());

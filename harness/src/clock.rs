@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// When something happened for sure between two moments of the judge's clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// Not before this.
     pub from: Instant,

@@ -5,16 +5,17 @@
 //! Invariants: `pending` is in the order sent; `tip` is the state after every answered command and none of the pending;
 //! a stamp is taken before a command's first byte leaves and after a reply's last byte came.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::clock::{self, Interval};
-use crate::op::{Key, Op};
+use crate::content::Content;
+use crate::op::{Common, Family, Key, Op, Sender};
 use crate::oracle::{Expected, Oracle};
 use crate::rules::{Rule, Violation};
-use crate::value::{self, Digest, Reading};
+use crate::value::{self, Digest, Reading, Writer};
 use crate::wire::Reply;
 
 /// A moment in the order of all clients' notes.
@@ -64,18 +65,18 @@ pub struct Observation {
     pub key: Key,
     /// What it held.
     pub seen: Option<(Digest, Reading)>,
-    /// Before the GET was sent.
+    /// Before the read was sent.
     pub stamp: Stamp,
 }
 
-/// An answered INCR of the shared counter or APPEND to the shared row.
+/// An answered write of a shared key.
 #[derive(Clone, Copy, Debug)]
 pub struct SharedAck {
     /// The client.
     pub client: u16,
     /// Its command.
     pub seq: u64,
-    /// The reply: the counter, or the row's length in bytes.
+    /// The reply: the counter, the row's length in bytes, the list's in elements.
     pub reply: i64,
 }
 
@@ -86,6 +87,8 @@ pub struct Ledger {
     pub client: u16,
     /// The database it lives in.
     pub database: u32,
+    /// The one it moves keys to.
+    pub away: u32,
     /// The state after all answered commands.
     pub tip: Oracle,
     /// Sent, not answered, in order.
@@ -98,40 +101,46 @@ pub struct Ledger {
     pub refused: Vec<u64>,
     /// What it saw of others.
     pub observations: Vec<Observation>,
-    /// Its part in the shared counter.
-    pub increments: Vec<SharedAck>,
-    /// Its part in the shared row.
-    pub pieces: Vec<SharedAck>,
+    /// Its part in the shared keys.
+    pub shared: BTreeMap<Common, Vec<SharedAck>>,
     /// Rules broken before any kill: wrong replies.
     pub violations: Vec<Violation>,
     /// Answered writes since the last kill.
     pub acked_writes: u64,
+    /// The same by what they were about.
+    pub acked_by_family: BTreeMap<Family, u64>,
     /// Replies compared with the oracle since the last kill.
     pub checked_replies: u64,
     /// The last error reply that was not expected.
     pub last_refusal: Option<String>,
+    run: u32,
     history: Vec<String>,
 }
+
+/// Longest text about a wrong reply: a collection may be long.
+const DETAIL_BYTES: usize = 2000;
 
 /// Lines of history kept for a file that a person reads.
 const HISTORY_LINES: usize = 4096;
 
 impl Ledger {
     /// An empty ledger.
-    pub fn new(run: u32, client: u16, database: u32) -> Self {
+    pub fn new(run: u32, client: u16, (database, away): (u32, u32)) -> Self {
         Self {
             client,
             database,
+            away,
+            run,
             tip: Oracle::new(run, client),
             pending: Vec::new(),
             next_seq: 1,
             versions: HashMap::new(),
             refused: Vec::new(),
             observations: Vec::new(),
-            increments: Vec::new(),
-            pieces: Vec::new(),
+            shared: BTreeMap::new(),
             violations: Vec::new(),
             acked_writes: 0,
+            acked_by_family: BTreeMap::new(),
             checked_replies: 0,
             last_refusal: None,
             history: Vec::new(),
@@ -157,23 +166,37 @@ impl Ledger {
         if let Reply::Error(text) = reply {
             self.refused.push(pending.seq);
             if !self.tip.refuses(pending.seq, &pending.op, at) {
-                self.last_refusal = Some(text.clone());
+                self.last_refusal = Some(cut(format!("#{} {:?}: {text}", pending.seq, pending.op)));
             }
             return;
         }
-        let flushed: Vec<Key> = if pending.op == Op::FlushDb { self.tip.keys().collect() } else { Vec::new() };
-        let expected = self.tip.apply(pending.seq, &pending.op, at);
+        let touched = self.tip.touched(&pending.op);
+        let expected = self.tip.apply_told(pending.seq, &pending.op, at, reply);
         if !expected.allows(reply) {
             self.wrong_reply(&pending, &expected, reply);
         }
         if *reply == Reply::Nil && matches!(expected, Expected::ValueOrNil(_)) {
             self.expired(&pending.op, stamp, pending.seq);
         }
-        for key in pending.op.writes().into_iter().chain(flushed) {
+        for key in touched {
             self.version(key, pending.seq, stamp);
         }
-        self.acked_writes += u64::from(pending.op.is_write());
+        if pending.op.is_write() {
+            self.acked_writes += 1;
+            *self.acked_by_family.entry(pending.op.family()).or_default() += 1;
+        }
         self.share(&pending, reply);
+    }
+
+    /// Where a command with this number is sent from.
+    pub fn sender(&self, seq: u64, round: u32) -> Sender {
+        let writer = Writer { run: self.run, client: self.client, seq };
+        Sender { writer, round, home: self.database, away: self.away }
+    }
+
+    /// The database in which a key lies.
+    pub fn database_of(&self, key: Key) -> u32 {
+        if key.away { self.away } else { self.database }
     }
 
     /// Forgets the past: what was found after the restart is the new beginning.
@@ -185,10 +208,10 @@ impl Ledger {
         }
         self.refused.clear();
         self.observations.clear();
-        self.increments.clear();
-        self.pieces.clear();
+        self.shared.clear();
         self.violations.clear();
         self.acked_writes = 0;
+        self.acked_by_family.clear();
         self.checked_replies = 0;
         self.last_refusal = None;
     }
@@ -222,7 +245,7 @@ impl Ledger {
     }
 
     fn version(&mut self, key: Key, seq: u64, stamp: Stamp) {
-        let digest = self.tip.get(key).map(|entry| entry.digest);
+        let digest = self.tip.get(key).map(crate::oracle::Entry::digest);
         self.versions.entry(key).or_default().push(Version { seq, digest, stamp });
     }
 
@@ -237,16 +260,15 @@ impl Ledger {
     fn share(&mut self, pending: &Pending, reply: &Reply) {
         let client = self.client;
         match (&pending.op, reply) {
-            (Op::SharedIncr, Reply::Int(reply)) => {
-                self.increments.push(SharedAck { client, seq: pending.seq, reply: *reply });
+            (Op::Shared(common), Reply::Int(reply)) => {
+                let ack = SharedAck { client, seq: pending.seq, reply: *reply };
+                self.shared.entry(*common).or_default().push(ack);
             }
-            (Op::SharedAppend, Reply::Int(reply)) => {
-                self.pieces.push(SharedAck { client, seq: pending.seq, reply: *reply });
-            }
-            (Op::Peek(target, key), Reply::Nil | Reply::Bulk(_)) => {
+            (Op::Peek(target, key), reply) => {
+                let found = key.kind.holds().and_then(|kind| kind.parse(reply)).filter(|found| !found.is_empty());
                 let seen = match reply {
                     Reply::Bulk(bytes) => Some((Digest::of(bytes), value::read(bytes))),
-                    _ => None,
+                    _ => found.as_ref().map(|found: &Content| (found.digest(), found.reading())),
                 };
                 self.observations.push(Observation { target: *target, key: *key, seen, stamp: pending.stamp });
             }
@@ -256,7 +278,7 @@ impl Ledger {
 
     fn wrong_reply(&mut self, pending: &Pending, expected: &Expected, reply: &Reply) {
         let detail = format!("#{} {:?}: expected {expected:?}, got {}", pending.seq, pending.op, brief(reply));
-        self.violations.push(Violation::new(Rule::WrongReply, format!("c{}", self.client), detail));
+        self.violations.push(Violation::new(Rule::WrongReply, format!("c{}", self.client), cut(detail)));
     }
 
     fn note(&mut self, pending: &Pending, reply: &Reply) {
@@ -267,11 +289,17 @@ impl Ledger {
     }
 }
 
+fn cut(mut detail: String) -> String {
+    detail.truncate(detail.floor_char_boundary(DETAIL_BYTES));
+    detail
+}
+
 /// A reply, short enough for a line.
 fn brief(reply: &Reply) -> String {
     match reply {
         Reply::Bulk(bytes) => format!("{} bytes, {:?}", bytes.len(), value::read(bytes)),
-        Reply::Array(items) => format!("{} items", items.len()),
+        Reply::Array(items) if items.len() > 8 => format!("{} items", items.len()),
+        Reply::Array(items) => format!("[{}]", items.iter().map(brief).collect::<Vec<_>>().join(", ")),
         other => format!("{other:?}"),
     }
 }

@@ -16,13 +16,17 @@
 
 pub mod binary;
 pub mod campaign;
+pub mod change;
 pub mod client;
 pub mod clock;
+pub mod content;
+pub mod digest;
 pub mod error;
 pub mod exhaust;
 pub mod fault;
 pub mod files;
 pub mod ledger;
+pub mod mix;
 pub mod op;
 pub mod oracle;
 pub mod process;

@@ -1,12 +1,16 @@
 //! What one client's keys must hold, command by command: the smallest possible Redis.
 //!
 //! Only one client writes these keys, over one connection, so its commands are applied in the order it sent them. The
-//! oracle keeps digests, not values. Time to live is an interval, because the judge's clock is not the server's.
+//! oracle keeps digests of strings and elements of collections. Time to live is an interval, because the judge's clock
+//! is not the server's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::change::{Change, Part, Side};
 use crate::clock::Interval;
+use crate::content::{self, Content, Deadline, Type};
 use crate::op::{Key, Op};
 use crate::value::{self, Digest, Writer};
 use crate::wire::Reply;
@@ -14,34 +18,57 @@ use crate::wire::Reply;
 /// How far the server's clock may lag: it looks at it once per turn of its loop.
 const CLOCK_SLACK: Duration = Duration::from_millis(60);
 
-/// One key's value.
-#[derive(Clone, Copy, Debug)]
+/// The deadline of what was given this long to live at some moment of `at`.
+pub fn deadline_after(ms: u32, at: Interval) -> (Instant, Instant) {
+    let life = Duration::from_millis(u64::from(ms));
+    let earliest = (at.from + life).checked_sub(CLOCK_SLACK).unwrap_or(at.from);
+    (earliest, at.to + life + CLOCK_SLACK)
+}
+
+/// One key's value. Copies share it: the judge makes many.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its bytes.
-    pub digest: Digest,
-    /// As a number, if it is one.
-    pub number: Option<i64>,
-    /// When it goes: not before the first, not after the second.
-    pub deadline: Option<(Instant, Instant)>,
+    /// What it holds.
+    pub content: Arc<Content>,
+    /// When it goes.
+    pub deadline: Deadline,
 }
 
 impl Entry {
+    /// Without a deadline.
+    pub fn new(content: Content) -> Self {
+        Self { content: Arc::new(content), deadline: None }
+    }
+
     fn text(digest: Digest) -> Self {
-        Self { digest, number: None, deadline: None }
+        Self::new(Content::Text(digest, None))
     }
 
     fn number(number: i64) -> Self {
-        Self { digest: Digest::of(number.to_string().as_bytes()), number: Some(number), deadline: None }
+        Self::new(Content::Text(Digest::of(number.to_string().as_bytes()), Some(number)))
+    }
+
+    /// What it is compared by over time.
+    pub fn digest(&self) -> Digest {
+        self.content.digest()
+    }
+
+    /// Its number, if it is one.
+    pub fn as_number(&self) -> Option<i64> {
+        match *self.content {
+            Content::Text(_, number) => number,
+            _ => None,
+        }
     }
 
     /// Whether a reader at this time may find it.
     pub fn may_live(&self, at: Interval) -> bool {
-        self.deadline.is_none_or(|(_, latest)| at.from <= latest)
+        content::may_live(self.deadline, at)
     }
 
     /// Whether a reader at this time may find it gone.
     pub fn may_be_gone(&self, at: Interval) -> bool {
-        self.deadline.is_some_and(|(earliest, _)| at.to >= earliest)
+        content::may_be_gone(self.deadline, at) || self.content.may_be_empty(at)
     }
 }
 
@@ -60,8 +87,16 @@ pub enum Expected {
     Nil,
     /// This value or, expired, nil.
     ValueOrNil(Digest),
+    /// This and nothing else.
+    Exactly(Reply),
+    /// All of this, read at this time.
+    Whole(Entry, Interval),
+    /// A member of a set, and it was not.
+    Member,
     /// Some error.
     Error,
+    /// One reply for each command.
+    All(Vec<Expected>),
     /// Not this oracle's to say: shared and foreign keys.
     Any,
 }
@@ -75,7 +110,14 @@ impl Expected {
             (Self::Between(low, high), Reply::Int(got)) => (low..=high).contains(&got),
             (Self::Value(digest) | Self::ValueOrNil(digest), Reply::Bulk(bytes)) => *digest == Digest::of(bytes),
             (Self::Nil | Self::ValueOrNil(_), Reply::Nil) => true,
+            (Self::Exactly(expected), reply) => expected == reply,
+            (Self::Whole(entry, at), reply) => entry.content.kind().parse(reply).is_some_and(|found| {
+                if found.is_empty() { entry.may_be_gone(*at) } else { entry.content.allows(&found, *at) }
+            }),
             (Self::Error, Reply::Error(_)) => true,
+            (Self::All(each), Reply::Array(items)) => {
+                each.len() == items.len() && each.iter().zip(items).all(|(expected, item)| expected.allows(item))
+            }
             (Self::Any, reply) => !matches!(reply, Reply::Error(_)),
             _ => false,
         }
@@ -114,18 +156,39 @@ impl Oracle {
         };
     }
 
+    /// The keys that a command may change, as things stand.
+    pub fn touched(&self, op: &Op) -> Vec<Key> {
+        match op {
+            Op::FlushDb => self.keys().filter(|key| !key.away).collect(),
+            Op::SwapDb => self.keys().flat_map(|key| [key, key.opposite()]).collect(),
+            Op::Exec(ops) => {
+                let each: BTreeSet<Key> = ops.iter().flat_map(|op| self.touched(op)).collect();
+                each.into_iter().collect()
+            }
+            op => op.writes(),
+        }
+    }
+
     /// Applies the client's command number `seq`, run at some moment of `at`, and says what its reply must be.
     pub fn apply(&mut self, seq: u64, op: &Op, at: Interval) -> Expected {
+        self.apply_part(seq, 0, op, at, None)
+    }
+
+    /// The same with its reply, which tells what chance did.
+    pub fn apply_told(&mut self, seq: u64, op: &Op, at: Interval, told: &Reply) -> Expected {
+        self.apply_part(seq, 0, op, at, Some(told))
+    }
+
+    fn apply_part(&mut self, seq: u64, part: u16, op: &Op, at: Interval, told: Option<&Reply>) -> Expected {
         self.expire(op, at);
         let writer = Writer { run: self.run, client: self.client, seq };
         let make = |key: &Key, length: usize| Digest::of(&value::make(&writer, &key.short(), length));
         match op {
             Op::Get(key) => self.look(*key, at),
+            Op::Read(key, kind) => self.read(*key, *kind, at, told),
             Op::Set(key, length) => self.put(*key, Entry::text(make(key, *length))),
             Op::SetPx(key, length, px) => {
-                let life = Duration::from_millis(u64::from(*px));
-                let earliest = (at.from + life).checked_sub(CLOCK_SLACK).unwrap_or(at.from);
-                let deadline = Some((earliest, at.to + life + CLOCK_SLACK));
+                let deadline = Some(deadline_after(*px, at));
                 self.put(*key, Entry { deadline, ..Entry::text(make(key, *length)) })
             }
             Op::SetNx(key, length) if !self.entries.contains_key(key) => {
@@ -136,33 +199,58 @@ impl Oracle {
             Op::SetBad(..) => Expected::Error,
             Op::GetDel(key) => {
                 let seen = self.look(*key, at);
-                self.entries.remove(key);
+                if seen != Expected::Error {
+                    self.entries.remove(key);
+                }
                 seen
             }
             Op::Del(keys) => self.delete(keys, at),
+            Op::PExpire(key, ms) => self.set_deadline(*key, Some(*ms), at, told),
+            Op::Persist(key) => self.set_deadline(*key, None, at, told),
             Op::Incr(key) => self.add(*key, 1),
             Op::IncrMax(key) => self.add(*key, i64::MAX),
-            Op::Append(key) => {
-                let empty = Entry::text(Digest::of(b""));
-                let entry = self.entries.entry(*key).or_insert(empty);
-                entry.digest = entry.digest.append(&value::piece(self.client, seq));
-                Expected::Int(entry.digest.length as i64)
-            }
+            Op::Append(key) => self.append(*key, seq),
             Op::MSet(pairs) => {
                 for (key, length) in pairs {
                     self.put(*key, Entry::text(make(key, *length)));
                 }
                 Expected::Ok
             }
+            Op::On(key, change) => self.change(*key, change, &Part { writer, part }, at, told),
+            Op::LMove(from, to, out, into) => self.move_element(*from, *to, *out, *into),
+            Op::SMove(from, to, member) => self.move_member(*from, *to, member),
             Op::Rename(from, to) => match self.entries.remove(from) {
                 Some(entry) => self.put(*to, entry),
                 None => Expected::Error,
             },
-            Op::FlushDb => {
-                self.entries.clear();
+            Op::Copy(from, to) if from == to => Expected::Error,
+            Op::Copy(from, to) => match self.entries.get(from).cloned() {
+                Some(entry) => {
+                    self.put(*to, entry);
+                    Expected::Int(1)
+                }
+                None => Expected::Int(0),
+            },
+            Op::Move(key) => self.travel(*key),
+            Op::MoveBack(key) => Expected::All(vec![Expected::Ok, self.travel(key.opposite()), Expected::Ok]),
+            Op::SwapDb => {
+                let entries = std::mem::take(&mut self.entries);
+                self.entries = entries.into_iter().map(|(key, entry)| (key.opposite(), entry)).collect();
                 Expected::Ok
             }
-            Op::Peek(..) | Op::SharedIncr | Op::SharedAppend => Expected::Any,
+            Op::FlushDb => {
+                self.entries.retain(|key, _| key.away);
+                Expected::Ok
+            }
+            Op::Exec(ops) => {
+                let told = |part: u16| match told {
+                    Some(Reply::Array(items)) => items.get(usize::from(part)),
+                    _ => None,
+                };
+                let each = ops.iter().zip(0..).map(|(op, part)| self.apply_part(seq, part, op, at, told(part)));
+                Expected::All(each.collect())
+            }
+            Op::Peek(..) | Op::Shared(_) => Expected::Any,
         }
     }
 
@@ -171,14 +259,18 @@ impl Oracle {
         self.clone().apply(seq, op, at) == Expected::Error
     }
 
-    /// Keys that are gone for sure go before the command looks.
+    /// Keys and fields that are gone for sure go before the command looks.
     fn expire(&mut self, op: &Op, at: Interval) {
         let looked_at = match op {
-            Op::Get(key) => vec![*key],
+            Op::Get(key) | Op::Read(key, _) => vec![*key],
             _ => op.writes(),
         };
         for key in looked_at {
-            if self.entries.get(&key).is_some_and(|entry| !entry.may_live(at)) {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if entry.content.has_faded(at) {
+                Arc::make_mut(&mut entry.content).fade(at);
+            }
+            if !entry.may_live(at) || entry.content.is_empty() {
                 self.entries.remove(&key);
             }
         }
@@ -187,9 +279,34 @@ impl Oracle {
     fn look(&self, key: Key, at: Interval) -> Expected {
         match self.entries.get(&key) {
             None => Expected::Nil,
-            Some(entry) if entry.may_be_gone(at) => Expected::ValueOrNil(entry.digest),
-            Some(entry) => Expected::Value(entry.digest),
+            Some(entry) if entry.content.kind() != Type::Text => Expected::Error,
+            Some(entry) if entry.may_be_gone(at) => Expected::ValueOrNil(entry.digest()),
+            Some(entry) => Expected::Value(entry.digest()),
         }
+    }
+
+    /// A full read. A field seen gone must not come back.
+    fn read(&mut self, key: Key, kind: Type, at: Interval, told: Option<&Reply>) -> Expected {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return if kind == Type::Text { Expected::Nil } else { Expected::Exactly(Reply::Array(Vec::new())) };
+        };
+        if entry.content.kind() != kind {
+            return Expected::Error;
+        }
+        if kind == Type::Text {
+            return self.look(key, at);
+        }
+        let expected = Expected::Whole(entry.clone(), at);
+        if let (Content::Hash(_), Some(Content::Hash(seen))) =
+            (&*entry.content, told.and_then(|reply| kind.parse(reply)))
+            && let Content::Hash(fields) = Arc::make_mut(&mut entry.content)
+        {
+            fields.retain(|name, field| seen.contains_key(name) || !content::may_be_gone(field.deadline, at));
+        }
+        if entry.content.is_empty() {
+            self.entries.remove(&key);
+        }
+        expected
     }
 
     fn put(&mut self, key: Key, entry: Entry) -> Expected {
@@ -208,74 +325,131 @@ impl Oracle {
         if low == high { Expected::Int(low) } else { Expected::Between(low, high) }
     }
 
+    /// A time to live, or none. Where the key may have been gone before, the reply tells; without one it may go at any
+    /// time and never.
+    fn set_deadline(&mut self, key: Key, ms: Option<u32>, at: Interval, told: Option<&Reply>) -> Expected {
+        let Some(entry) = self.entries.get_mut(&key) else { return Expected::Int(0) };
+        if ms.is_none() && entry.deadline.is_none() {
+            return Expected::Int(0);
+        }
+        let doubtful = entry.may_be_gone(at);
+        if doubtful && told == Some(&Reply::Int(0)) {
+            self.entries.remove(&key);
+            return Expected::Int(0);
+        }
+        let given = ms.map(|ms| deadline_after(ms, at));
+        let unknown = doubtful && told.is_none();
+        entry.deadline = if unknown { content::either(entry.deadline, given, at) } else { given };
+        Expected::Int(1)
+    }
+
     fn add(&mut self, key: Key, by: i64) -> Expected {
-        let old = match self.entries.get(&key) {
-            None => Some(0),
-            Some(entry) => entry.number,
-        };
+        let old = self.entries.get(&key).map_or(Some(0), Entry::as_number);
+        let deadline = self.entries.get(&key).and_then(|entry| entry.deadline);
         match old.and_then(|old| old.checked_add(by)) {
             Some(sum) => {
-                self.put(key, Entry::number(sum));
+                self.put(key, Entry { deadline, ..Entry::number(sum) });
                 Expected::Int(sum)
             }
             None => Expected::Error,
         }
     }
+
+    fn append(&mut self, key: Key, seq: u64) -> Expected {
+        let old = match self.entries.get(&key).map(|entry| &*entry.content) {
+            None => Digest::of(b""),
+            Some(Content::Text(digest, _)) => *digest,
+            Some(_) => return Expected::Error,
+        };
+        let digest = old.append(&value::piece(self.client, seq));
+        let deadline = self.entries.get(&key).and_then(|entry| entry.deadline);
+        self.put(key, Entry { deadline, ..Entry::text(digest) });
+        Expected::Int(digest.length as i64)
+    }
+
+    fn change(&mut self, key: Key, change: &Change, by: &Part, at: Interval, told: Option<&Reply>) -> Expected {
+        let entry = self.entries.entry(key).or_insert_with(|| Entry::new(change.kind().empty()));
+        if entry.content.kind() != change.kind() {
+            return Expected::Error;
+        }
+        let expected = change.apply(Arc::make_mut(&mut entry.content), by, at, told);
+        if entry.content.is_empty() {
+            self.entries.remove(&key);
+        }
+        expected
+    }
+
+    /// Whether a key holds nothing or a value of this type.
+    fn fits(&self, key: Key, kind: Type) -> bool {
+        self.entries.get(&key).is_none_or(|entry| entry.content.kind() == kind)
+    }
+
+    fn move_element(&mut self, from: Key, to: Key, out: Side, into: Side) -> Expected {
+        if !self.fits(from, Type::List) {
+            return Expected::Error;
+        }
+        if !self.entries.contains_key(&from) {
+            return Expected::Nil;
+        }
+        if !self.fits(to, Type::List) {
+            return Expected::Error;
+        }
+        let Some(element) = self.with_list(from, |items| match out {
+            Side::Left => items.pop_front(),
+            Side::Right => items.pop_back(),
+        }) else {
+            return Expected::Nil;
+        };
+        let moved = element.clone();
+        self.with_list(to, |items| match into {
+            Side::Left => items.push_front(moved),
+            Side::Right => items.push_back(moved),
+        });
+        self.entries.retain(|_, entry| !entry.content.is_empty());
+        Expected::Exactly(Reply::Bulk(element))
+    }
+
+    fn with_list<T: Default>(&mut self, key: Key, change: impl FnOnce(&mut List) -> T) -> T {
+        let entry = self.entries.entry(key).or_insert_with(|| Entry::new(Type::List.empty()));
+        match Arc::make_mut(&mut entry.content) {
+            Content::List(items) => change(items),
+            _ => T::default(),
+        }
+    }
+
+    fn move_member(&mut self, from: Key, to: Key, member: &[u8]) -> Expected {
+        if !self.entries.contains_key(&from) {
+            return Expected::Int(0);
+        }
+        if !self.fits(from, Type::Set) || !self.fits(to, Type::Set) {
+            return Expected::Error;
+        }
+        let has = matches!(&*self.entries[&from].content, Content::Set(members, _) if members.contains(member));
+        if !has || from == to {
+            return Expected::Int(i64::from(has));
+        }
+        for (key, put) in [(from, false), (to, true)] {
+            let entry = self.entries.entry(key).or_insert_with(|| Entry::new(Type::Set.empty()));
+            if let Content::Set(members, _) = Arc::make_mut(&mut entry.content) {
+                _ = if put { members.insert(member.to_vec()) } else { members.remove(member) };
+            }
+        }
+        self.entries.retain(|_, entry| !entry.content.is_empty());
+        Expected::Int(1)
+    }
+
+    /// MOVE: only where the other database has no such key.
+    fn travel(&mut self, key: Key) -> Expected {
+        if self.entries.contains_key(&key.opposite()) {
+            return Expected::Int(0);
+        }
+        let Some(entry) = self.entries.remove(&key) else { return Expected::Int(0) };
+        self.put(key.opposite(), entry);
+        Expected::Int(1)
+    }
 }
+
+type List = std::collections::VecDeque<Vec<u8>>;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock;
-    use crate::op::Kind;
-
-    const TEXT: Key = Key { kind: Kind::Text, slot: 1 };
-    const OTHER: Key = Key { kind: Kind::Text, slot: 2 };
-    const COUNT: Key = Key { kind: Kind::Number, slot: 0 };
-
-    fn instant() -> Interval {
-        let now = clock::now();
-        Interval { from: now, to: now }
-    }
-
-    #[test]
-    fn commands_do_what_redis_does() {
-        let mut oracle = Oracle::new(1, 2);
-        let at = instant();
-        assert_eq!(oracle.apply(1, &Op::Set(TEXT, 50), at), Expected::Ok);
-        assert_eq!(oracle.apply(2, &Op::SetNx(TEXT, 60), at), Expected::Int(0));
-        assert_eq!(oracle.apply(3, &Op::Incr(TEXT), at), Expected::Error);
-        assert_eq!(oracle.apply(4, &Op::Rename(TEXT, OTHER), at), Expected::Ok);
-        assert_eq!(oracle.apply(5, &Op::Rename(TEXT, OTHER), at), Expected::Error);
-        let value = value::make(&Writer { run: 1, client: 2, seq: 1 }, "s1", 50);
-        assert!(oracle.apply(6, &Op::Get(OTHER), at).allows(&Reply::Bulk(value)));
-        assert_eq!(oracle.apply(7, &Op::Incr(COUNT), at), Expected::Int(1));
-        assert_eq!(oracle.apply(8, &Op::IncrMax(COUNT), at), Expected::Error);
-        assert_eq!(oracle.apply(9, &Op::Del(vec![TEXT, OTHER, COUNT]), at), Expected::Int(2));
-        assert_eq!(oracle.keys().count(), 0);
-    }
-
-    #[test]
-    fn a_wrong_reply_is_no_expected_reply() {
-        assert!(!Expected::Int(1).allows(&Reply::Int(2)));
-        assert!(!Expected::Nil.allows(&Reply::Bulk(b"x".to_vec())));
-        assert!(!Expected::Value(Digest::of(b"x")).allows(&Reply::Nil));
-        assert!(!Expected::Ok.allows(&Reply::Error("ERR".into())));
-        assert!(!Expected::Error.allows(&Reply::Simple("OK".into())));
-    }
-
-    #[test]
-    fn a_deadline_is_an_interval() {
-        let mut oracle = Oracle::new(1, 2);
-        let key = Key { kind: Kind::Volatile, slot: 0 };
-        let start = instant();
-        oracle.apply(1, &Op::SetPx(key, 30, 1000), start);
-        let after = |ms| {
-            let then = start.from + Duration::from_millis(ms);
-            Interval { from: then, to: then }
-        };
-        assert!(matches!(oracle.apply(2, &Op::Get(key), after(900)), Expected::Value(_)));
-        assert!(matches!(oracle.apply(3, &Op::Get(key), after(1000)), Expected::ValueOrNil(_)));
-        assert_eq!(oracle.apply(4, &Op::Get(key), after(1100)), Expected::Nil);
-    }
-}
+mod tests;

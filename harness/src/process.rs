@@ -71,7 +71,11 @@ impl Program {
         };
         let fsync = mode.word();
         match self {
-            Self::Kvd(path) => words(path, &["--port", &port, "--dir", &dir, "--appendfsync", fsync]),
+            Self::Kvd(path) => {
+                let debug = ["--enable-debug-command", "yes"];
+                let usual = ["--port", &port, "--dir", &dir, "--appendfsync", fsync];
+                words(path, &[&usual[..], &debug[..]].concat())
+            }
             Self::Redis(path) => words(
                 path,
                 &["--port", &port, "--dir", &dir, "--appendonly", "yes", "--appendfsync", fsync, "--save", ""],

@@ -27,6 +27,8 @@ pub struct Counters {
     pub recovery_kills: u64,
     /// Answered writes whose survival was judged.
     pub acked_writes: u64,
+    /// The same by what they were about.
+    pub acked_by_family: BTreeMap<String, u64>,
     /// Writes that had no answer at a kill.
     pub unknown_writes: u64,
     /// Replies compared with the oracle.
@@ -60,6 +62,9 @@ impl Counters {
             self.slowest_writes_per_second = Some(self.slowest_writes_per_second.map_or(rate, |slow| slow.min(rate)));
         }
         self.acked_writes += figures.acked_writes;
+        for (family, count) in &figures.acked_by_family {
+            *self.acked_by_family.entry(family.word().to_owned()).or_default() += count;
+        }
         self.unknown_writes += figures.unknown_writes;
         self.checked_replies += figures.checked_replies;
         self.load_ms += figures.took.as_millis() as u64;
@@ -83,6 +88,9 @@ impl Counters {
         self.kills_with_unknown += other.kills_with_unknown;
         self.recovery_kills += other.recovery_kills;
         self.acked_writes += other.acked_writes;
+        for (family, count) in &other.acked_by_family {
+            *self.acked_by_family.entry(family.clone()).or_default() += count;
+        }
         self.unknown_writes += other.unknown_writes;
         self.checked_replies += other.checked_replies;
         self.lost_writes += other.lost_writes;
@@ -159,6 +167,9 @@ impl fmt::Display for Report {
                 row.violations_in_all(),
                 row.seconds,
             )?;
+            for (family, count) in &row.acked_by_family {
+                writeln!(f, "|   {family} |||| | {count} | ||||| |")?;
+            }
             for (rule, count) in &row.violations {
                 writeln!(f, "|   {rule:?} |||||||| | {count} | |")?;
             }

@@ -3,13 +3,15 @@
 //! A client's commands run in order, so a crash cuts its pending commands somewhere: the first k happened, the others
 //! did not. What each key holds allows some k; the rules ask whether any k explains everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::ledger::{SharedAck, Version};
 use crate::op::Kind;
+use crate::snapshot::Found;
 use crate::value::{self, Digest, Reading};
 
 /// A promise.
@@ -29,7 +31,7 @@ pub enum Rule {
     Prefix,
     /// An increment or appended piece counts once.
     CountedOnce,
-    /// All keys of MSET, or none.
+    /// All keys of MSET, of a transaction, of a move, or none.
     BatchWhole,
     /// What a reader saw is there.
     ObservedSurvives,
@@ -37,7 +39,7 @@ pub enum Rule {
     FreshReads,
     /// Opening again changes nothing.
     ReopenSame,
-    /// SCAN, KEYS, DBSIZE and GET tell one story.
+    /// SCAN, KEYS, DBSIZE, TYPE, the counts of elements and full reads tell one story.
     ViewsAgree,
     /// A reply is the one the command must get.
     WrongReply,
@@ -151,7 +153,9 @@ pub struct Unexplained<'a> {
     /// What is done with it.
     pub kind: Kind,
     /// What it holds.
-    pub seen: Option<(Digest, Reading)>,
+    pub seen: Option<&'a Found>,
+    /// What it held after the last answered command, in full.
+    pub tip_content: Option<&'a Content>,
     /// What it held after the last answered command.
     pub tip: Option<Digest>,
     /// All it held since the last restart, oldest first.
@@ -169,7 +173,7 @@ impl Unexplained<'_> {
         let detail = format!(
             "expected {:?} or what unanswered commands made of it, found {:?}; {} answered versions",
             self.tip,
-            self.seen,
+            self.seen.map(|found| (found.digest(), found.reading, found.content.len())),
             self.versions.len()
         );
         let lost = if matches!(rule, Rule::AckedSurvives | Rule::NoResurrection) { self.lost() } else { Vec::new() };
@@ -177,14 +181,18 @@ impl Unexplained<'_> {
     }
 
     fn rule(&self) -> Rule {
-        let Some((digest, reading)) = self.seen else {
+        let Some(found) = self.seen else {
             return Rule::AckedSurvives;
         };
+        let (digest, reading) = (found.digest(), found.reading);
         if reading == Reading::Torn {
             return Rule::NoTear;
         }
         if self.versions.iter().any(|version| version.digest == Some(digest)) {
             return if self.tip.is_some() { Rule::AckedSurvives } else { Rule::NoResurrection };
+        }
+        if !matches!(found.content, Content::Text(..)) {
+            return collection::rule(self.tip_content, &found.content, self.refused);
         }
         match reading {
             Reading::By { seq, .. } if self.refused.contains(&seq) => Rule::ErrorWithoutEffect,
@@ -196,7 +204,7 @@ impl Unexplained<'_> {
 
     /// The commands after the one whose version is there.
     fn lost(&self) -> Vec<(u16, u64)> {
-        let seen = self.seen.map(|(digest, _)| digest);
+        let seen = self.seen.map(Found::digest);
         let kept = self.versions.iter().rposition(|version| version.digest == seen);
         let lost = &self.versions[kept.map_or(0, |at| at + 1)..];
         // Number 0 is what the last restart found.
@@ -263,16 +271,30 @@ pub fn row_whole(
     pending: &BTreeSet<(u16, u64)>,
     seen: &[u8],
 ) -> (Vec<Violation>, BTreeSet<(u16, u64)>) {
+    let Some(pieces) = value::pieces(seen) else {
+        let detail = format!("{} bytes are no row of pieces", seen.len());
+        return (vec![Violation::new(Rule::NoTear, place, detail)], BTreeSet::new());
+    };
+    let mut end = 0;
+    let pieces = pieces.into_iter().map(|(client, seq)| {
+        end += value::piece(client, seq).len() as i64;
+        ((client, seq), end)
+    });
+    sequence_whole(place, acks, pending, pieces)
+}
+
+/// Elements with their writers, each with what its answer must have said.
+fn sequence_whole(
+    place: &str,
+    acks: &[SharedAck],
+    pending: &BTreeSet<(u16, u64)>,
+    elements: impl Iterator<Item = ((u16, u64), i64)>,
+) -> (Vec<Violation>, BTreeSet<(u16, u64)>) {
     let mut broken = Vec::new();
     let mut fail = |rule, detail: String| broken.push(Violation::new(rule, place, detail));
-    let Some(pieces) = value::pieces(seen) else {
-        fail(Rule::NoTear, format!("{} bytes are no row of pieces", seen.len()));
-        return (broken, BTreeSet::new());
-    };
     let acked: BTreeMap<_, _> = acks.iter().map(|ack| ((ack.client, ack.seq), ack.reply)).collect();
-    let (mut found, mut newest, mut end) = (BTreeSet::new(), BTreeMap::new(), 0);
-    for &(client, seq) in &pieces {
-        end += value::piece(client, seq).len() as i64;
+    let (mut found, mut newest) = (BTreeSet::new(), BTreeMap::new());
+    for ((client, seq), end) in elements {
         if !found.insert((client, seq)) {
             fail(Rule::CountedOnce, format!("piece {client}.{seq} twice"));
         } else if newest.insert(client, seq).is_some_and(|before| before > seq) {
@@ -292,6 +314,26 @@ pub fn row_whole(
         broken.push(Violation { lost, ..Violation::new(Rule::AckedSurvives, place, detail) });
     }
     (broken, found.intersection(pending).copied().collect())
+}
+
+/// The same of a shared list: an answer says how long the list was with its element.
+pub fn list_whole(
+    place: &str,
+    acks: &[SharedAck],
+    pending: &BTreeSet<(u16, u64)>,
+    seen: &VecDeque<Vec<u8>>,
+) -> (Vec<Violation>, BTreeSet<(u16, u64)>) {
+    let writer = |element: &Vec<u8>| match value::read(element) {
+        Reading::By { client, seq } => Some((client, seq)),
+        _ => None,
+    };
+    match seen.iter().map(writer).collect::<Option<Vec<_>>>() {
+        Some(elements) => sequence_whole(place, acks, pending, elements.into_iter().zip(1..)),
+        None => {
+            let detail = format!("one of {} elements is no element", seen.len());
+            (vec![Violation::new(Rule::NoTear, place, detail)], BTreeSet::new())
+        }
+    }
 }
 
 /// Keys by three ways and their number. Volatile keys may go between two looks and are not in the sets.
@@ -331,6 +373,8 @@ pub fn reopen_same(
         Violation::new(Rule::ReopenSame, place, detail)
     })
 }
+
+mod collection;
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::clock;
+use crate::digest;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::ledger::{Ledger, Stamps};
+use crate::mix::Mix;
+use crate::op::Family;
 use crate::process::{Launch, Mode, Program, Server};
 use crate::random::Random;
 use crate::rules::{self, Rule, Violation};
@@ -38,6 +41,8 @@ pub struct Plan {
     pub wrapper: Vec<String>,
     /// How heavy the values are.
     pub weight: Weight,
+    /// What is written.
+    pub mix: Mix,
     /// Longest wait for one reply.
     pub patience: Duration,
 }
@@ -47,7 +52,7 @@ impl Plan {
     pub fn new(program: Program, mode: Mode) -> Self {
         let (args, env, wrapper) = (Vec::new(), Vec::new(), Vec::new());
         let patience = Duration::from_secs(30);
-        Self { program, mode, clients: 16, args, env, wrapper, weight: Weight::Full, patience }
+        Self { program, mode, clients: 16, args, env, wrapper, weight: Weight::Full, mix: Mix::All, patience }
     }
 }
 
@@ -61,10 +66,12 @@ pub enum Until {
 }
 
 /// What one load did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadFigures {
     /// Writes answered.
     pub acked_writes: u64,
+    /// The same by what they were about.
+    pub acked_by_family: BTreeMap<Family, u64>,
     /// Writes sent and not answered.
     pub unknown_writes: u64,
     /// Replies compared with the oracle.
@@ -107,7 +114,7 @@ impl Store {
     /// An empty store in a directory of one's own choice.
     pub fn in_room(plan: Plan, run: u32, random: Random, room: TempDir) -> Result<Self> {
         files::make_dir(&room.path().join("data"))?;
-        let ledger = |client| Ledger::new(run, client, workload::database_of(client));
+        let ledger = |client| Ledger::new(run, client, (workload::database_of(client), workload::away_of(client)));
         let ledgers = (0..plan.clients).map(ledger).collect();
         let (shared, stamps, crash) = (Shared::default(), Stamps::default(), clock::now());
         Ok(Self { plan, room, run, ledgers, shared, stamps, random, crash })
@@ -153,6 +160,7 @@ impl Store {
             limit,
             patience: self.plan.patience,
             weight: self.plan.weight,
+            mix: self.plan.mix,
         };
         let random = &mut self.random;
         let (ends, early, took) = std::thread::scope(|scope| -> Result<_> {
@@ -192,7 +200,12 @@ impl Store {
 
     fn figures(&self, took: Duration) -> LoadFigures {
         let sum = |count: fn(&Ledger) -> u64| self.ledgers.iter().map(count).sum();
+        let mut acked_by_family = BTreeMap::new();
+        for (family, count) in self.ledgers.iter().flat_map(|ledger| &ledger.acked_by_family) {
+            *acked_by_family.entry(*family).or_default() += count;
+        }
         LoadFigures {
+            acked_by_family,
             acked_writes: sum(|ledger| ledger.acked_writes),
             unknown_writes: sum(Ledger::unknown_writes),
             checked_replies: sum(|ledger| ledger.checked_replies),
@@ -209,7 +222,8 @@ impl Store {
     /// Reads everything.
     pub fn look(&self, server: &Server) -> Result<Snapshot> {
         let mut client = server.connect()?;
-        let mut databases: BTreeSet<u32> = self.ledgers.iter().map(|ledger| ledger.database).collect();
+        let mut databases: BTreeSet<u32> =
+            self.ledgers.iter().flat_map(|ledger| [ledger.database, ledger.away]).collect();
         databases.insert(verify::SHARED_DATABASE);
         let mut look = |database| {
             let universe = verify::universe(&self.ledgers, &self.shared, database);
@@ -223,7 +237,7 @@ impl Store {
         let snapshot = self.look(server)?;
         let broken = verify::judge(&self.ledgers, &self.shared, &snapshot, self.crash);
         if broken.is_empty() {
-            verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot, self.crash);
+            verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot);
         }
         Ok(broken)
     }
@@ -231,7 +245,7 @@ impl Store {
     /// After violations that are only counted: takes what is there as the new beginning.
     pub fn forgive(&mut self, server: &Server) -> Result<()> {
         let snapshot = self.look(server)?;
-        verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot, self.crash);
+        verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot);
         Ok(())
     }
 
@@ -240,7 +254,8 @@ impl Store {
         let steady = |snapshot: &Snapshot| -> BTreeMap<_, _> {
             snapshot.iter().map(|(number, database)| (*number, database.steady())).collect()
         };
-        let first = steady(&self.look(&server)?);
+        digest::still(&server)?;
+        let (first, state) = (steady(&self.look(&server)?), digest::of(&server)?);
         let mut broken = Vec::new();
         for turn in 0..2 {
             if turn == 0 {
@@ -252,6 +267,7 @@ impl Store {
                 Ok(server) => server,
                 Err(violation) => return Ok([broken, vec![violation]].concat()),
             };
+            broken.extend(digest::same(&state, &digest::of(&server)?));
             let again = steady(&self.look(&server)?);
             for (number, before) in &first {
                 broken.extend(rules::reopen_same(&format!("db{number}"), before, &again[number]));

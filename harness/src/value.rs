@@ -4,6 +4,7 @@
 //! long    vrun.client.seq.key.length.checksum|filler…     checksum: CRC-32C of everything but itself
 //! short   uclient.seq.checksum~~~                          for values too small for the long form
 //! piece   client.seq.checksum;                             what APPEND adds; a value is a row of them
+//! element erun.client.seq.index.checksum~~~                of a collection; one command may add several
 //! ```
 //! All numbers are hexadecimal. The first letter keeps a cut value from reading like a counter. The filler is binary: it holds CR, LF and NUL like any user's data.
 
@@ -86,6 +87,15 @@ fn make_short(writer: &Writer, length: usize) -> Vec<u8> {
     value
 }
 
+/// The `index`-th element that this command adds to a collection: `length` bytes, or a few more for its name.
+pub fn element(writer: &Writer, index: u16, length: usize) -> Vec<u8> {
+    let name = format!("e{:x}.{:x}.{:x}.{index:x}.", writer.run, writer.client, writer.seq);
+    let length = length.max(name.len() + 4);
+    let mut value = format!("{name}{:04x}", short_crc(&name, length)).into_bytes();
+    value.resize(length, b'~');
+    value
+}
+
 fn short_crc(name: &str, length: usize) -> u16 {
     crc32c::crc32c(format!("{name}{length}").as_bytes()) as u16
 }
@@ -122,7 +132,14 @@ fn read_long(bytes: &[u8]) -> Option<Reading> {
 
 fn read_short(text: &str) -> Option<Reading> {
     let (name, crc) = text.trim_end_matches('~').rsplit_once('.')?;
-    let (client, seq) = name.strip_prefix('u')?.split_once('.')?;
+    let (client, seq) = match name.strip_prefix('u') {
+        Some(name) => name.split_once('.')?,
+        None => {
+            let mut words = name.strip_prefix('e')?.split('.');
+            let (_run, client, seq) = (words.next()?, words.next()?, words.next()?);
+            (client, seq)
+        }
+    };
     let whole = hex(crc)? == u64::from(short_crc(&format!("{name}."), text.len()));
     whole.then_some(Reading::By { client: u16::try_from(hex(client)?).ok()?, seq: hex(seq)? })
 }
@@ -177,6 +194,16 @@ mod tests {
             zeroed[length / 2..].fill(0);
             assert_eq!(read(&zeroed), Reading::Torn);
         }
+    }
+
+    #[test]
+    fn an_element_names_its_writer() {
+        for length in [0, 30, 1000] {
+            let whole = element(&WRITER, 7, length);
+            assert_eq!(read(&whole), Reading::By { client: 12, seq: 0xabcd });
+            assert!((0..whole.len()).all(|cut| read(&whole[..cut]) == Reading::Torn));
+        }
+        assert_ne!(element(&WRITER, 1, 0), element(&WRITER, 2, 0));
     }
 
     #[test]

@@ -1,24 +1,25 @@
 //! Lays what was found beside what was noted, and asks every rule.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::content::{self, Content};
 use crate::ledger::{Ledger, Observation, SharedAck};
-use crate::op::{self, Key, Op};
+use crate::mix;
+use crate::op::{self, Common, Key, Op};
 use crate::oracle::{Entry, Oracle};
 use crate::rules::{self, Cuts, Rule, Unexplained, Violation};
-use crate::snapshot::{self, Database, Look};
+use crate::snapshot::{self, Database, Found, Look};
 use crate::value::{Digest, Reading};
-use crate::workload;
 
 /// What all clients of a store share.
 #[derive(Clone, Debug, Default)]
 pub struct Shared {
     /// The number of the current shared row: one per kill.
     pub round: u32,
-    /// The shared counter after the last restart.
-    pub count: i64,
-    /// Rows of earlier rounds; nobody writes them any more.
+    /// The shared counters after the last restart.
+    pub counts: BTreeMap<Common, i64>,
+    /// Rows and lists of earlier rounds; nobody writes them any more.
     pub settled: BTreeMap<String, Digest>,
 }
 
@@ -31,12 +32,12 @@ pub const SHARED_DATABASE: u32 = 0;
 /// All keys that may be in a database.
 pub fn universe(ledgers: &[Ledger], shared: &Shared, database: u32) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for ledger in ledgers.iter().filter(|ledger| ledger.database == database) {
-        names.extend(workload::universe().map(|key| key.name(ledger.client)));
+    for ledger in ledgers {
+        let here = mix::universe().filter(|key| ledger.database_of(*key) == database);
+        names.extend(here.map(|key| key.name(ledger.client)));
     }
     if database == SHARED_DATABASE {
-        names.insert(op::shared_counter());
-        names.insert(op::shared_row(shared.round));
+        names.extend(Common::ALL.map(|common| common.name(shared.round)));
         names.extend(shared.settled.keys().cloned());
     }
     names
@@ -50,61 +51,59 @@ pub fn judge(ledgers: &[Ledger], shared: &Shared, snapshot: &Snapshot, crash: In
         broken.extend(judge_strangers(database, &universe(ledgers, shared, *number)));
     }
     let base = &snapshot[&SHARED_DATABASE];
-    let (row_broken, present) = judge_row(ledgers, shared, base);
-    broken.extend(row_broken);
-    let mut pending_increments = (0, 0);
+    let (sequences_broken, present) = judge_sequences(ledgers, shared, base);
+    broken.extend(sequences_broken);
+    let mut explained = Vec::new();
     for ledger in ledgers {
         let watched = ledgers.iter().flat_map(|other| &other.observations);
         let watched: Vec<_> = watched.filter(|seen| seen.target == ledger.client).collect();
-        let (client_broken, cuts) = judge_client(ledger, &snapshot[&ledger.database], crash, &watched, &present);
+        let (client_broken, cuts) = judge_client(ledger, snapshot, crash, &watched, &present);
         broken.extend(client_broken);
-        let (low, high) = increments_done(ledger, cuts);
-        pending_increments = (pending_increments.0 + low, pending_increments.1 + high);
+        explained.push((ledger, cuts));
     }
-    broken.extend(judge_counter(ledgers, shared, base, pending_increments));
+    for common in Common::ALL.into_iter().filter(|common| !common.is_sequence()) {
+        broken.extend(judge_counter(common, &explained, shared, base));
+    }
     broken
 }
 
 /// Makes what was found the new beginning of all notes.
-pub fn adopt(ledgers: &mut [Ledger], shared: &mut Shared, snapshot: &Snapshot, crash: Instant) {
+pub fn adopt(ledgers: &mut [Ledger], shared: &mut Shared, snapshot: &Snapshot) {
     for ledger in ledgers {
-        let database = &snapshot[&ledger.database];
-        let states = ledger.candidates(crash);
-        for key in workload::universe() {
-            if let Some(look) = database.looks.get(&key.name(ledger.client)) {
-                let entry = adopted(look, &states, key);
-                ledger.tip.adopt(key, entry);
+        for key in mix::universe() {
+            if let Some(look) = snapshot[&ledger.database_of(key)].looks.get(&key.name(ledger.client)) {
+                let adopted = |found: &Found| Entry { deadline: look.deadline, ..Entry::new(found.content.clone()) };
+                ledger.tip.adopt(key, look.found.as_ref().map(adopted));
             }
         }
         ledger.begin_round();
     }
     let base = &snapshot[&SHARED_DATABASE];
-    shared.count = counter(base);
-    let row = op::shared_row(shared.round);
-    if let Some(found) = base.looks.get(&row).and_then(|look| look.found.as_ref()) {
-        shared.settled.insert(row, found.digest);
+    for common in Common::ALL {
+        let name = common.name(shared.round);
+        match base.looks.get(&name).and_then(|look| look.found.as_ref()) {
+            Some(found) if common.is_sequence() => drop(shared.settled.insert(name, found.digest())),
+            found => drop(shared.counts.insert(common, found.map_or(0, counted))),
+        }
     }
     shared.round += 1;
-}
-
-/// A value found, with the deadline of the command that may have written it.
-fn adopted(look: &Look, states: &[Oracle], key: Key) -> Option<Entry> {
-    let found = look.found.as_ref()?;
-    let known = states.iter().filter_map(|state| state.get(key)).find(|entry| entry.digest == found.digest);
-    let number = match found.reading {
-        Reading::Number(number) => Some(number),
-        _ => None,
-    };
-    let unknown = || (key.kind == op::Kind::Volatile).then(|| (look.at.from, look.at.to + Duration::from_secs(86_400)));
-    let deadline = known.map_or_else(unknown, |entry| entry.deadline);
-    Some(Entry { digest: found.digest, number, deadline })
 }
 
 fn judge_views(number: u32, database: &Database) -> Vec<Violation> {
     let steady = |names: &BTreeSet<String>| names.iter().filter(|name| !snapshot::is_volatile(name)).cloned().collect();
     let got = database.steady().into_keys().collect();
     let size = (database.size, database.volatile());
-    rules::views_agree(&format!("db{number}"), &got, &steady(&database.scanned), &steady(&database.listed), size)
+    let odd = database.contradictions.iter();
+    let odd = odd.map(|(name, told)| Violation::new(Rule::ViewsAgree, name, told));
+    let mut broken: Vec<Violation> = odd.collect();
+    broken.extend(rules::views_agree(
+        &format!("db{number}"),
+        &got,
+        &steady(&database.scanned),
+        &steady(&database.listed),
+        size,
+    ));
+    broken
 }
 
 fn judge_strangers(database: &Database, universe: &BTreeSet<String>) -> Vec<Violation> {
@@ -112,61 +111,92 @@ fn judge_strangers(database: &Database, universe: &BTreeSet<String>) -> Vec<Viol
     strangers.map(|name| Violation::new(Rule::NoPhantom, name, "nobody writes this key")).collect()
 }
 
-fn judge_row(ledgers: &[Ledger], shared: &Shared, database: &Database) -> (Vec<Violation>, BTreeSet<(u16, u64)>) {
-    let mut broken = Vec::new();
+/// Which pending elements of the shared sequences are there.
+type Present = BTreeSet<(Common, u16, u64)>;
+
+fn judge_sequences(ledgers: &[Ledger], shared: &Shared, database: &Database) -> (Vec<Violation>, Present) {
+    let (mut broken, mut present) = (Vec::new(), Present::new());
     for (name, digest) in &shared.settled {
-        let found = database.looks.get(name).and_then(|look| look.found.as_ref()).map(|found| found.digest);
+        let found = database.looks.get(name).and_then(|look| look.found.as_ref()).map(Found::digest);
         if found != Some(*digest) {
-            let detail = format!("a row of an earlier round was {digest:?}, is {found:?}");
+            let detail = format!("a row or list of an earlier round was {digest:?}, is {found:?}");
             broken.push(Violation::new(Rule::AckedSurvives, name, detail));
         }
     }
-    let name = op::shared_row(shared.round);
-    let acks: Vec<SharedAck> = ledgers.iter().flat_map(|ledger| ledger.pieces.clone()).collect();
-    let pending = ledgers.iter().flat_map(|ledger| ledger.pending.iter().map(move |pending| (ledger.client, pending)));
-    let pending = pending.filter(|(_, pending)| pending.op == Op::SharedAppend);
-    let pending = pending.map(|(client, pending)| (client, pending.seq)).collect();
-    let found = database.looks.get(&name).and_then(|look| look.found.as_ref()?.bytes.as_deref());
-    let (row_broken, present) = rules::row_whole(&name, &acks, &pending, found.unwrap_or_default());
-    broken.extend(row_broken);
+    for common in Common::ALL.into_iter().filter(|common| common.is_sequence()) {
+        let name = common.name(shared.round);
+        let acks = acks_of(ledgers.iter(), common);
+        let waiting = |ledger: &'_ Ledger| -> Vec<(u16, u64)> {
+            let pending = ledger.pending.iter().filter(|pending| pending.op == Op::Shared(common));
+            pending.map(|pending| (ledger.client, pending.seq)).collect()
+        };
+        let pending = ledgers.iter().flat_map(waiting).collect();
+        let found = database.looks.get(&name).and_then(|look| look.found.as_ref());
+        let (found_broken, there) = match found.map(|found| (&found.content, &found.bytes)) {
+            Some((Content::List(items), _)) => rules::list_whole(&name, &acks, &pending, items),
+            Some((_, Some(bytes))) => rules::row_whole(&name, &acks, &pending, bytes),
+            _ => rules::row_whole(&name, &acks, &pending, b""),
+        };
+        broken.extend(found_broken);
+        present.extend(there.into_iter().map(|(client, seq)| (common, client, seq)));
+    }
     (broken, present)
 }
 
-fn judge_counter(ledgers: &[Ledger], shared: &Shared, database: &Database, pending: (u64, u64)) -> Vec<Violation> {
-    let acks: Vec<SharedAck> = ledgers.iter().flat_map(|ledger| ledger.increments.clone()).collect();
-    rules::counted_once(&op::shared_counter(), shared.count, &acks, pending, counter(database))
+fn acks_of<'a>(ledgers: impl Iterator<Item = &'a Ledger>, common: Common) -> Vec<SharedAck> {
+    ledgers.filter_map(|ledger| ledger.shared.get(&common)).flatten().copied().collect()
 }
 
-fn counter(database: &Database) -> i64 {
-    let found = database.looks.get(&op::shared_counter()).and_then(|look| look.found.as_ref());
-    match found.map(|found| found.reading) {
-        Some(Reading::Number(number)) => number,
+fn judge_counter(
+    common: Common,
+    explained: &[(&Ledger, Cuts)],
+    shared: &Shared,
+    database: &Database,
+) -> Vec<Violation> {
+    let acks = acks_of(explained.iter().map(|(ledger, _)| *ledger), common);
+    let pending = explained.iter().map(|(ledger, cuts)| increments_done(ledger, common, *cuts));
+    let pending = pending.fold((0, 0), |sum, (low, high)| (sum.0 + low, sum.1 + high));
+    let base = shared.counts.get(&common).copied().unwrap_or(0);
+    let name = common.name(shared.round);
+    let found = database.looks.get(&name).and_then(|look| look.found.as_ref());
+    rules::counted_once(&name, base, &acks, pending, found.map_or(0, counted))
+}
+
+/// What a shared counter holds: as a string, or in its field.
+fn counted(found: &Found) -> i64 {
+    let field = match &found.content {
+        Content::Text(_, number) => return number.unwrap_or(0),
+        Content::Hash(fields) => fields.get(op::COMMON_FIELD.as_bytes()),
+        _ => None,
+    };
+    match field.map(|field| Content::text(&field.value)) {
+        Some(Content::Text(_, Some(number))) => number,
         _ => 0,
     }
 }
 
 /// How many of the client's pending increments happened, at least and at most.
-fn increments_done(ledger: &Ledger, cuts: Cuts) -> (u64, u64) {
-    let done =
-        |cut: usize| ledger.pending.iter().take(cut).filter(|pending| pending.op == Op::SharedIncr).count() as u64;
+fn increments_done(ledger: &Ledger, common: Common, cuts: Cuts) -> (u64, u64) {
+    let is_one = |op: &Op| *op == Op::Shared(common);
+    let done = |cut: usize| ledger.pending.iter().take(cut).filter(|pending| is_one(&pending.op)).count() as u64;
     (done(cuts.first().unwrap_or(0)), done(cuts.last().unwrap_or(ledger.pending.len())))
 }
 
 /// One client: each key, then all together. Also gives the cuts that explain it.
 fn judge_client(
     ledger: &Ledger,
-    database: &Database,
+    snapshot: &Snapshot,
     crash: Instant,
     watched: &[&Observation],
-    present: &BTreeSet<(u16, u64)>,
+    present: &Present,
 ) -> (Vec<Violation>, Cuts) {
     let states = ledger.candidates(crash);
     let place = format!("c{}", ledger.client);
     let mut broken = Vec::new();
     let mut allowed: BTreeMap<Key, Cuts> = BTreeMap::new();
-    for key in workload::universe() {
+    for key in mix::universe() {
         let name = key.name(ledger.client);
-        let Some(look) = database.looks.get(&name) else { continue };
+        let Some(look) = snapshot[&ledger.database_of(key)].looks.get(&name) else { continue };
         let cuts = Cuts::of(states.iter().map(|state| explains(state.get(key), look)));
         if cuts.is_empty() {
             broken.push(unexplained(ledger, key, &name, look));
@@ -194,22 +224,29 @@ fn explains(entry: Option<&Entry>, look: &Look) -> bool {
         (None, None) => true,
         (None, Some(_)) => false,
         (Some(entry), None) => entry.may_be_gone(look.at),
-        (Some(entry), Some(found)) => entry.digest == found.digest && entry.may_live(look.at),
+        (Some(entry), Some(found)) => {
+            // A string is compared by its digest; a read that contradicts itself is no collection.
+            let whole = found.reading != Reading::Torn || matches!(found.content, Content::Text(..));
+            let in_time = entry.may_live(look.at) && content::may_be_told(entry.deadline, look.deadline, look.at);
+            let fields_in_time = entry.content.allows_deadlines(&found.content, look.at);
+            whole && in_time && fields_in_time && entry.content.allows(&found.content, look.at)
+        }
     }
 }
 
 fn unexplained(ledger: &Ledger, key: Key, place: &str, look: &Look) -> Violation {
     let tip = ledger.tip.get(key);
-    let seen = look.found.as_ref().map(|found| (found.digest, found.reading));
+    let seen = look.found.as_ref();
     Unexplained {
         place,
         client: ledger.client,
         kind: key.kind,
         seen,
-        tip: tip.filter(|entry| entry.may_live(look.at)).map(|entry| entry.digest),
+        tip_content: tip.map(|entry| &*entry.content),
+        tip: tip.filter(|entry| entry.may_live(look.at)).map(Entry::digest),
         versions: ledger.versions.get(&key).map_or(&[], Vec::as_slice),
         refused: &ledger.refused,
-        tip_number: tip.and_then(|entry| entry.number),
+        tip_number: tip.and_then(Entry::as_number),
     }
     .judge()
 }
@@ -217,8 +254,10 @@ fn unexplained(ledger: &Ledger, key: Key, place: &str, look: &Look) -> Violation
 fn broken_batches(ledger: &Ledger, allowed: &BTreeMap<Key, Cuts>) -> Vec<Violation> {
     let mut broken = Vec::new();
     for (index, pending) in ledger.pending.iter().enumerate() {
-        if let Op::MSet(pairs) = &pending.op {
-            let cuts = pairs.iter().filter_map(|(key, _)| Some((key.name(ledger.client), *allowed.get(key)?)));
+        // SWAPDB and FLUSHDB are a batch of all keys.
+        let keys = if pending.op.is_of_databases() { allowed.keys().copied().collect() } else { pending.op.writes() };
+        if keys.len() > 1 {
+            let cuts = keys.iter().filter_map(|key| Some((key.name(ledger.client), *allowed.get(key)?)));
             let place = format!("c{} #{}", ledger.client, pending.seq);
             broken.extend(rules::batch_whole(&place, index, &cuts.collect::<Vec<_>>()));
         }
@@ -226,12 +265,12 @@ fn broken_batches(ledger: &Ledger, allowed: &BTreeMap<Key, Cuts>) -> Vec<Violati
     broken
 }
 
-/// The client's pending pieces of the shared row say how far it came: a piece that is there happened, with all before.
-fn row_cuts(ledger: &Ledger, present: &BTreeSet<(u16, u64)>) -> Cuts {
+/// The client's pending elements of shared sequences say how far it came: one that is there happened, with all before.
+fn row_cuts(ledger: &Ledger, present: &Present) -> Cuts {
     let mut cuts = Cuts::all(ledger.pending.len());
     for (index, pending) in ledger.pending.iter().enumerate() {
-        if pending.op == Op::SharedAppend {
-            let there = present.contains(&(ledger.client, pending.seq));
+        if let Op::Shared(common @ (Common::Row | Common::List)) = pending.op {
+            let there = present.contains(&(common, ledger.client, pending.seq));
             cuts = if there { cuts.at_least(index + 1) } else { cuts.at_most(index) };
         }
     }
@@ -242,7 +281,7 @@ fn row_cuts(ledger: &Ledger, present: &BTreeSet<(u16, u64)>) -> Cuts {
 fn judge_observation(ledger: &Ledger, states: &[Oracle], cuts: Cuts, seen: &Observation) -> Option<Violation> {
     let place = seen.key.name(ledger.client);
     let digest = seen.seen.map(|(digest, _)| digest);
-    let holds = |state: &Oracle| state.get(seen.key).map(|entry| entry.digest) == digest;
+    let holds = |state: &Oracle| state.get(seen.key).map(Entry::digest) == digest;
     let by_pending = match seen.seen {
         Some((_, Reading::By { client, seq })) if client == ledger.client => {
             ledger.pending.iter().any(|pending| pending.seq == seq)

@@ -1,4 +1,4 @@
-//! `kill -9` at random moments while sixteen clients write, in every mode.
+//! `kill -9` at random moments while sixteen clients write all types, in every mode.
 
 mod common;
 
@@ -6,13 +6,13 @@ use harness::campaign::Campaign;
 use harness::fault;
 use harness::process::Mode;
 
-const KILLS: u64 = 16;
+const KILLS: u64 = 10;
 
 fn kills(mode: Mode) {
     let _turn = common::alone();
     let mut campaign = Campaign::new(common::plan(mode), common::seed(), KILLS);
     campaign.load = (common::millis(150), common::millis(500));
-    campaign.kills_per_store = 8;
+    campaign.kills_per_store = 5;
     let counters = common::survive(&campaign);
     fault::say(&format!("{}: {counters:?}", mode.word()));
     assert_eq!(counters.kills, KILLS);

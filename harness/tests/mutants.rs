@@ -9,8 +9,10 @@ use harness::campaign::Campaign;
 use harness::clock;
 use harness::exhaust::{self, Armed, Depth};
 use harness::fault;
+use harness::mix::Mix;
 use harness::process::{Mode, Program};
 use harness::report::Counters;
+use harness::rules::{Rule, Violation};
 use harness::store::Plan;
 use harness::workload::Weight;
 
@@ -27,33 +29,106 @@ fn plan(mutant: &str, mode: Mode) -> Plan {
     plan
 }
 
-#[test]
-fn an_answer_before_the_write_is_caught_by_kills() {
-    let _turn = common::alone();
-    // In the other modes the worker that answers has written just before, whatever it waits for.
-    let plan = plan("ack_before_write", Mode::Always);
+/// Kills until a rule is broken or the budget is used up.
+fn kills(mutant: &str, mode: Mode, weight: Weight) -> (Counters, Vec<Violation>) {
+    let mut plan = plan(mutant, mode);
+    plan.weight = weight;
     let (seed, begin) = (common::seed(), clock::now());
     let mut counters = Counters::default();
-    let broken = Campaign::new(plan, seed, BUDGET).run(&mut counters).expect("the harness works");
+    let campaign = Campaign { notes: None, ..Campaign::new(plan, seed, BUDGET) };
+    let broken = campaign.run(&mut counters).expect("the harness works");
     let took = clock::now() - begin;
-    fault::say(&format!("ack_before_write: found by kill {}, seed {seed}, {took:?}", counters.kills));
+    fault::say(&format!("{mutant}: found by kill {}, seed {seed}, {took:?}: {:?}", counters.kills, broken.first()));
+    (counters, broken)
+}
+
+/// A planted bug that needs a death within a write.
+fn caught_by_death_within_a_write(mutant: &str, mix: Mix, rules: &[Rule]) {
+    let _turn = common::alone();
+    let mut plan = plan(mutant, Mode::EverySec);
+    plan.clients = 6;
+    plan.weight = Weight::Light;
+    plan.mix = mix;
+    let (seed, begin) = (common::seed(), clock::now());
+    let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed).expect("the harness works");
+    let took = clock::now() - begin;
+    let first = done.broken.first();
+    fault::say(&format!("{mutant}: found by death {}, seed {seed}, {took:?}: {first:?}", done.deaths));
+    assert!(done.deaths > 0 && found(&done.broken, rules), "HARNESS_SEED={seed}: {done:?}");
+}
+
+/// A planted bug that any kill under load may show.
+fn caught_by_kills(mutant: &str, rules: &[Rule]) {
+    let _turn = common::alone();
+    let (counters, broken) = kills(mutant, Mode::EverySec, Weight::Light);
+    assert!(found(&broken, rules), "{} kills found {broken:?}", counters.kills);
+}
+
+/// Whether one of these rules is broken: what is found for another reason may be another bug.
+fn found(broken: &[Violation], rules: &[Rule]) -> bool {
+    broken.iter().any(|violation| rules.contains(&violation.rule))
+}
+
+/// In the other modes the worker that answers has written just before, whatever it waits for.
+#[test]
+fn an_answer_before_the_write() {
+    let _turn = common::alone();
+    let (counters, broken) = kills("ack_before_write", Mode::Always, Weight::Full);
     // A server that does not even start is not this bug.
     assert!(counters.lost_writes > 0, "{} kills found {:?}", counters.kills, broken.first());
 }
 
 #[test]
-fn a_torn_tail_that_is_kept_is_caught_by_death_within_a_write() {
-    let _turn = common::alone();
-    let mut plan = plan("torn_tail_kept", Mode::EverySec);
-    plan.clients = 6;
-    plan.weight = Weight::Light;
-    let (seed, begin) = (common::seed(), clock::now());
-    let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed).expect("the harness works");
-    let took = clock::now() - begin;
-    fault::say(&format!(
-        "torn_tail_kept: found by death {}, seed {seed}, {took:?}: {:?}",
-        done.deaths,
-        done.broken.first()
-    ));
-    assert!(done.deaths > 0 && !done.broken.is_empty(), "{done:?}");
+fn a_torn_tail_that_is_kept() {
+    // Garbage breaks whatever it meets.
+    caught_by_death_within_a_write("torn_tail_kept", Mix::All, &Rule::ALL);
+}
+
+/// Strings only: of collections, half a transaction is refused by recovery itself.
+#[test]
+fn half_a_transaction() {
+    caught_by_death_within_a_write("torn_transaction", Mix::Strings, &[Rule::BatchWhole]);
+}
+
+#[test]
+fn a_change_that_is_replayed_twice() {
+    caught_by_kills("delta_applied_twice", &[Rule::CountedOnce]);
+}
+
+#[test]
+fn a_change_of_a_collection_that_is_lost() {
+    caught_by_kills("operation_not_replayed", &[Rule::AckedSurvives]);
+}
+
+#[test]
+fn a_change_that_names_the_wrong_frame_before_it() {
+    let rules = [Rule::AckedSurvives, Rule::NoTear, Rule::Serves];
+    caught_by_kills("second_change_names_first", &rules);
+}
+
+#[test]
+fn a_deadline_that_is_not_replayed() {
+    caught_by_kills("deadline_not_replayed", &[Rule::AckedSurvives]);
+}
+
+#[test]
+fn a_collection_that_was_emptied_and_comes_back() {
+    caught_by_kills("emptied_not_buried", &[Rule::NoResurrection]);
+}
+
+#[test]
+fn an_old_name_that_comes_back() {
+    // Where compaction has taken what a tomb should bury, a change of it is left alone, and recovery refuses it.
+    caught_by_kills("renamed_not_buried", &[Rule::NoResurrection, Rule::NoPhantom, Rule::Serves]);
+}
+
+#[test]
+fn an_exchange_of_databases_that_is_forgotten() {
+    caught_by_kills("swap_unlogged", &[Rule::AckedSurvives, Rule::NoResurrection]);
+}
+
+#[test]
+fn what_compaction_forgets() {
+    // Where a forgotten value was changed since, recovery refuses the change.
+    caught_by_kills("compaction_forgets_values", &[Rule::AckedSurvives, Rule::Serves]);
 }

@@ -31,14 +31,18 @@ pub(crate) fn seal(mut dump: Vec<u8>, version: Version) -> Vec<u8> {
 }
 
 /// What stands before the footer, if that is in order.
-pub(crate) fn open(dump: &[u8], zero: Checksum) -> Result<&[u8], Error> {
+pub(crate) fn open(dump: &[u8], trust: Checksum) -> Result<&[u8], Error> {
     let (checked, checksum) = dump.split_last_chunk().ok_or(Error::BadVersionOrChecksum)?;
     let (body, version) = checked.split_last_chunk().ok_or(Error::BadVersionOrChecksum)?;
     if u16::from_le_bytes(*version) > NEWEST_VERSION {
         return Err(Error::BadVersionOrChecksum);
     }
     let checksum = u64::from_le_bytes(*checksum);
-    let unchecked = checksum == 0 && zero == Checksum::ZeroIsUnchecked;
+    let unchecked = match trust {
+        Checksum::Required => false,
+        Checksum::ZeroIsUnchecked => checksum == 0,
+        Checksum::Ignored => true,
+    };
     if unchecked || checksum == CRC_64.checksum(checked) { Ok(body) } else { Err(Error::BadVersionOrChecksum) }
 }
 
@@ -66,8 +70,12 @@ mod tests {
 
     #[test]
     fn a_checksum_of_zero_is_trusted_only_on_demand() {
-        let dump = [&b"body"[..], &[5, 0], &[0; 8]].concat();
+        let mut dump = [&b"body"[..], &[5, 0], &[0; 8]].concat();
         assert_eq!(open(&dump, Checksum::Required), Err(Error::BadVersionOrChecksum));
         assert_eq!(open(&dump, Checksum::ZeroIsUnchecked), Ok(&b"body"[..]));
+        let last = dump.len() - 1;
+        dump[last] = 1;
+        assert_eq!(open(&dump, Checksum::ZeroIsUnchecked), Err(Error::BadVersionOrChecksum));
+        assert_eq!(open(&dump, Checksum::Ignored), Ok(&b"body"[..]));
     }
 }

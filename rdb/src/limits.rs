@@ -8,17 +8,19 @@ pub struct Limits {
     /// The most that the value may take: its bytes, and the size of what holds them. Three bytes of a dump can unfold
     /// to 264, and each of these to an element. While the value is read, up to four times as much is in use.
     pub memory_bytes: usize,
-    /// What a checksum of zero says.
+    /// How far its checksum is trusted.
     pub checksum: Checksum,
 }
 
-/// What a checksum of zero says.
+/// How far a checksum is trusted; most of all, what one of zero says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksum {
     /// Nothing: it must match like any other. This is what RESTORE does.
     Required,
     /// That nobody calculated it, as in files written under `rdbchecksum no`.
     ZeroIsUnchecked,
+    /// That nothing matters: no checksum is looked at. For tests of what comes behind it.
+    Ignored,
 }
 
 /// What is left of [`Limits::memory_bytes`].

@@ -108,7 +108,8 @@ impl Draft<'_> {
     /// Appends the frame to `out`, padded, with checksum and LSN still zero: [`seal`] sets them.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let length = self.length();
-        debug_assert!(length <= MAX_FRAME && self.key.len() <= MAX_KEY, "callers check sizes at the edge");
+        // What is longer could not be read again, and would end the log for whoever opens it.
+        assert!(length <= MAX_FRAME && self.key.len() <= MAX_KEY, "callers check sizes at the edge");
         let mut flags = 0;
         if self.deadline.is_some() {
             flags |= DEADLINE;

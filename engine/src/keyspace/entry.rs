@@ -226,9 +226,10 @@ impl Entry {
 
     /// Sets or takes away the position of the base image.
     pub fn set_base(&mut self, base: Option<u64>) {
-        let packed = base.map(pack);
-        self.reshape(self.shape().with(BASE, base.is_some()), usize::MAX);
-        self.put_base(packed);
+        if (self.flags() & BASE != 0) != base.is_some() {
+            self.reshape(self.shape().with(BASE, base.is_some()), usize::MAX);
+        }
+        self.put_base(base.map(pack));
     }
 
     /// Stores another value under the key, in place when the size class stays the same. The access bytes stay. A large
@@ -330,6 +331,9 @@ impl Slot for Entry {
     fn splice(&mut self, at: usize, removed: usize, inserted: &[u8]) {
         let old = self.shape();
         assert!(old.flags & LARGE == 0 && at + removed <= old.value, "an edit within the packed bytes");
+        if removed == inserted.len() {
+            return self.put_slice(old.key_at() + old.key + at, inserted);
+        }
         let (behind, length) = (old.value - at - removed, old.value - removed + inserted.len());
         assert!(length < OUT_OF_LINE, "packed bytes that stay in the entry");
         let new = Shape { value: length, ..old }.with_width();

@@ -58,6 +58,12 @@ impl Table {
         self.chunks.len() * size_of::<Chunk>() + self.chunks.capacity() * size_of::<Box<Chunk>>() + self.overflow_bytes
     }
 
+    /// Whether no entry is in the table. (One that was emptied keeps its buckets until it is cleared.)
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The entry of a key.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {

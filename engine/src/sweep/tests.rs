@@ -51,7 +51,7 @@ impl Bench {
     fn apply(&self, key: &str, op: &Op) -> Lsn {
         let key = self.store.key(key.as_bytes());
         let mut transaction = self.store.begin(0, &[key], self.store.now_ms());
-        transaction.apply(&key, op);
+        transaction.apply(&key, op).unwrap();
         transaction.commit()
     }
 
@@ -292,4 +292,50 @@ fn after_power_loss_what_has_expired_is_not_seen() {
         assert!(matches!(lost.kept("h"), None | Some(1..=51)), "{:?}", lost.kept("h"));
         assert!(lost.seen("h") <= 1, "what has expired is not seen, be it there");
     }
+}
+
+#[test]
+fn nothing_goes_while_expiry_is_held() {
+    let mut bench = bench();
+    bench.set_for("h", "a", 10);
+    bench.set("h", "b");
+    bench.store.hold_expiry(bench.clock.monotonic_ms() + 1000);
+    bench.clock.advance_ms(500);
+    bench.sweep();
+    assert_eq!((bench.seen("h"), bench.kept("h")), (1, Some(2)));
+    assert_eq!(bench.store.expired_field_count(), 0);
+    bench.clock.advance_ms(500);
+    bench.sweep();
+    assert_eq!((bench.seen("h"), bench.kept("h")), (1, Some(1)));
+    bench.set_for("h", "c", 10);
+    bench.store.hold_expiry(u64::MAX);
+    bench.clock.advance_ms(500);
+    bench.sweep();
+    assert_eq!(bench.kept("h"), Some(2));
+    bench.store.hold_expiry(0);
+    bench.sweep();
+    assert_eq!(bench.kept("h"), Some(1));
+}
+
+#[test]
+fn only_a_use_ends_idleness() {
+    let idle = |bench: &Bench, uses: bool| {
+        let key = bench.store.key(b"h");
+        let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+        transaction.set_uses(uses);
+        transaction.get(&key).unwrap().idle_seconds()
+    };
+    let bench = bench();
+    bench.set("h", "a");
+    bench.clock.advance_ms(100_000);
+    assert_eq!((idle(&bench, false), idle(&bench, false)), (100, 100));
+    assert_eq!((idle(&bench, true), idle(&bench, false)), (0, 0));
+    let key = bench.store.key(b"h");
+    let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+    transaction.set_idle_seconds(&key, 1000);
+    transaction.commit();
+    assert_eq!(idle(&bench, false), 1000);
+    bench.clock.advance_ms(5000);
+    let later = bench.store.now_ms();
+    assert_eq!(idle(&bench.reopened(later), false), 0, "nobody knows");
 }

@@ -3,12 +3,32 @@
 //! An operation is bytes. What runs here is what the log holds and what a replay runs.
 
 use super::value::image_bytes;
-use super::{Transaction, Value};
+use super::{Transaction, Value, WrongType};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Due, Key};
 use crate::listener::Class;
 use crate::value::op::{self, Op};
 use crate::value::{self, HASH, Limits, Malformed, Object, Outcome, Slot};
+
+/// What an operation did to the collection at a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Elements that are new.
+    pub added: u64,
+    /// Elements added, removed or altered.
+    pub changed: u64,
+    /// Elements there are now.
+    pub len: usize,
+}
+
+impl Applied {
+    fn then(self, next: Applied) -> Applied {
+        Applied { added: self.added + next.added, changed: self.changed + next.changed, len: next.len }
+    }
+}
+
+/// A collection is built by operations of about this many bytes.
+const BUILT_AT_ONCE: usize = 64 << 10;
 
 /// A collection that no key holds yet.
 pub struct Collection {
@@ -23,9 +43,36 @@ impl Collection {
         Collection { value_type, packed: value::empty(value_type).to_vec(), object: None }
     }
 
+    /// One of elements, each of which `push` puts behind the operands of operations with one code.
+    pub fn of<T>(
+        code: u8,
+        limits: &Limits,
+        elements: impl IntoIterator<Item = T>,
+        mut push: impl FnMut(&mut Op, T),
+    ) -> Collection {
+        let mut op = Op::new(code);
+        let value_type = value::type_of_operation(op.bytes()).expect("an operation of a collection");
+        let mut collection = Collection::new(value_type);
+        for element in elements {
+            push(&mut op, element);
+            if op.bytes().len() > BUILT_AT_ONCE {
+                collection.apply(&op, limits);
+                op.clear();
+            }
+        }
+        if !op.is_empty() {
+            collection.apply(&op, limits);
+        }
+        collection
+    }
+
     /// Carries out an operation of its type.
     pub fn apply(&mut self, op: &Op, limits: &Limits) -> Outcome {
-        value::apply(self, op.bytes(), limits).expect("an operation that a command has made is whole")
+        self.apply_bytes(op.bytes(), limits)
+    }
+
+    fn apply_bytes(&mut self, op: &[u8], limits: &Limits) -> Outcome {
+        value::apply(self, op, limits).expect("an operation that a command has made is whole")
     }
 
     /// How many elements it has.
@@ -81,38 +128,67 @@ impl Transaction<'_> {
     }
 
     /// Carries out an operation on the collection at a key, which is created when the key is absent and goes when nothing
-    /// is left. The caller has seen that what the key holds, if anything, is of the operation's type.
-    pub fn apply(&mut self, key: &Key<'_>, op: &Op) -> Outcome {
-        let limits = self.store.limits();
-        if self.get(key).is_none() {
-            let value_type = value::type_of_operation(op.bytes()).expect("an operation of a collection");
-            let mut new = Collection::new(value_type);
-            let outcome = new.apply(op, &limits);
-            if !new.is_empty() {
-                self.set_collection(key, new, None);
-            }
-            return outcome;
+    /// is left. A long operation is carried out and logged in parts: a frame of the log has its limit.
+    #[inline]
+    pub fn apply(&mut self, key: &Key<'_>, op: &Op) -> Result<Applied, WrongType> {
+        let most = self.store.options().part_bytes;
+        if op.bytes().len() <= most {
+            return self.apply_whole(key, op.bytes());
         }
-        let mut outcome = Outcome::default();
-        let mut left = 1;
-        self.change_if(key, [op.bytes(), b""], |entry| {
-            outcome = value::apply(entry, op.bytes(), &limits).expect("an operation that a command has made is whole");
-            left = value::len(entry.value_type(), entry.packed(), entry.object());
-            if left == 0 { Change::Emptied } else { Change::of(outcome.changed != 0) }
+        let mut all = Ok(Applied::default());
+        op::parts(op.bytes(), most, |part| {
+            // The first part sees a wrong type, before anything has changed.
+            if let Ok(before) = all {
+                all = self.apply_whole(key, part).map(|now| before.then(now));
+            }
         });
-        outcome
+        all
+    }
+
+    fn apply_whole(&mut self, key: &Key<'_>, op: &[u8]) -> Result<Applied, WrongType> {
+        let limits = self.store.limits();
+        let value_type = value::type_of_operation(op).expect("an operation of a collection");
+        self.bury_expired(key);
+        let mut applied = Ok(Applied::default());
+        let found = self.change_if(key, [op, b""], |entry| {
+            if entry.value_type() != value_type {
+                applied = Err(WrongType);
+                return Change::None;
+            }
+            let outcome = value::apply(entry, op, &limits).expect("an operation that a command has made is whole");
+            let len = value::len(value_type, entry.packed(), entry.object());
+            applied = Ok(Applied { added: outcome.added, changed: outcome.changed, len });
+            if len == 0 { Change::Emptied } else { Change::of(outcome.changed != 0) }
+        });
+        if found {
+            return applied;
+        }
+        let mut new = Collection::new(value_type);
+        let outcome = new.apply_bytes(op, &limits);
+        let len = new.len();
+        if len != 0 {
+            self.set_collection(key, new, None);
+        }
+        Ok(Applied { added: outcome.added, changed: outcome.changed, len })
     }
 
     /// The same, and tells subscribers when something changed: what happened, and then that the key is gone if it is.
-    pub fn apply_and_tell(&mut self, key: &Key<'_>, op: &Op, class: Class, name: &'static str) -> Outcome {
-        let outcome = self.apply(key, op);
-        if outcome.changed != 0 && self.store.attention().to_events() {
+    #[inline]
+    pub fn apply_and_tell(
+        &mut self,
+        key: &Key<'_>,
+        op: &Op,
+        class: Class,
+        name: &'static str,
+    ) -> Result<Applied, WrongType> {
+        let applied = self.apply(key, op)?;
+        if applied.changed != 0 {
             self.notify(class, name, key);
-            if self.get(key).is_none() {
+            if applied.len == 0 {
                 self.notify(Class::Generic, "del", key);
             }
         }
-        outcome
+        Ok(applied)
     }
 
     /// Stores a whole collection; whatever the key held is gone. One that is empty is no value: the key goes.
@@ -366,7 +442,7 @@ mod tests {
         for (name, op) in [("small", pushed(3, 5)), ("large", pushed(5000, 9)), ("parts", pushed(6, 1 << 20))] {
             let key = store.key(name.as_bytes());
             let mut transaction = store.begin(0, &[key], store.now_ms());
-            transaction.apply(&key, &op);
+            transaction.apply(&key, &op).unwrap();
             transaction.set_deadline(&key, Some(u64::MAX / 32));
             transaction.commit();
             let appended = store.log().appended();

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use super::{SAME_TRANSACTION, Transaction};
+use crate::blobs::Blobs;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
+use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
 use crate::listener::Event;
 use crate::log::{FrameBatch, Lsn};
@@ -34,12 +36,57 @@ impl NewBlob {
     pub(super) fn number(&self) -> u64 {
         self.reference.number
     }
+
+    /// Whether the value that an entry had at its base lies in a blob, one of these if it came in this transaction.
+    #[inline]
+    pub(super) fn holds(entry: &Entry, database: u8, hash: u64, new: &[NewBlob], blobs: &Blobs) -> bool {
+        if blobs.is_empty() && new.is_empty() {
+            return false;
+        }
+        match entry.base().unwrap_or(entry.lsn()) {
+            0 => new.iter().any(|blob| blob.database == database && blob.hash == hash),
+            lsn => blobs.contains(lsn),
+        }
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) batch: FrameBatch,
     touched: Vec<Touched>,
+}
+
+impl Scratch {
+    /// Adds a frame for the key of this hash.
+    #[inline]
+    pub(super) fn push(&mut self, draft: &Draft<'_>, hash: u64) {
+        self.batch.push(draft);
+        self.touched.push(Touched { database: draft.database, hash, frame: self.batch.len() - 1, kind: draft.kind });
+    }
+
+    /// Adds an entry's whole value. A long one of a collection takes several frames: an image of its beginning, and
+    /// changes that add the rest.
+    pub(super) fn push_image(&mut self, database: u8, key: &Key<'_>, entry: &Entry, part_bytes: usize) {
+        let image = Draft {
+            kind: Kind::Image,
+            database,
+            value_type: entry.value_type(),
+            deadline: entry.deadline(),
+            previous: None,
+            key: key.bytes,
+            value: [entry.value(), b""],
+        };
+        let Some(object) = entry.object() else { return self.push(&image, key.hash) };
+        let mut first = true;
+        object.image_parts(part_bytes, &mut |part| {
+            if !first && planted("image_part_lost") {
+                return;
+            }
+            let more = Draft { kind: Kind::Delta, deadline: None, previous: Some(SAME_TRANSACTION), ..image };
+            self.push(&Draft { value: [part, b""], ..if first { image } else { more } }, key.hash);
+            first = false;
+        });
+    }
 }
 
 thread_local! {
@@ -124,39 +171,6 @@ impl Transaction<'_> {
         }
     }
 
-    /// Logs a present entry's whole value. A long one of a collection takes several frames: an image of its beginning, and
-    /// changes that add the rest.
-    pub(super) fn push_image(&mut self, key: &Key<'_>) {
-        self.take_scratch();
-        let database = self.database;
-        let shard = self.guards.shard(key.shard());
-        let Some(entry) = shard.find(database, key) else { return };
-        let image = Draft {
-            kind: Kind::Image,
-            database,
-            value_type: entry.value_type(),
-            deadline: entry.deadline(),
-            previous: None,
-            key: key.bytes,
-            value: [entry.value(), b""],
-        };
-        let Scratch { batch, touched } = &mut self.scratch;
-        let mut push = |draft: &Draft<'_>| {
-            batch.push(draft);
-            touched.push(Touched { database, hash: key.hash, frame: batch.len() - 1, kind: draft.kind });
-        };
-        let Some(object) = entry.object() else { return push(&image) };
-        let mut first = true;
-        object.image_parts(self.store.options().part_bytes, &mut |part| {
-            if !first && planted("image_part_lost") {
-                return;
-            }
-            let more = Draft { kind: Kind::Delta, deadline: None, previous: Some(SAME_TRANSACTION), ..image };
-            push(&Draft { value: [part, b""], ..if first { image } else { more } });
-            first = false;
-        });
-    }
-
     /// Logs a change of a key.
     pub(super) fn push(
         &mut self,
@@ -181,9 +195,15 @@ impl Transaction<'_> {
     ) {
         let database = self.database;
         self.take_scratch();
-        self.scratch.batch.push(&Draft { kind, database, value_type, deadline, previous, key: key.bytes, value });
-        let frame = self.scratch.batch.len() - 1;
-        self.scratch.touched.push(Touched { database, hash: key.hash, frame, kind });
+        self.scratch.push(&Draft { kind, database, value_type, deadline, previous, key: key.bytes, value }, key.hash);
+    }
+
+    /// Logs a present entry's whole value.
+    pub(super) fn push_image(&mut self, key: &Key<'_>) {
+        self.take_scratch();
+        if let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) {
+            self.scratch.push_image(self.database, key, entry, self.store.options().part_bytes);
+        }
     }
 
     /// The blob a key's value lies in, which the caller now answers for.
@@ -197,20 +217,7 @@ impl Transaction<'_> {
         self.take_blob_at(key, at)
     }
 
-    /// Whether the value a key had at its base lies in a blob.
-    #[inline]
-    pub(super) fn is_in_blob(&mut self, key: &Key<'_>) -> bool {
-        if self.store.blobs().is_empty() && self.new_blobs.is_empty() {
-            return false;
-        }
-        let Some(entry) = self.guards.shard(key.shard()).find(self.database, key) else { return false };
-        match entry.base().unwrap_or(entry.lsn()) {
-            0 => self.new_blobs.iter().any(|blob| blob.database == self.database && blob.hash == key.hash),
-            lsn => self.store.blobs().contains(lsn),
-        }
-    }
-
-    /// The same, for a value whose frame lies at `lsn`; 0 when it came in this transaction.
+    /// The blob of a value whose frame lies at `lsn`, as for [`take_blob`](Transaction::take_blob); 0 when it came in this transaction.
     pub(super) fn take_blob_at(&mut self, key: &Key<'_>, lsn: Lsn) -> Option<Reference> {
         if lsn != 0 {
             return self.store.blobs().take(lsn);

@@ -9,10 +9,12 @@
 mod collection;
 mod database;
 mod journal;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use crate::format::blob::Reference;
-use crate::format::frame::Kind;
+use crate::format::frame::{Draft, Kind};
 use crate::keyspace::access;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Due, Guards, Key, Shard};
@@ -22,7 +24,7 @@ use crate::mutant::planted;
 use crate::store::Store;
 use crate::value::HASH;
 use collection::Change;
-pub use collection::Collection;
+pub use collection::{Applied, Collection};
 use journal::{NewBlob, Scratch};
 pub(crate) use value::live_cost;
 pub use value::{Item, Value, WrongType};
@@ -174,22 +176,13 @@ impl<'s> Transaction<'s> {
     pub fn get(&mut self, key: &Key<'_>) -> Option<Item<'_>> {
         self.bury_expired(key);
         let shard = self.guards.shard(key.shard());
-        let (last_removed, last_swapped) = (shard.last_removed, shard.last_swapped);
+        let (removed, swapped) = (shard.last_removed, shard.last_swapped);
         let mut found = shard.find_mut(self.database, key);
         if let (Some(entry), Some(access)) = (&mut found, self.uses_at) {
             entry.set_access(access);
         }
         let found = found.map(|entry| &*entry);
-        let mut revealed = found.map_or(last_removed, Entry::lsn);
-        if !planted("swap_ungated") {
-            revealed = revealed.max(last_swapped);
-        }
-        if revealed >= self.safe {
-            let skipped = planted(if found.is_some() { "ungated_read" } else { "nil_after_del_ungated" });
-            if revealed != 0 && !skipped {
-                self.gate = self.gate.max(revealed + 1);
-            }
-        }
+        reveal(&mut self.gate, self.safe, found, removed, swapped);
         // Still there though expired: the log could not take the tomb, or nothing may go at present.
         let now_ms = self.now_ms;
         found.map(|entry| Item { entry, now_ms }).filter(Item::is_live)
@@ -363,56 +356,73 @@ impl<'s> Transaction<'s> {
 
     /// Changes a present entry in place and logs the change, or the whole value when that is short.
     fn change(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry)) {
-        self.change_if(key, value, |entry| {
+        let found = self.change_if(key, value, |entry| {
             mutate(entry);
             Change::Changed
         });
+        debug_assert!(found, "the caller has just seen it");
     }
 
-    /// The same, when something changes.
-    fn change_if(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry) -> Change) {
-        let in_blob = self.is_in_blob(key);
+    /// The same, when there is something that has not expired, and when something changes. Whether there is.
+    #[inline]
+    fn change_if(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry) -> Change) -> bool {
+        self.take_scratch();
+        let (database, now_ms) = (self.database, self.now_ms);
         let shard = self.guards.shard(key.shard());
-        let entry = shard.find_mut(self.database, key).expect("the caller has just seen it");
-        let (memory, live, lsn) =
-            (entry.footprint() as i64, live_cost(entry, in_blob, self.store.options().part_bytes), entry.lsn());
+        let (removed, swapped) = (shard.last_removed, shard.last_swapped);
+        let found = shard.find_mut(database, key);
+        reveal(&mut self.gate, self.safe, found.as_deref(), removed, swapped);
+        let Some(entry) = found.filter(|entry| entry.deadline().is_none_or(|at| at > now_ms)) else { return false };
+        if let Some(access) = self.uses_at {
+            entry.set_access(access);
+        }
+        let in_blob = NewBlob::holds(entry, database, key.hash, &self.new_blobs, self.store.blobs());
+        let part_bytes = self.store.options().part_bytes;
+        let (memory, live, lsn) = (entry.footprint() as i64, live_cost(entry, in_blob, part_bytes), entry.lsn());
         let due = Due::of(entry);
         let change = mutate(entry);
         if change == Change::None {
-            return;
+            return true;
         }
+        let now_due = Due::of(entry);
         if change == Change::Emptied {
             self.memory += entry.footprint() as i64 - memory;
-            self.live += live_cost(entry, in_blob, self.store.options().part_bytes) - live;
-            let left = Due::of(entry);
-            shard.note_due(self.database, key.hash, due, left);
-            return self.bury(key);
+            self.live += live_cost(entry, in_blob, part_bytes) - live;
+            shard.note_due(database, key.hash, due, now_due);
+            self.bury(key);
+            return true;
         }
-        let (now_due, value_type) = (Due::of(entry), entry.value_type());
         let by_delta = image_bytes(entry) >= DELTA_FROM;
         // What changed before in this transaction has no position in the log yet; where its base lies is known, or will
         // be when the transaction ends.
         let base = entry.base().unwrap_or(lsn);
         entry.set_base((by_delta && base != 0).then_some(base));
         self.memory += entry.footprint() as i64 - memory;
+        let value_type = entry.value_type();
         let is_expiry = value_type == HASH && due.at.is_some_and(|at| at <= self.now_ms);
         let unlogged = is_expiry && planted("field_expiry_unlogged");
         if !planted("second_change_names_first") && !unlogged {
             entry.set_lsn(0);
         }
-        self.live += live_cost(entry, in_blob && by_delta, self.store.options().part_bytes) - live;
-        shard.note_due(self.database, key.hash, due, now_due);
+        self.live += live_cost(entry, in_blob && by_delta, part_bytes) - live;
         if unlogged {
-            return;
+            shard.note_due(database, key.hash, due, now_due);
+            return true;
         }
         if by_delta {
-            let previous = if lsn == 0 { SAME_TRANSACTION } else { lsn };
-            self.push_typed(key, Kind::Delta, value_type, None, Some(previous), value);
+            let previous = Some(if lsn == 0 { SAME_TRANSACTION } else { lsn });
+            let kind = Kind::Delta;
+            let draft = Draft { kind, database, value_type, deadline: None, previous, key: key.bytes, value };
+            self.scratch.push(&draft, key.hash);
         } else {
+            self.scratch.push_image(database, key, entry, part_bytes);
+        }
+        shard.note_due(database, key.hash, due, now_due);
+        if in_blob && !by_delta {
             let blob = self.take_blob_at(key, base);
             self.retire(blob);
-            self.push_image(key);
         }
+        true
     }
 
     /// Puts a value in the table.
@@ -499,6 +509,21 @@ impl<'s> Transaction<'s> {
         self.store.free(entry);
         if !(due && planted("expiry_unlogged") || emptied && planted("emptied_not_buried")) {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
+        }
+    }
+}
+
+/// Notes that what a key holds, or that it holds nothing, is told: it has to be safe first.
+#[inline]
+fn reveal(gate: &mut Lsn, safe: Lsn, found: Option<&Entry>, last_removed: Lsn, last_swapped: Lsn) {
+    let mut revealed = found.map_or(last_removed, Entry::lsn);
+    if !planted("swap_ungated") {
+        revealed = revealed.max(last_swapped);
+    }
+    if revealed >= safe {
+        let skipped = planted(if found.is_some() { "ungated_read" } else { "nil_after_del_ungated" });
+        if revealed != 0 && !skipped {
+            *gate = (*gate).max(revealed + 1);
         }
     }
 }

@@ -30,9 +30,11 @@
 mod dense;
 pub mod element;
 mod hash;
+mod limits;
 mod list;
 pub mod op;
 mod packed;
+mod score;
 mod scratch;
 mod set;
 mod zset;
@@ -43,6 +45,7 @@ mod place;
 mod tests;
 
 pub use hash::{Field, Fields, Hash, HashView};
+pub(crate) use limits::SharedLimits;
 pub use list::{List, ListIter, ListIterBack, ListView, set_alone_from};
 pub use set::{Member, Members, Set, SetView};
 pub use zset::{Zset, ZsetIter, ZsetIterBack, ZsetView};

@@ -23,7 +23,8 @@
 
 use std::cell::Cell;
 
-use super::element::push_element;
+use super::element::{push_element, read_element};
+use super::score::{push_score, read_score};
 
 /// Puts elements before the first, one after the other.
 pub const LIST_PUSH_FRONT: u8 = 16;
@@ -58,41 +59,37 @@ pub const ZSET_ADD: u8 = 64;
 /// Takes members out.
 pub const ZSET_REMOVE: u8 = 65;
 
-/// An operation that is being put together.
+/// An operation that is being put together, in a buffer that the thread keeps for the next one.
 #[derive(Clone, Debug)]
 pub struct Op(Vec<u8>);
 
-/// A lent buffer that has grown longer is given back.
+/// A buffer that has grown longer is given back.
 const KEPT: usize = 64 * 1024;
 
 thread_local! {
-    static LENT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Op {
-    /// Lends an operation without operands, in a buffer that is kept for the next one.
-    #[inline]
-    pub fn lend<R>(code: u8, work: impl FnOnce(&mut Op) -> R) -> R {
-        let mut op = Op::in_buffer(LENT.take(), code);
-        let result = work(&mut op);
-        if op.0.capacity() <= KEPT {
-            LENT.set(op.0);
-        }
-        result
-    }
-
     /// An operation without operands yet.
+    #[inline]
     #[must_use]
     pub fn new(code: u8) -> Op {
-        Op(vec![code])
-    }
-
-    /// The same in a buffer that was used before, whose contents go.
-    #[must_use]
-    pub fn in_buffer(mut buffer: Vec<u8>, code: u8) -> Op {
+        let mut buffer = BUFFER.take();
         buffer.clear();
         buffer.push(code);
         Op(buffer)
+    }
+
+    /// An operation over elements.
+    #[inline]
+    #[must_use]
+    pub fn over<'e>(code: u8, elements: impl IntoIterator<Item = &'e [u8]>) -> Op {
+        let mut op = Op::new(code);
+        for element in elements {
+            op.element(element);
+        }
+        op
     }
 
     /// An element behind the operands there are.
@@ -102,7 +99,7 @@ impl Op {
     }
 
     /// Takes the operands out: the next part of a long change follows.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.truncate(1);
     }
 
@@ -114,7 +111,7 @@ impl Op {
 
     /// A score behind the operands there are.
     pub fn score(&mut self, score: f64) -> &mut Op {
-        self.0.extend_from_slice(&score.to_le_bytes());
+        push_score(&mut self.0, score);
         self
     }
 
@@ -129,10 +126,126 @@ impl Op {
     pub fn is_empty(&self) -> bool {
         self.0.len() == 1
     }
+}
 
-    /// The buffer, for another operation.
-    #[must_use]
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.0
+impl Drop for Op {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.capacity() <= KEPT {
+            BUFFER.set(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+/// Gives an operation in parts, which are operations too, in the order in which they are to be carried out. None is longer
+/// than `most` bytes, unless one group of operands that belong together is.
+pub(crate) fn parts(op: &[u8], most: usize, mut carry_out: impl FnMut(&[u8])) {
+    let Some(&code) = op.first() else { return };
+    let front = if code == HASH_EXPIRE { op.len().min(1 + size_of::<u64>()) } else { 1 };
+    let (mut parts, mut start, mut at) = (Vec::new(), front, front);
+    while at < op.len() {
+        let bytes = group_bytes(code, &op[at..]).unwrap_or(op.len() - at);
+        if at > start && front + at - start + bytes > most {
+            parts.push(start..at);
+            start = at;
+        }
+        at += bytes;
+    }
+    parts.push(start..at);
+    if code == LIST_REMOVE {
+        // Starts are those before the operation: what comes off behind them leaves them right.
+        parts.reverse();
+    }
+    let mut buffer = op[..front].to_vec();
+    for part in parts {
+        buffer.truncate(front);
+        buffer.extend_from_slice(&op[part]);
+        carry_out(&buffer);
+    }
+}
+
+/// Bytes of the first operands that belong together. `None` for operations that are not to be cut.
+fn group_bytes(code: u8, operands: &[u8]) -> Option<usize> {
+    const NUMBER: usize = size_of::<u64>();
+    if code == ZSET_ADD {
+        let rest = read_element(read_score(operands)?.1)?.1;
+        return Some(operands.len() - rest.len());
+    }
+    let (before, elements, behind) = match code {
+        LIST_PUSH_FRONT | LIST_PUSH_BACK | HASH_DELETE | HASH_EXPIRE | SET_ADD | SET_REMOVE | ZSET_REMOVE => (0, 1, 0),
+        HASH_SET | HASH_SET_KEEP => (0, 2, 0),
+        HASH_LOAD => (0, 2, NUMBER),
+        LIST_REMOVE => (2 * NUMBER, 0, 0),
+        _ => return None,
+    };
+    let mut rest = operands.get(before..)?;
+    for _ in 0..elements {
+        rest = read_element(rest)?.1;
+    }
+    Some(operands.len() - rest.get(behind..)?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(op: &Op, most: usize) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        parts(op.bytes(), most, |part| all.push(part.to_vec()));
+        all
+    }
+
+    #[test]
+    fn an_operation_is_cut_between_what_belongs_together() {
+        let pairs: [&[u8]; 6] = [b"a", b"1", b"b", b"22", b"c", b"3"];
+        let cases = [
+            (
+                Op::over(HASH_SET, pairs),
+                vec![
+                    Op::over(HASH_SET, pairs[..2].to_vec()),
+                    Op::over(HASH_SET, pairs[2..4].to_vec()),
+                    Op::over(HASH_SET, pairs[4..].to_vec()),
+                ],
+            ),
+            (
+                Op::over(SET_ADD, pairs),
+                vec![
+                    Op::over(SET_ADD, pairs[..3].to_vec()),
+                    Op::over(SET_ADD, pairs[3..5].to_vec()),
+                    Op::over(SET_ADD, pairs[5..].to_vec()),
+                ],
+            ),
+        ];
+        for (whole, expected) in cases {
+            let expected: Vec<Vec<u8>> = expected.iter().map(|op| op.bytes().to_vec()).collect();
+            assert_eq!(cut(&whole, 7), expected);
+            assert_eq!(cut(&whole, 1000), [whole.bytes().to_vec()]);
+        }
+    }
+
+    #[test]
+    fn every_part_has_what_stands_before_all() {
+        let mut whole = Op::new(HASH_EXPIRE);
+        whole.number(7).element(b"a").element(b"b");
+        let part = |field| Op::new(HASH_EXPIRE).number(7).element(field).bytes().to_vec();
+        assert_eq!(cut(&whole, 0), [part(b"a"), part(b"b")]);
+    }
+
+    #[test]
+    fn runs_are_taken_out_from_the_last() {
+        let run = |start| Op::new(LIST_REMOVE).number(start).number(1).bytes().to_vec();
+        let mut whole = Op::new(LIST_REMOVE);
+        whole.number(3).number(1).number(5).number(1);
+        assert_eq!(cut(&whole, 0), [run(5), run(3)]);
+    }
+
+    #[test]
+    fn one_element_is_never_cut() {
+        let mut whole = Op::new(ZSET_ADD);
+        whole.score(1.0).element(&[b'a'; 300]).score(2.0).element(b"b");
+        assert_eq!(cut(&whole, 10).len(), 2);
+        let mut insert = Op::new(LIST_INSERT);
+        insert.number(1).element(&[b'a'; 300]);
+        assert_eq!(cut(&insert, 10), [insert.bytes()]);
     }
 }

@@ -13,6 +13,7 @@ mod tree;
 mod view;
 
 use super::element::{element_bytes, push_element, read_element};
+use super::score::{check_score, push_score, read_score, score_bytes};
 use super::{Limits, MAX_PACKED, Malformed, Object, Outcome, Slot, op, tag};
 
 pub use large::Zset;
@@ -21,8 +22,6 @@ pub use view::{ZsetIter, ZsetIterBack, ZsetView};
 
 /// A score and a member.
 type Entry<'a> = (f64, &'a [u8]);
-
-const SCORE_BYTES: usize = 8;
 
 pub(super) fn apply(slot: &mut impl Slot, code: u8, operands: &[u8], limits: &Limits) -> Result<Outcome, Malformed> {
     if slot.object().is_none() && packed::tag(slot.packed()) != tag::ZSET_PACKED {
@@ -48,7 +47,7 @@ fn add(slot: &mut impl Slot, operands: &[u8], limits: &Limits) -> Result<Outcome
     let mut pairs = 0;
     let mut rest = operands;
     while !rest.is_empty() {
-        rest = read_entry(rest).ok_or(Malformed)?.1;
+        rest = check_entry(rest).ok_or(Malformed)?.1;
         pairs += 1;
     }
     // So many at once are hardly all there already, and one after the other would be packed in vain.
@@ -80,11 +79,11 @@ fn add_packed(
     if found.present.is_some_and(|(_, _, old)| old == score) {
         return Ok(Added::Nothing);
     }
-    let bytes = slot.packed().len() + packed::entry_bytes(member);
-    let fits = found.present.is_some()
-        || len(slot.packed()) < limits.zset_max_listpack_entries
-            && member.len() <= limits.zset_max_listpack_value
-            && bytes <= MAX_PACKED;
+    let old_bytes = found.present.map_or(0, |(_, length, _)| length);
+    let bytes = slot.packed().len() - old_bytes + entry_bytes((score, member));
+    let may_be_packed = found.present.is_some()
+        || len(slot.packed()) < limits.zset_max_listpack_entries && member.len() <= limits.zset_max_listpack_value;
+    let fits = may_be_packed && bytes <= MAX_PACKED;
     if many || !fits {
         make_large(slot)?;
         return Ok(large(slot)?.add(score, member));
@@ -131,18 +130,31 @@ enum Added {
     Nothing,
 }
 
-/// A score and a member, and what comes after them. `None` when they are not all there, or the score is none.
+/// A score and a member that have been checked, and what comes after them. `None` when there are none.
 #[inline]
 fn read_entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
-    let (score, rest) = bytes.split_first_chunk()?;
-    let score = f64::from_le_bytes(*score);
+    let (score, rest) = read_score(bytes)?;
     let (member, rest) = read_element(rest)?;
-    (!score.is_nan()).then_some(((score, member), rest))
+    Some(((score, member), rest))
 }
 
-fn push_entry(into: &mut Vec<u8>, score: f64, member: &[u8]) {
-    into.extend_from_slice(&score.to_le_bytes());
+/// The same of bytes that may be anything. `None` when they are no entry in its one form.
+#[inline]
+fn check_entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (score, rest) = check_score(bytes)?;
+    let (member, rest) = read_element(rest)?;
+    Some(((score, member), rest))
+}
+
+fn push_entry(into: &mut Vec<u8>, (score, member): Entry<'_>) {
+    push_score(into, score);
     push_element(into, member);
+}
+
+/// Bytes of an entry.
+#[inline]
+fn entry_bytes((score, member): Entry<'_>) -> usize {
+    score_bytes(score) + element_bytes(member.len())
 }
 
 /// Whether an entry comes before a place. Scores are no NaN.

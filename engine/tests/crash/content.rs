@@ -238,7 +238,7 @@ impl Change {
         }
         let before = old.map_or(&[][..], Content::elements);
         let change = self.fitted(before.len());
-        let outcome = transaction.apply(key, &change.op());
+        let outcome = transaction.apply(key, &change.op()).map_err(|wrong| format!("{change:?}: {wrong:?}"))?;
         let after = change.apply(before);
         if outcome.changed == 0 && after.len() != before.len() {
             return Err(format!("{change:?} is said to have changed nothing"));

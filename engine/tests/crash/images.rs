@@ -348,7 +348,7 @@ pub fn hostile() -> Result<(), String> {
         ("an empty set", &[(BOTH, SET, image, None, &[6, 0, 0, 2])], None),
         ("an empty sorted set", &[(BOTH, ZSET, image, None, &[10])], None),
         ("twice the same member", &[(BOTH, SET, image, None, &[8, 1, b'a', 1, b'a'])], None),
-        ("a score that is none", &[(BOTH, ZSET, image, None, &[10, 0, 0, 0, 0, 0, 0, 0xF8, 0x7F, 1, b'a'])], None),
+        ("a score that is none", &[(BOTH, ZSET, image, None, &[10, 255, 0, 0, 0, 0, 0, 0, 0xF8, 0x7F, 1, b'a'])], None),
         ("no bytes", &[(BOTH, ZSET, image, None, &[])], None),
     ];
     for (what, frames, expected) in cases {

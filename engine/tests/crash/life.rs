@@ -92,7 +92,7 @@ impl World {
         let giant_bytes = if blob_bytes > 100_000 && chance.below(2) == 0 { 64 << 10 } else { 3000 };
         let options = Options {
             mode,
-            segment_bytes: 64 << 10,
+            segment_bytes: [12 << 10, 64 << 10][chance.below(2) as usize],
             blob_bytes,
             part_bytes: [300, 2000, 4 << 20][chance.below(3) as usize],
             limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],

@@ -131,6 +131,8 @@ pub struct Session {
     sizes: Sizes,
     waiting: Vec<Waiting>,
     last_gate: Lsn,
+    /// Keys of the last transaction that named several: a look at one shows what must not leave before the whole is safe.
+    lately: Vec<usize>,
     sequence: u64,
     pub refused: u64,
     /// When the log was first seen to take nothing any more.
@@ -157,6 +159,7 @@ impl Session {
             sizes,
             waiting: Vec::new(),
             last_gate,
+            lately: Vec::new(),
             sequence,
             refused: 0,
             failed_us: None,
@@ -234,6 +237,15 @@ impl Session {
         let count = if locks_all || self.chance.below(4) == 0 { 2 + self.chance.below(6) } else { 1 };
         let plan: Vec<(usize, Action)> = (0..count).map(|_| self.planned(database, locks_all)).collect();
         let plan = if self.chance.below(64) == 0 { self.changed_blob(plan[0].0) } else { plan };
+        let plan = match self.chance.below(5) {
+            0 if !self.lately.is_empty() => {
+                vec![(self.lately[self.chance.below(self.lately.len() as u64) as usize], Action::Get)]
+            }
+            _ => plan,
+        };
+        if plan.len() > 1 {
+            self.lately = plan.iter().map(|(key, _)| *key).collect();
+        }
         let bytes: usize = plan.iter().map(|(key, action)| 400 + self.bytes(*key, action)).sum();
         let reads = plan.iter().all(|(_, action)| matches!(action, Action::Get));
         let shrinks = plan.iter().all(|(_, action)| matches!(action, Action::Get | Action::Remove));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use harness::campaign::Campaign;
 use harness::clock;
 use harness::error::{Failure, Result};
+use harness::mix::Mix;
 use harness::process::{Mode, Program};
 use harness::report::Report;
 use harness::rules::Violation;
@@ -30,6 +31,7 @@ torture [options]
   --load LOW-HIGH     milliseconds of load before a kill (150-600)
   --kills-per-store N kills before a fresh store (10)
   --weight W          full or light values (full)
+  --mix M             all, strings only, or older: all that Redis before 7.4 knows (all)
   --keep-going        counts broken rules and goes on
   --notes DIR         where notes of a broken rule go (the system's temporary directory)
   -- ARGUMENTS        for the server
@@ -48,6 +50,7 @@ struct Options {
     load_ms: (u64, u64),
     kills_per_store: u64,
     weight: Weight,
+    mix: Mix,
     keep_going: bool,
     notes: PathBuf,
     args: Vec<String>,
@@ -76,7 +79,8 @@ fn run(options: &Options) -> Result<Vec<Violation>> {
     for &mode in &options.modes {
         let campaign = campaign(options, program.clone(), mode)?;
         let delay = options.slow_fsync_ms.map_or_else(String::new, |ms| format!("/fsync+{ms}ms"));
-        let row = format!("{}/{}{delay}", program.name(), mode.word());
+        let mix = if options.mix == Mix::All { String::new() } else { format!("/{}", options.mix.word()) };
+        let row = format!("{}/{}{delay}{mix}", program.name(), mode.word());
         let broken = campaign.run(report.row(&row))?;
         if let Some(path) = &options.resume {
             report.save(path)?;
@@ -101,6 +105,7 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     plan.clients = options.clients;
     plan.args.clone_from(&options.args);
     plan.weight = options.weight;
+    plan.mix = options.mix;
     if let Some(ms) = options.slow_fsync_ms {
         let by_strace = options.by_strace.unwrap_or(!matches!(plan.program, Program::Kvd(_)));
         match (by_strace, fault::strace_missing()) {
@@ -114,7 +119,7 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     campaign.load = (Duration::from_millis(options.load_ms.0), Duration::from_millis(options.load_ms.1));
     campaign.min_rate = options.min_rate.unwrap_or(if options.slow_fsync_ms.is_some() { 0.0 } else { 2000.0 });
     campaign.keep_going = options.keep_going;
-    campaign.notes.clone_from(&options.notes);
+    campaign.notes = Some(options.notes.clone());
     Ok(campaign)
 }
 
@@ -142,6 +147,9 @@ fn again(options: &Options, mode: Mode) -> String {
     if let Some(ms) = options.slow_fsync_ms {
         line += &format!(" --slow-fsync {ms}");
     }
+    if options.mix != Mix::All {
+        line += &format!(" --mix {}", options.mix.word());
+    }
     if options.weight == Weight::Light {
         line += " --weight light";
     }
@@ -165,6 +173,7 @@ fn parse(words: &[String]) -> Result<Options> {
         load_ms: (150, 600),
         kills_per_store: 10,
         weight: Weight::Full,
+        mix: Mix::All,
         keep_going: false,
         notes: std::env::temp_dir(),
         args: Vec::new(),
@@ -206,6 +215,10 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
         }
         "--kills-per-store" => options.kills_per_store = number(name, value)?,
         "--weight" => options.weight = if value == "light" { Weight::Light } else { Weight::Full },
+        "--mix" => {
+            let mix = Mix::EACH.into_iter().find(|mix| mix.word() == value);
+            options.mix = mix.ok_or_else(|| Failure::Usage(format!("no mix {value}")))?;
+        }
         "--notes" => options.notes = value.into(),
         _ => return Err(Failure::Usage(format!("no option {name}\n{USAGE}"))),
     }

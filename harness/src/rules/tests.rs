@@ -1,6 +1,7 @@
 //! Each rule is shown a history that breaks it and one that does not.
 
 use super::*;
+use crate::content;
 
 fn digest(n: u32) -> Digest {
     Digest { length: 50, crc: n }
@@ -14,10 +15,22 @@ fn by(seq: u64) -> Reading {
     Reading::By { client: 1, seq }
 }
 
-fn judge(seen: Option<(Digest, Reading)>, versions: &[Version]) -> Violation {
+fn text(digest: Digest, reading: Reading) -> Option<Found> {
+    Some(Found { content: Content::Text(digest, None), reading, bytes: None })
+}
+
+fn judge(seen: Option<Found>, versions: &[Version]) -> Violation {
     let tip = versions.last().and_then(|version| version.digest);
-    let (place, kind) = ("c1:s1", Kind::Text);
-    Unexplained { place, client: 1, kind, seen, tip, versions, refused: &[9], tip_number: Some(4) }.judge()
+    let (place, kind, seen, tip_content) = ("c1:s1", Kind::Text, seen.as_ref(), None);
+    Unexplained { place, client: 1, kind, seen, tip_content, tip, versions, refused: &[9], tip_number: Some(4) }.judge()
+}
+
+fn element(seq: u64) -> Vec<u8> {
+    value::element(&value::Writer { run: 1, client: 1, seq }, 0, 0)
+}
+
+fn list(seqs: &[u64]) -> Content {
+    Content::List(seqs.iter().map(|&seq| element(seq)).collect())
 }
 
 fn acks(replies: &[(u16, u64, i64)]) -> Vec<SharedAck> {
@@ -31,7 +44,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 #[test]
 fn acked_survives_and_losses_are_counted() {
     let versions = [version(1, Some(digest(1))), version(2, Some(digest(2))), version(3, Some(digest(3)))];
-    let older = judge(Some((digest(1), by(1))), &versions);
+    let older = judge(text(digest(1), by(1)), &versions);
     assert_eq!((older.rule, older.lost), (Rule::AckedSurvives, vec![(1, 2), (1, 3)]));
     let absent = judge(None, &versions);
     assert_eq!((absent.rule, absent.lost.len()), (Rule::AckedSurvives, 3));
@@ -40,27 +53,27 @@ fn acked_survives_and_losses_are_counted() {
 #[test]
 fn a_deleted_value_must_not_return() {
     let versions = [version(1, Some(digest(1))), version(2, None)];
-    assert_eq!(judge(Some((digest(1), by(1))), &versions).rule, Rule::NoResurrection);
+    assert_eq!(judge(text(digest(1), by(1)), &versions).rule, Rule::NoResurrection);
 }
 
 #[test]
 fn a_value_nobody_wrote_is_a_phantom() {
-    assert_eq!(judge(Some((digest(7), by(77))), &[version(1, Some(digest(1)))]).rule, Rule::NoPhantom);
+    assert_eq!(judge(text(digest(7), by(77)), &[version(1, Some(digest(1)))]).rule, Rule::NoPhantom);
 }
 
 #[test]
 fn half_a_value_is_a_tear() {
-    assert_eq!(judge(Some((digest(7), Reading::Torn)), &[version(1, Some(digest(1)))]).rule, Rule::NoTear);
+    assert_eq!(judge(text(digest(7), Reading::Torn), &[version(1, Some(digest(1)))]).rule, Rule::NoTear);
 }
 
 #[test]
 fn a_refused_value_must_not_be_there() {
-    assert_eq!(judge(Some((digest(7), by(9))), &[version(1, Some(digest(1)))]).rule, Rule::ErrorWithoutEffect);
+    assert_eq!(judge(text(digest(7), by(9)), &[version(1, Some(digest(1)))]).rule, Rule::ErrorWithoutEffect);
 }
 
 #[test]
 fn a_counter_past_its_answers_counted_twice() {
-    assert_eq!(judge(Some((digest(7), Reading::Number(5))), &[version(1, Some(digest(1)))]).rule, Rule::CountedOnce);
+    assert_eq!(judge(text(digest(7), Reading::Number(5)), &[version(1, Some(digest(1)))]).rule, Rule::CountedOnce);
 }
 
 #[test]
@@ -143,4 +156,46 @@ fn a_reopened_store_is_the_same() {
     assert!(reopen_same("db0", &one, &other).is_some());
     assert!(reopen_same("db0", &one, &BTreeMap::new()).is_some());
     assert!(reopen_same("db0", &BTreeMap::new(), &one).is_some());
+}
+
+#[test]
+fn a_collection_is_judged_by_its_elements() {
+    let tip = list(&[2, 4, 6]);
+    let rule = |found: &[u64]| collection::rule(Some(&tip), &list(found), &[9]);
+    assert_eq!(rule(&[2, 6]), Rule::AckedSurvives);
+    assert_eq!(rule(&[2, 4, 6, 6]), Rule::CountedOnce);
+    assert_eq!(rule(&[2, 4, 5, 6]), Rule::NoResurrection);
+    assert_eq!(rule(&[2, 4, 6, 8]), Rule::NoPhantom);
+    assert_eq!(rule(&[2, 4, 6, 9]), Rule::ErrorWithoutEffect);
+    assert_eq!(rule(&[4, 2, 6]), Rule::AckedSurvives, "an answered order is lost");
+}
+
+#[test]
+fn a_field_past_its_answers_counted_twice() {
+    let hash = |number: &str| {
+        let field = content::Field { value: number.as_bytes().to_vec(), deadline: None };
+        Content::Hash([(b"n".to_vec(), field)].into())
+    };
+    assert_eq!(collection::rule(Some(&hash("4")), &hash("5"), &[]), Rule::CountedOnce);
+    assert_eq!(collection::rule(Some(&hash("4")), &hash("3"), &[]), Rule::AckedSurvives);
+}
+
+#[test]
+fn half_an_element_is_a_tear() {
+    let half = Content::List([element(1)[..8].to_vec()].into());
+    assert_eq!(judge(Some(Found::collection(half)), &[]).rule, Rule::NoTear);
+}
+
+#[test]
+fn the_shared_list_is_whole() {
+    let told = acks(&[(1, 1, 1), (1, 4, 2)]);
+    let judge = |seqs: &[u64]| {
+        let items = seqs.iter().map(|&seq| element(seq)).collect();
+        let (broken, there) = list_whole("list", &told, &BTreeSet::from([(1, 5)]), &items);
+        (broken.iter().map(|v| v.rule).collect::<Vec<_>>(), there.len())
+    };
+    assert_eq!(judge(&[1, 4, 5]), (vec![], 1));
+    assert_eq!(judge(&[1]), (vec![Rule::AckedSurvives], 0));
+    assert_eq!(judge(&[1, 4, 4]).0, [Rule::CountedOnce, Rule::WrongReply]);
+    assert_eq!(judge(&[1, 4, 7]).0, [Rule::NoPhantom]);
 }

@@ -1,6 +1,7 @@
 //! Whole histories against a toy store that can be made to lie.
 
 use super::*;
+use crate::change::{Change, Side};
 use crate::clock::{self, Interval};
 use crate::ledger::Stamps;
 use crate::op::Kind;
@@ -13,7 +14,7 @@ const RUN: u32 = 1;
 const CLIENT: u16 = 1;
 
 fn text(slot: u16) -> Key {
-    Key { kind: Kind::Text, slot }
+    Key::new(Kind::Text, slot)
 }
 
 /// What the store has on its disk: keys and bytes.
@@ -29,7 +30,7 @@ struct History {
 impl History {
     /// Two clients with four commands answered and nothing pending.
     fn begin() -> Self {
-        let ledgers = vec![Ledger::new(RUN, CLIENT, 0), Ledger::new(RUN, CLIENT + 1, 0)];
+        let ledgers = vec![Ledger::new(RUN, CLIENT, (0, 4)), Ledger::new(RUN, CLIENT + 1, (0, 4))];
         let mut history = Self { ledgers, shared: Shared::default(), stamps: Stamps::default(), toy: Toy::new() };
         for op in [Op::Set(text(1), 60), Op::Set(text(2), 70), Op::Set(text(1), 80), Op::Del(vec![text(2)])] {
             history.answered(0, op);
@@ -39,11 +40,15 @@ impl History {
 
     /// Sends a command; it has its effect, its reply is lost with the crash.
     fn unanswered(&mut self, who: usize, op: Op) -> Reply {
-        let client = self.ledgers[who].client;
-        let writer = Writer { run: RUN, client, seq: self.ledgers[who].next_seq };
-        let arguments = op.arguments(&writer, self.shared.round);
-        self.ledgers[who].invoke(op, &self.stamps);
-        run(&mut self.toy, &arguments)
+        let ledger = &mut self.ledgers[who];
+        let commands = op.commands(&ledger.sender(ledger.next_seq, self.shared.round));
+        ledger.invoke(op, &self.stamps);
+        let toy = &mut self.toy;
+        let replies: Vec<Reply> = commands.iter().map(|words| run(toy, words)).collect();
+        match replies.len() {
+            1 => replies[0].clone(),
+            count => Reply::Array(replies[1..count - 1].to_vec()),
+        }
     }
 
     fn answered(&mut self, who: usize, op: Op) {
@@ -53,7 +58,7 @@ impl History {
 
     fn judge(&self) -> Vec<Rule> {
         let universe = universe(&self.ledgers, &self.shared, 0);
-        let snapshot = BTreeMap::from([(0, look(&self.toy, universe))]);
+        let snapshot = snapshot_of(&self.toy, universe);
         judge(&self.ledgers, &self.shared, &snapshot, clock::now()).iter().map(|broken| broken.rule).collect()
     }
 
@@ -85,6 +90,23 @@ fn run(toy: &mut Toy, arguments: &[Vec<u8>]) -> Reply {
             row.extend_from_slice(&arguments[2]);
             return Reply::Int(row.len() as i64);
         }
+        // A list is its elements' lines below a title.
+        "RPUSH" => {
+            let list = toy.entry(name(1)).or_insert_with(|| LIST.to_vec());
+            arguments[2..].iter().for_each(|element| list.extend([element.as_slice(), b"\n"].concat()));
+            return Reply::Int(elements(list).len() as i64);
+        }
+        "LRANGE" => {
+            let items = toy.get(&name(1)).map(|list| elements(list)).unwrap_or_default();
+            return Reply::Array(items.into_iter().map(Reply::Bulk).collect());
+        }
+        "RENAME" => {
+            let moved = toy.remove(&name(1)).unwrap();
+            toy.insert(name(2), moved)
+        }
+        // It says so, and forgets it.
+        "PEXPIRE" => return Reply::Int(i64::from(toy.contains_key(&name(1)))),
+        "MULTI" | "EXEC" => None,
         "MSET" => {
             (1..arguments.len()).step_by(2).for_each(|at| drop(toy.insert(name(at), arguments[at + 1].clone())));
             None
@@ -94,17 +116,29 @@ fn run(toy: &mut Toy, arguments: &[Vec<u8>]) -> Reply {
     Reply::Simple("OK".into())
 }
 
+const LIST: &[u8] = b"list\n";
+
+fn elements(list: &[u8]) -> Vec<Vec<u8>> {
+    list[LIST.len()..].split_inclusive(|&byte| byte == b'\n').map(|line| line[..line.len() - 1].to_vec()).collect()
+}
+
+fn snapshot_of(toy: &Toy, universe: BTreeSet<String>) -> Snapshot {
+    BTreeMap::from([(0, look(toy, universe)), (4, Database::default())])
+}
+
 fn look(toy: &Toy, universe: BTreeSet<String>) -> Database {
     let now = clock::now();
     let at = Interval { from: now, to: now };
     let found = |name: &String| {
         let bytes = toy.get(name)?.clone();
-        Some(Found { digest: Digest::of(&bytes), reading: value::read(&bytes), bytes: Some(bytes) })
+        let list = || Found::collection(Content::List(elements(&bytes).into()));
+        Some(if bytes.starts_with(LIST) { list() } else { Found { bytes: Some(bytes.clone()), ..Found::text(&bytes) } })
     };
     let names: BTreeSet<String> = toy.keys().cloned().chain(universe).collect();
-    let looks = names.into_iter().map(|name| (name.clone(), Look { at, found: found(&name) })).collect();
+    let looks =
+        names.into_iter().map(|name| (name.clone(), Look { at, found: found(&name), deadline: None })).collect();
     let listed: BTreeSet<String> = toy.keys().cloned().collect();
-    Database { looks, scanned: listed.clone(), size: listed.len() as i64, listed }
+    Database { looks, scanned: listed.clone(), size: listed.len() as i64, listed, contradictions: vec![] }
 }
 
 fn key(slot: u16) -> String {
@@ -139,8 +173,8 @@ fn a_deleted_value_that_returns_is_a_resurrection() {
 fn a_value_lost_before_the_last_restart_is_still_known() {
     let mut history = History::begin();
     let universe = universe(&history.ledgers, &history.shared, 0);
-    let snapshot = BTreeMap::from([(0, look(&history.toy, universe))]);
-    adopt(&mut history.ledgers, &mut history.shared, &snapshot, clock::now());
+    let snapshot = snapshot_of(&history.toy, universe);
+    adopt(&mut history.ledgers, &mut history.shared, &snapshot);
     let base = history.toy[&key(1)].clone();
     history.answered(0, Op::Set(text(1), 90));
     assert_eq!(history.judge(), []);
@@ -212,7 +246,7 @@ fn a_reader_must_not_see_the_past() {
 #[test]
 fn a_wrong_reply_is_told_at_the_next_verdict() {
     let mut history = History::begin();
-    history.unanswered(0, Op::Incr(Key { kind: Kind::Number, slot: 0 }));
+    history.unanswered(0, Op::Incr(Key::new(Kind::Number, 0)));
     history.ledgers[0].answer(&Reply::Int(7), &history.stamps);
     assert_eq!(history.judge(), [Rule::WrongReply]);
 }
@@ -221,14 +255,14 @@ fn a_wrong_reply_is_told_at_the_next_verdict() {
 fn the_shared_counter_and_row_are_judged() {
     let mut history = History::begin();
     for who in [0, 1, 0] {
-        history.answered(who, Op::SharedIncr);
-        history.answered(who, Op::SharedAppend);
+        history.answered(who, Op::Shared(Common::Count));
+        history.answered(who, Op::Shared(Common::Row));
     }
-    history.unanswered(1, Op::SharedIncr);
-    history.unanswered(1, Op::SharedAppend);
+    history.unanswered(1, Op::Shared(Common::Count));
+    history.unanswered(1, Op::Shared(Common::Row));
     assert_eq!(history.judge(), []);
     let count = |number: &str| number.as_bytes().to_vec();
-    let (counter, row) = (op::shared_counter(), op::shared_row(0));
+    let (counter, row) = (Common::Count.name(0), Common::Row.name(0));
     assert_eq!(history.judge_with(|toy| drop(toy.insert(counter.clone(), count("5")))), [Rule::CountedOnce]);
     assert_eq!(history.judge_with(|toy| drop(toy.insert(counter.clone(), count("2")))), [Rule::AckedSurvives]);
     // The piece that came after the increment is there, so the increment must be.
@@ -236,4 +270,82 @@ fn the_shared_counter_and_row_are_judged() {
     assert_eq!(history.judge_with(|toy| drop(toy.remove(&row))), [Rule::AckedSurvives]);
     let again = value::piece(CLIENT, 6);
     assert!(history.judge_with(|toy| toy.get_mut(&row).unwrap().extend(again)).contains(&Rule::CountedOnce));
+}
+
+fn push(count: u16) -> Op {
+    Op::On(Key::new(Kind::List, 1), Change::Push(Side::Right, count, 20))
+}
+
+#[test]
+fn a_list_is_judged_by_its_elements() {
+    let mut history = History::begin();
+    let name = Key::new(Kind::List, 1).name(CLIENT);
+    history.answered(0, push(2));
+    history.answered(1, Op::Peek(CLIENT, Key::new(Kind::List, 1)));
+    let first = history.toy[&name].clone();
+    history.answered(0, push(1));
+    let both = history.toy[&name].clone();
+    assert_eq!(history.judge(), []);
+    assert_eq!(history.judge_with(|toy| drop(toy.insert(name.clone(), first))), [Rule::AckedSurvives]);
+    assert_eq!(history.judge_with(|toy| drop(toy.remove(&name))), [Rule::AckedSurvives]);
+    let twice = [&both[..], &both[both.len() - 21..]].concat();
+    assert_eq!(history.judge_with(|toy| drop(toy.insert(name.clone(), twice))), [Rule::CountedOnce]);
+}
+
+#[test]
+fn half_a_transaction_is_torn() {
+    let mut history = History::begin();
+    history.unanswered(0, Op::Exec(vec![Op::Set(text(3), 60), push(3)]));
+    assert_eq!(history.judge(), []);
+    assert_eq!(history.judge_with(|toy| drop(toy.remove(&key(3)))), [Rule::BatchWhole]);
+    let list = Key::new(Kind::List, 1).name(CLIENT);
+    assert_eq!(history.judge_with(|toy| drop(toy.remove(&list))), [Rule::BatchWhole]);
+    let neither = |toy: &mut Toy| drop((toy.remove(&list), toy.remove(&key(3))));
+    assert_eq!(history.judge_with(neither), []);
+}
+
+#[test]
+fn half_a_rename_is_torn_and_an_answered_one_is_whole() {
+    let (from, to) = (Key::new(Kind::List, 1), Key::new(Kind::List, 2));
+    let mut history = History::begin();
+    history.answered(0, push(2));
+    let list = history.toy[&from.name(CLIENT)].clone();
+    history.unanswered(0, Op::Rename(from, to));
+    assert_eq!(history.judge(), []);
+    let both = |toy: &mut Toy| drop(toy.insert(from.name(CLIENT), list.clone()));
+    assert_eq!(history.judge_with(both), [Rule::BatchWhole]);
+    history.ledgers[0].answer(&Reply::Simple("OK".into()), &history.stamps);
+    assert_eq!(history.judge_with(both), [Rule::NoResurrection]);
+    let neither = |toy: &mut Toy| drop(toy.remove(&to.name(CLIENT)));
+    assert_eq!(history.judge_with(neither), [Rule::AckedSurvives]);
+}
+
+#[test]
+fn a_deadline_must_survive() {
+    let mut history = History::begin();
+    history.unanswered(0, Op::PExpire(text(1), 3_600_000));
+    assert_eq!(history.judge(), []);
+    history.ledgers[0].answer(&Reply::Int(1), &history.stamps);
+    assert_eq!(history.judge(), [Rule::AckedSurvives]);
+}
+
+#[test]
+fn the_shared_list_is_judged() {
+    let mut history = History::begin();
+    for who in [0, 1, 0] {
+        history.answered(who, Op::Shared(Common::List));
+    }
+    history.unanswered(1, Op::Shared(Common::List));
+    assert_eq!(history.judge(), []);
+    assert_eq!(history.judge_with(|toy| drop(toy.remove(&Common::List.name(0)))), [Rule::AckedSurvives]);
+}
+
+#[test]
+fn contradicting_reads_are_seen() {
+    let history = History::begin();
+    let mut snapshot = snapshot_of(&history.toy, universe(&history.ledgers, &history.shared, 0));
+    let odd = ("c1:s1".to_owned(), "another length".to_owned());
+    snapshot.entry(0).or_default().contradictions.push(odd);
+    let broken = judge(&history.ledgers, &history.shared, &snapshot, clock::now());
+    assert_eq!(broken.iter().map(|broken| broken.rule).collect::<Vec<_>>(), [Rule::ViewsAgree]);
 }

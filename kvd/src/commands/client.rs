@@ -373,7 +373,7 @@ impl<'a> Lines<'a> {
         let memory = size_of::<Client>() + input + output;
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} \
-             watch={watched} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 \
+             watch={watched} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
              tot-mem={memory} events={events} cmd={command} user={DEFAULT_USER} redir=-1 resp={} lib-name={} lib-ver={}\n",
             client.id,
             client.address,

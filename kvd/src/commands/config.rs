@@ -116,5 +116,6 @@ fn reset_stat(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>
 
 fn forget_calls(entry: &Entry) {
     entry.calls.iter().chain([&entry.busy_us]).for_each(|count| count.store(0, Ordering::Relaxed));
+    entry.latency.clear();
     entry.subcommands.iter().for_each(forget_calls);
 }

@@ -7,7 +7,8 @@ use super::documentation::write_docs;
 use super::error::{GETKEYS_ARITY, GETKEYS_COMMAND, GETKEYS_INVALID, GETKEYS_NO_KEYS, SYNTAX};
 use super::glob::{self, Case};
 use super::{
-    After, Call, Command, CommandError, Context, Entry, Flag, Group, Handler, Reply, ServerHandler, all, help, lookup,
+    After, Call, Command, CommandError, Context, Entry, Flag, Group, Handler, Reply, ServerHandler, all, find, help,
+    lookup,
 };
 
 /// The rows of this family.
@@ -215,14 +216,6 @@ fn in_this_request<'a>(command: &Command, flags: &[&'a str], request: &Request<'
         (true, true) => vec!["RW", "access", "update"],
         (true, false) => vec!["RO", "access"],
         (false, _) => vec!["OW", "update"],
-    }
-}
-
-/// A command or a subcommand (`config|get`), whatever its case.
-fn find(name: &[u8]) -> Option<&'static Entry> {
-    match name.iter().position(|&byte| byte == b'|') {
-        None => lookup(name),
-        Some(bar) => lookup(&name[..bar])?.subcommand(&name[bar + 1..]),
     }
 }
 

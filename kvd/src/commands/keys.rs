@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use engine::listener::Class;
-use engine::{DATABASES, Item, Key, Need, Refusal, Transaction, value};
+use engine::{Collection, DATABASES, Item, Key, Need, Refusal, Transaction, value};
 
 use super::args::is;
 use super::error::SYNTAX;
@@ -78,6 +78,24 @@ pub(super) fn delete(transaction: &mut Transaction<'_>, key: &Key<'_>) -> bool {
         transaction.notify(Class::Generic, "del", key);
     }
     removed
+}
+
+/// Puts a whole collection at a key, whatever that held, tells subscribers and answers its length. One without elements
+/// leaves no key.
+pub(super) fn store(
+    transaction: &mut Transaction<'_>,
+    key: &Key<'_>,
+    collection: Collection,
+    (class, event): (Class, &'static str),
+    reply: &mut Reply<'_>,
+) {
+    reply.integer(collection.len() as i64);
+    if collection.is_empty() {
+        delete(transaction, key);
+    } else {
+        transaction.set_collection(key, collection, None);
+        transaction.notify(class, event, key);
+    }
 }
 
 fn count_present(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {

@@ -1,6 +1,7 @@
 //! LATENCY: what took long, and when.
 
-use super::{After, Call, Command, CommandError, Context, Flag, Group, Reply, ServerHandler, help};
+use super::{After, Call, Command, CommandError, Context, Entry, Flag, Group, Reply, ServerHandler, help};
+use crate::observe::histogram::Counts;
 
 const FLAGS: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
 const TIPS: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
@@ -27,7 +28,7 @@ const SUBCOMMANDS: &[Command] = &[
     sub("HISTOGRAM", "[command ...]", histogram)
         .since("7.0.0")
         .cost("O(N) where N is the number of commands with latency information being retrieved")
-        .doc("Returns how often commands took how long; they are not measured one by one, so there is nothing."),
+        .doc("Returns how often commands took how long, in microseconds."),
     sub("HISTORY", "event", history).doc("Returns the latencies of an event, second by second."),
     sub("LATEST", "", latest).doc("Returns all events with their last and their longest latency."),
     sub("RESET", "[event ...]", reset)
@@ -67,8 +68,31 @@ fn graph(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
     Ok(After::Reply)
 }
 
-fn histogram(_: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
-    reply.write().map(0);
+fn histogram(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    let all: Vec<&Entry> = match call.len() {
+        2 => super::all().iter().collect(),
+        _ => call.request.iter().skip(2).filter_map(super::find).collect(),
+    };
+    let measured: Vec<(&Entry, Counts)> = all
+        .into_iter()
+        .flat_map(|entry| [entry].into_iter().chain(&entry.subcommands))
+        .filter_map(|entry| Some((entry, entry.latency.read()?)))
+        .collect();
+    let mut out = reply.write();
+    out.map(measured.len());
+    for (entry, counts) in measured {
+        out.bulk(entry.full_name.as_bytes());
+        out.map(2);
+        out.bulk(b"calls");
+        out.integer(counts.total as i64);
+        out.bulk(b"histogram_usec");
+        let limits = counts.cumulative_us();
+        out.map(limits.len());
+        for (limit_us, count) in limits {
+            out.integer(limit_us as i64);
+            out.integer(count as i64);
+        }
+    }
     Ok(After::Reply)
 }
 

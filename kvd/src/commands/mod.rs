@@ -59,6 +59,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use engine::{Item, Key, Lsn, Reference, Transaction};
 use resp::Request;
 
+use crate::observe::histogram::Histogram;
 use crate::server::Server;
 use crate::session::Session;
 pub use error::CommandError;
@@ -568,6 +569,8 @@ pub struct Entry {
     pub calls: [AtomicU64; 3],
     /// Microseconds that calls took, as far as they were measured.
     pub busy_us: AtomicU64,
+    /// How long they took, one by one or as their share of a group's time.
+    pub latency: Histogram,
 }
 
 /// What the gate looks at, unpacked.
@@ -621,7 +624,6 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         persist::COMMANDS,
         pubsub::COMMANDS,
         monitor::COMMANDS,
-        memory::COMMANDS,
         slow_log::COMMANDS,
         latency::COMMANDS,
         absent::COMMANDS,
@@ -653,6 +655,7 @@ fn entry(command: &'static Command, container: Option<&str>, index: usize) -> En
         index,
         calls: Default::default(),
         busy_us: AtomicU64::new(0),
+        latency: Histogram::default(),
     }
 }
 
@@ -673,6 +676,14 @@ pub fn lookup(name: &[u8]) -> Option<&'static Entry> {
         *to = from.to_ascii_uppercase();
     }
     BY_NAME.get(&*upper).map(|&index| &TABLE[index])
+}
+
+/// A command or a subcommand (`config|get`), whatever its case.
+pub fn find(name: &[u8]) -> Option<&'static Entry> {
+    match name.iter().position(|&byte| byte == b'|') {
+        None => lookup(name),
+        Some(bar) => lookup(&name[..bar])?.subcommand(&name[bar + 1..]),
+    }
 }
 
 impl Entry {

@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 
 use engine::listener::Class;
-use engine::value::op::{self, Op};
-use engine::value::{LIST, SET, ZSET};
+use engine::value::{LIST, SET, ZSET, op};
 use engine::{Collection, Transaction};
 use resp::Request;
 
 use super::args::{integer, is};
 use super::error::{SORT_NUMBER, SYNTAX, WRONG_TYPE};
-use super::keys::delete;
+use super::keys;
 use super::{Call, Command, CommandError, Done, Flag, Reply, View};
 
 const USAGE: &str =
@@ -118,26 +117,12 @@ fn sort(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_
     let name = call.arg(store_at);
     let Some(key) = call.keys.iter().rev().find(|key| key.bytes == name) else { return Err(SYNTAX) };
     let limits = transaction.limits();
-    let mut list = Collection::new(LIST);
-    for chunk in results.chunks(STORED_AT_ONCE) {
-        let mut op = Op::new(op::LIST_PUSH_BACK);
-        for element in chunk {
-            op.element(element.as_deref().unwrap_or_default());
-        }
-        list.apply(&op, &limits);
-    }
-    if list.is_empty() {
-        delete(transaction, key);
-    } else {
-        transaction.set_collection(key, list, None);
-        transaction.notify(Class::List, "sortstore", key);
-    }
-    reply.integer(results.len() as i64);
+    let list = Collection::of(op::LIST_PUSH_BACK, &limits, &results, |op, element| {
+        op.element(element.as_deref().unwrap_or_default());
+    });
+    keys::store(transaction, key, list, (Class::List, "sortstore"), reply);
     Ok(())
 }
-
-/// Elements of one operation.
-const STORED_AT_ONCE: usize = 1000;
 
 fn sort_ro(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let wanted = Wanted::parse(call, false)?;

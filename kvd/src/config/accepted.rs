@@ -6,7 +6,7 @@
 
 use super::kind::{INT_MAX, INT_MIN, Kind, LONG_MAX, UINT_MAX};
 use super::row::Row;
-use Kind::{Choice, Choices, Integer, Integers, Path, Percentiles, Primary, SavePoints, Secret, Size, Switch, Text};
+use Kind::{Choice, Choices, Integer, Integers, Path, Primary, SavePoints, Secret, Size, Switch, Text};
 
 const ULONG_MAX: i128 = u64::MAX as i128;
 
@@ -138,8 +138,6 @@ pub(super) static ROWS: &[Row] = &[
     network("busy-reply-threshold", Integer(0, LONG_MAX), "5000", "Milliseconds until a script counts as busy.")
         .alias("lua-time-limit"),
     network("locale-collate", Text, "", "Order of SORT ALPHA.").only_default("a locale for SORT is not supported"),
-    network("latency-tracking", Switch, "yes", "Keep latencies by command."),
-    network("latency-tracking-info-percentiles", Percentiles, "50 99 99.9", "Percentiles of latency in INFO."),
     network(
         "shutdown-on-sigint",
         Choices(ON_SIGNAL),

@@ -35,7 +35,7 @@ pub enum Kind {
     Switch,
     /// One of these names.
     Choice(&'static [&'static str]),
-    /// One or more of these names.
+    /// One or more of these names; the first stands for none of the others.
     Choices(&'static [&'static str]),
     /// An integer from … to ….
     Integer(i128, i128),
@@ -141,8 +141,11 @@ impl Kind {
                 if words.is_empty() {
                     choose("", names)?;
                 }
-                let chosen = words.iter().map(|word| choose(word, names).map(str::to_owned));
-                chosen.collect::<Result<_, _>>().map(Value::Words)
+                let chosen = words.iter().map(|word| choose(word, names)).collect::<Result<Vec<_>, _>>()?;
+                // Bits to Redis, the first of them none: shown in its order, each once.
+                let shown = names.iter().skip(1).filter(|name| chosen.contains(name)).map(|&name| name.to_owned());
+                let shown: Vec<String> = shown.collect();
+                Ok(Value::Words(if shown.is_empty() { vec![names[0].to_owned()] } else { shown }))
             }
             Kind::Integers(count, least, most) => {
                 if words.len() != count {
@@ -154,7 +157,7 @@ impl Kind {
             Kind::Addresses if words.len() > MAX_BIND_ADDRESSES => Err("Too many bind addresses specified.".into()),
             Kind::Addresses if !words.iter().all(|word| is_address(word)) => Err("Invalid bind address".into()),
             Kind::SavePoints => save_points(words, before),
-            Kind::Percentiles => percentiles(words).map(|()| Value::Words(owned())),
+            Kind::Percentiles => percentiles(words).map(Value::Words),
             Kind::Primary => match words {
                 [] => Ok(Value::Words(Vec::new())),
                 [no, one] if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") => {
@@ -303,17 +306,16 @@ fn save_points(words: &[&str], before: Option<&Value>) -> Result<Value, String> 
     Ok(Value::Words(points))
 }
 
-fn percentiles(words: &[&str]) -> Result<(), String> {
-    for word in words {
-        match word.parse::<f64>() {
-            Ok(percentile) if (0.0..=100.0).contains(&percentile) => {}
-            Ok(percentile) if percentile.is_finite() => {
-                return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into());
-            }
-            _ => return Err("Invalid latency-tracking-info-percentiles parameters".into()),
+/// Percentages in their shortest form, as Redis shows them: `50` for `50.0`.
+fn percentiles(words: &[&str]) -> Result<Vec<String>, String> {
+    let shown = words.iter().map(|word| match word.parse::<f64>() {
+        Ok(percentile) if (0.0..=100.0).contains(&percentile) => Ok(percentile.abs().to_string()),
+        Ok(percentile) if percentile.is_finite() => {
+            Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into())
         }
-    }
-    Ok(())
+        _ => Err("Invalid latency-tracking-info-percentiles parameters".into()),
+    });
+    shown.collect()
 }
 
 fn output_limits(words: &[&str], before: Option<&Value>) -> Result<Value, String> {

@@ -22,8 +22,8 @@ use engine::value::Limits;
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Permission, Permit, Recover, Secret,
-    Value,
+    BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Percentiles, Permission, Permit,
+    Recover, Secret, Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
@@ -189,6 +189,10 @@ settings! {
         slowlog_max_len: u64 = "128", Kind::Integer(0, LONG_MAX), live;
         /// Milliseconds from which LATENCY keeps an event; 0 turns it off.
         latency_monitor_threshold: u64 = "0", Kind::Integer(0, LONG_MAX), live;
+        /// Whether LATENCY HISTOGRAM and INFO latencystats know how long the calls of each command took.
+        latency_tracking: bool = "yes", Kind::Switch, live;
+        /// Percentiles that INFO latencystats shows.
+        latency_tracking_info_percentiles: Percentiles = "50 99 99.9", Kind::Percentiles, live;
         /// Keyspace notifications to publish: `K` by key and `E` by event, of the classes `g$lshzxetd` or `A` for all of
         /// these, `n` and `m`.
         notify_keyspace_events: String = "", Kind::Events, live;

@@ -116,6 +116,23 @@ impl Field for Vec<BindAddress> {
     }
 }
 
+/// Percentages, as they are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Percentiles(pub Vec<String>);
+
+impl Field for Percentiles {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Words(words) => Some(Percentiles(words)),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Words(self.0.clone())
+    }
+}
+
 /// A choice, each with the name that files, CONFIG and messages call it by.
 pub trait Named: Copy + 'static {
     /// The names, in Redis's order, because its error message lists them.

@@ -16,7 +16,7 @@ use super::machine::Process;
 use super::rows::{self, Row};
 use super::stats::Totals;
 use crate::commands::{self, Entry};
-use crate::config::Settings;
+use crate::config::{Percentiles, Settings};
 use crate::server::Server;
 
 /// A part of INFO, in the order in which they are shown.
@@ -42,7 +42,7 @@ pub enum Section {
     Commandstats,
     /// Error replies of each code.
     Errorstats,
-    /// Not measured yet.
+    /// How long calls of each command took.
     Latencystats,
     /// There is none.
     Cluster,
@@ -255,6 +255,10 @@ pub fn text(server: &Server, words: &[&[u8]]) -> String {
             Section::Server => listeners(&sources, &mut out),
             Section::Commandstats => commands::all().iter().for_each(|entry| command_calls(entry, &mut out)),
             Section::Errorstats => error_codes(&sources, &mut out),
+            Section::Latencystats => {
+                let percents = &sources.settings.latency_tracking_info_percentiles;
+                commands::all().iter().for_each(|entry| latencies(entry, percents, &mut out));
+            }
             Section::Keyspace => databases(&sources, &mut out),
             _ => {}
         }
@@ -305,6 +309,20 @@ fn command_calls(entry: &Entry, out: &mut String) {
         line(out, format_args!("cmdstat_{name}:calls={calls},{time},rejected_calls={rejected},failed_calls={failed}"));
     }
     entry.subcommands.iter().for_each(|sub| command_calls(sub, out));
+}
+
+/// What takes constant time has its share of what its group of requests took.
+fn latencies(entry: &Entry, percents: &Percentiles, out: &mut String) {
+    if let Some(counts) = entry.latency.read() {
+        let shown = percents.0.iter().map(|percent| {
+            // The settings have checked it.
+            let at_most_us = counts.percentile_ns(percent.parse().unwrap_or_default()) as f64 / 1000.0;
+            format!("p{percent}={at_most_us:.3}")
+        });
+        let shown = shown.collect::<Vec<_>>().join(",");
+        line(out, format_args!("latency_percentiles_usec_{}:{shown}", entry.full_name));
+    }
+    entry.subcommands.iter().for_each(|sub| latencies(sub, percents, out));
 }
 
 fn error_codes(sources: &Sources<'_>, out: &mut String) {

@@ -1,5 +1,6 @@
 //! Views over what the server has counted.
 
+pub mod histogram;
 pub mod info;
 pub mod latency;
 pub mod log;

@@ -22,9 +22,11 @@ use tokio::sync::oneshot;
 
 use super::Server;
 use super::execute::measure_in;
+use super::stopwatch;
 use super::watch::Place;
 use crate::commands::{Attempt, Call, Entry, Handler, Reply};
 use crate::session::output::Output;
+use crate::session::registry::Client;
 use crate::session::{Session, gate};
 
 /// How a wait ended.
@@ -45,6 +47,7 @@ pub struct Waiter {
     entry: &'static Entry,
     database: u8,
     version: Version,
+    client: Arc<Client>,
     places: Vec<Place>,
     /// Where to say that it has ended; none when it was said.
     ended: Mutex<Option<oneshot::Sender<Ended>>>,
@@ -59,6 +62,11 @@ impl Waiter {
     pub fn end(&self, how: Ended) -> bool {
         let sender = self.ended.lock().take();
         sender.is_some_and(|sender| sender.send(how).is_ok())
+    }
+
+    /// Its reply is an error.
+    pub fn count_failure(&self) {
+        self.entry.calls[2].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Tries again what the client waits for. Whether its wait has ended.
@@ -83,6 +91,7 @@ impl Waiter {
         }
         let call = Call { is_retry: true, ..Call::new(self.entry, request, &keys, now_ms, server) };
         let mut output = Output::default();
+        let started_us = server.clock.monotonic_us();
         let attempt = handler(&mut transaction, &call, &mut Reply::new(&mut output, self.version));
         let gate = transaction.commit();
         match attempt {
@@ -90,10 +99,13 @@ impl Waiter {
             Ok(Attempt::Done) => {}
             Err(error) => {
                 server.stats.count_error(&error.0);
+                self.count_failure();
                 output.rewind(0);
                 Reply::new(&mut output, self.version).write().error(error.0.as_bytes());
             }
         }
+        let took_us = server.clock.monotonic_us().saturating_sub(started_us);
+        stopwatch::account(took_us, self.entry, &request, &self.client, server);
         if let Some(sender) = ended.take() {
             let _ = sender.send(Ended::Served(Box::new(output), gate));
         }
@@ -173,6 +185,7 @@ impl Blocked {
             entry,
             database: session.database,
             version: session.version,
+            client: session.client.clone(),
             places: keys.iter().map(|key| (session.database, key.bytes.to_vec())).collect(),
             ended: Mutex::new(Some(sender)),
         });

@@ -101,9 +101,10 @@ impl Connection {
         self.ended.get()
     }
 
-    /// Nothing more is sent from here on.
+    /// Nothing more is sent from here on. Whoever hears that it was closed finds it no more.
     pub fn end(&self) {
         self.ended.set(true);
+        self.server.registry.remove(self.client.id);
         self.count_output(0);
     }
 

@@ -11,6 +11,7 @@ use resp::Batch;
 
 use super::Server;
 use super::execute::{Pause, keys_of, measure, refuse, run_handler, show};
+use super::stopwatch::Stopwatch;
 use crate::commands::error::{self, CommandError};
 use crate::commands::{After, Attempt, Call, Context, Entry, Handler, Reply};
 use crate::session::Session;
@@ -18,36 +19,39 @@ use crate::session::gate;
 use crate::session::multi::Multi;
 use crate::session::output::Output;
 
-/// Runs what a connection has queued.
+/// Runs what a connection has queued. When it runs nothing, with the reason; no reply has been written then.
 #[cold]
-pub fn run(session: &mut Session, server: &Server, output: &mut Output, now_ms: u64) -> Option<Pause> {
-    let Some(mut multi) = session.take_multi(server) else {
-        return refuse(error::EXEC_WITHOUT_MULTI, server, session, output);
-    };
+pub fn run(
+    session: &mut Session,
+    server: &Server,
+    output: &mut Output,
+    now_ms: u64,
+) -> Result<Option<Pause>, CommandError> {
+    let Some(mut multi) = session.take_multi(server) else { return Err(error::EXEC_WITHOUT_MULTI) };
     if multi.failed {
         session.unwatch(server);
-        return refuse(error::EXEC_ABORTED, server, session, output);
+        return Err(error::EXEC_ABORTED);
     }
     let batch = multi.batch.take().unwrap_or_else(|| std::mem::take(&mut multi.queue).into_batch());
     if multi.entries.iter().any(|entry| entry.gate.deny_oom) && server.is_out_of_memory(0) {
         session.unwatch(server);
-        return refuse(CommandError::exec_aborted(&error::OOM), server, session, output);
+        return Err(CommandError::exec_aborted(&error::OOM));
     }
     match admit(&batch, &multi.entries, session.database, server) {
         Ok(()) => {}
         Err(Refusal::Stalled) => {
             multi.batch = Some(batch);
             session.put_multi(multi, server);
-            return Some(Pause::Stalled);
+            return Ok(Some(Pause::Stalled));
         }
         Err(refusal) => {
             session.unwatch(server);
-            return refuse(CommandError::exec_aborted(&refusal.into()), server, session, output);
+            return Err(CommandError::exec_aborted(&refusal.into()));
         }
     }
     let pause = run_admitted(&batch, &multi, session, server, output, now_ms);
     session.unwatch(server);
-    pause
+    Ok(pause)
 }
 
 /// Asks for room in the log for all of them, as far as can be told from the database they begin in.
@@ -111,19 +115,25 @@ fn run_admitted(
     }
     Reply::new(output, session.version).write().array(batch.len());
     let mut last = Last::default();
-    for (request, entry) in batch.iter().zip(&multi.entries) {
+    let mut stopwatch = Stopwatch::new(server.clock.monotonic_us());
+    for (at, (request, entry)) in batch.iter().zip(&multi.entries).enumerate() {
+        stopwatch.start(Some(entry), request.len(), batch, &session.client, server);
         let keys: Vec<Key<'_>> = keys_of(entry, &request, server).collect();
         let chance = session.chance(entry.command);
         let call = Call { chance, ..Call::new(entry, request, &keys, now_ms, server) };
         let start = output.position();
-        if let Err(error) = run_one(&call, &mut transaction, session, server, output, &mut last) {
+        let done = run_one(&call, &mut transaction, session, server, output, &mut last);
+        let sleep_ms = done.unwrap_or_else(|error| {
             output.rewind(start);
             entry.calls[2].fetch_add(1, Ordering::Relaxed);
             refuse(error, server, session, output);
-        }
+            0
+        });
         entry.calls[0].fetch_add(1, Ordering::Relaxed);
+        stopwatch.stop(at, entry, &request, sleep_ms, &session.client, server);
         show(entry, &request, session, server);
     }
+    stopwatch.finish(batch, &session.client, server);
     output.gate(transaction.commit().max(last.gate));
     last.after.map(Pause::After)
 }
@@ -135,6 +145,7 @@ struct Last {
     after: Option<After>,
 }
 
+/// Runs one request. How many milliseconds its client sleeps when all have run.
 fn run_one<'s>(
     call: &Call<'_>,
     transaction: &mut Transaction<'s>,
@@ -142,7 +153,7 @@ fn run_one<'s>(
     server: &'s Server,
     output: &mut Output,
     last: &mut Last,
-) -> Result<(), CommandError> {
+) -> Result<u64, CommandError> {
     transaction.set_uses(false);
     let Handler::Server(handler) = call.entry.command.handler else {
         if let Attempt::Wait(wait) = run_handler(call, transaction, session, server, output)? {
@@ -150,7 +161,7 @@ fn run_one<'s>(
             let mut reply = Reply::new(output, session.version);
             if wait.null_array { reply.write().null_array() } else { reply.null() }
         }
-        return Ok(());
+        return Ok(0);
     };
     let mut reply = Reply::new(output, session.version);
     let after = handler(&mut Context { session, server, held: Some(transaction) }, call, &mut reply)?;
@@ -165,7 +176,11 @@ fn run_one<'s>(
             reply.integer(0);
         }
         After::WaitReplicas { .. } => reply.integer(0),
-        after @ (After::Durable(_) | After::Sleep(_) | After::Close | After::Shutdown) => last.after = Some(after),
+        After::Sleep(ms) => {
+            last.after = Some(After::Sleep(ms));
+            return Ok(ms);
+        }
+        after @ (After::Durable(_) | After::Close | After::Shutdown) => last.after = Some(after),
     }
-    Ok(())
+    Ok(0)
 }

@@ -73,6 +73,14 @@ impl Pause {
     fn has_run(&self) -> bool {
         !matches!(self, Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_))
     }
+
+    /// How long the client of a request that has run sleeps before its reply.
+    fn sleep_ms(&self) -> u64 {
+        match self {
+            Pause::After(After::Sleep(ms)) => *ms,
+            _ => 0,
+        }
+    }
 }
 
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
@@ -241,7 +249,11 @@ impl Run<'_> {
         // What has not run will come again.
         if pause.as_ref().is_none_or(Pause::has_run) {
             entry.calls[0].fetch_add(1, Ordering::Relaxed);
-            stopwatch.stop(self.at, entry, &self.request, &session.client, server);
+            // Who waits is measured when it is served.
+            if !matches!(pause, Some(Pause::Blocked(_))) {
+                let sleep_ms = pause.as_ref().map_or(0, Pause::sleep_ms);
+                stopwatch.stop(self.at, entry, &self.request, sleep_ms, &session.client, server);
+            }
             show(entry, &self.request, session, server);
         }
         pause
@@ -359,13 +371,16 @@ impl Run<'_> {
         let version = session.version;
         let mut reply = Reply::new(output, version);
         let done = handler(&mut Context { session, server, held: None }, &call, &mut reply);
+        let fail = |error, session: &Session, output: &mut Output| {
+            output.rewind(start);
+            entry.calls[2].fetch_add(1, Ordering::Relaxed);
+            refuse(error, server, session, output)
+        };
         match done {
-            Err(error) => {
-                output.rewind(start);
-                entry.calls[2].fetch_add(1, Ordering::Relaxed);
-                refuse(error, server, session, output)
+            Err(error) => fail(error, session, output),
+            Ok(After::Exec) => {
+                exec::run(session, server, output, self.now_ms).unwrap_or_else(|error| fail(error, session, output))
             }
-            Ok(After::Exec) => exec::run(session, server, output, self.now_ms),
             Ok(After::Reply) if session.authenticated && !was_authenticated => Some(Pause::Widened),
             Ok(After::Reply) => None,
             Ok(After::Gate(lsn)) => {

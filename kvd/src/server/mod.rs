@@ -122,6 +122,8 @@ pub struct Hot {
     pub events: AtomicU32,
     /// Microseconds from which a request is slow for SLOWLOG or LATENCY; [`stopwatch::OFF`] for never.
     pub slow_us: AtomicU64,
+    /// `latency-tracking`.
+    pub tracks_latency: AtomicBool,
     /// `proto-max-bulk-len`.
     pub max_bulk_bytes: AtomicU64,
     /// `hll-sparse-max-bytes`.
@@ -321,7 +323,10 @@ impl Hot {
             0 => stopwatch::OFF,
             limit_ms => limit_ms.saturating_mul(1000),
         };
-        set(&self.slow_us, slow_us.min(latency_us));
+        // Who tracks latencies measures, although nothing is ever slow.
+        let most_us = if settings.latency_tracking { stopwatch::OFF - 1 } else { stopwatch::OFF };
+        set(&self.slow_us, slow_us.min(latency_us).min(most_us));
+        self.tracks_latency.store(settings.latency_tracking, Ordering::Relaxed);
         let events = Events::parse(&settings.notify_keyspace_events).unwrap_or_default();
         let published = events.contains(Events::KEYSPACE) || events.contains(Events::KEYEVENT);
         self.events.store(if published { events.bits() } else { 0 }, Ordering::Relaxed);

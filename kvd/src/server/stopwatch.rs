@@ -5,8 +5,8 @@
 //! a group of its own and measured exactly. All others are measured one by one. When a group that shares a reading
 //! took too long it was held up by what no request of it asked for (a lock, a page, the processor): it is kept under
 //! the longest of its requests, with the time of all. Who wants to know exactly sets a limit below a millisecond: then
-//! every request is measured by itself. For INFO the requests of a group share its time alike. While neither SLOWLOG nor
-//! LATENCY keeps anything, nothing is measured.
+//! every request is measured by itself. For INFO and LATENCY HISTOGRAM the requests of a group share its time alike. While
+//! none of SLOWLOG, LATENCY and `latency-tracking` keeps anything, nothing is measured.
 
 use std::sync::atomic::Ordering;
 
@@ -35,7 +35,7 @@ pub struct Stopwatch {
     alone: bool,
 }
 
-/// Runs of one command after the other that are told apart in a group; the last one takes what comes behind it.
+/// Different commands that share a reading; one more ends the group.
 const RUNS: usize = 4;
 
 impl Stopwatch {
@@ -55,7 +55,7 @@ impl Stopwatch {
         }
         self.alone =
             limit_us < EXACT_BELOW_US || arguments > FEW_ARGUMENTS || entry.is_some_and(|entry| !entry.gate.fast);
-        if self.alone && self.unread.is_some() {
+        if self.unread.is_some() && (self.alone || !self.has_room(entry)) {
             self.finish(batch, client, server);
         }
         if self.read_us.is_none() {
@@ -63,13 +63,19 @@ impl Stopwatch {
         }
     }
 
-    /// The request at this place of the batch has run.
+    /// The request at this place of the batch has run, but for so many milliseconds that its client now sleeps.
     #[inline]
-    pub fn stop(&mut self, at: usize, entry: &'static Entry, request: &Request<'_>, client: &Client, server: &Server) {
+    pub fn stop(
+        &mut self,
+        at: usize,
+        entry: &'static Entry,
+        request: &Request<'_>,
+        sleep_ms: u64,
+        client: &Client,
+        server: &Server,
+    ) {
         if self.alone {
-            let took_us = self.read(server);
-            entry.busy_us.fetch_add(took_us, Ordering::Relaxed);
-            keep(took_us, entry, request, client, server);
+            account(self.read(server).saturating_add(sleep_ms.saturating_mul(1000)), entry, request, client, server);
         } else if self.read_us.is_some() {
             self.note(entry);
             let (first, _) = self.unread.unwrap_or((at, at));
@@ -77,31 +83,40 @@ impl Stopwatch {
         }
     }
 
+    /// Whether requests of this command can share the next reading.
+    #[inline]
+    fn has_room(&self, entry: Option<&Entry>) -> bool {
+        let is = |run: &Option<(&'static Entry, u64)>| match (run, entry) {
+            (Some((of, _)), Some(entry)) => std::ptr::eq(*of, entry),
+            _ => true,
+        };
+        self.runs[RUNS - 1].is_none() || self.runs.iter().any(is)
+    }
+
     /// A request of this command shares the time of its group.
     #[inline]
     fn note(&mut self, entry: &'static Entry) {
-        for (index, run) in self.runs.iter_mut().enumerate() {
-            match run {
-                Some((of, count)) if std::ptr::eq(*of, entry) || index == RUNS - 1 => {
-                    *count += 1;
-                    return;
-                }
-                Some(_) => {}
-                None => {
-                    *run = Some((entry, 1));
-                    return;
-                }
+        for run in &mut self.runs {
+            let (of, count) = run.get_or_insert((entry, 0));
+            if std::ptr::eq(*of, entry) {
+                *count += 1;
+                return;
             }
         }
     }
 
     /// Gives the time of a group to its commands.
     #[inline]
-    fn share(&mut self, took_us: u64) {
+    fn share(&mut self, took_us: u64, server: &Server) {
+        let tracks = server.hot.tracks_latency.load(Ordering::Relaxed);
         let (mut left_us, mut left) = (took_us, self.runs.iter().flatten().map(|(_, count)| count).sum::<u64>());
+        let each_ns = took_us * 1000 / left.max(1);
         for (entry, count) in self.runs.iter_mut().map_while(Option::take) {
             let part_us = left_us * count / left.max(1);
             entry.busy_us.fetch_add(part_us, Ordering::Relaxed);
+            if tracks {
+                entry.latency.note(each_ns, count);
+            }
             (left_us, left) = (left_us - part_us, left - count);
         }
     }
@@ -111,7 +126,7 @@ impl Stopwatch {
     pub fn finish(&mut self, batch: &Batch, client: &Client, server: &Server) {
         let Some((first, last)) = self.unread.take() else { return };
         let took_us = self.read(server);
-        self.share(took_us);
+        self.share(took_us, server);
         if took_us >= server.hot.slow_us.load(Ordering::Relaxed) {
             let bytes = |at: &usize| batch.request(*at).iter().map(<[u8]>::len).sum::<usize>();
             let request = batch.request((first..=last).max_by_key(bytes).unwrap_or(last));
@@ -129,6 +144,16 @@ impl Stopwatch {
         self.read_us = Some(now_us);
         now_us.saturating_sub(before_us)
     }
+}
+
+/// A request that was measured by itself has taken so long.
+#[inline]
+pub fn account(took_us: u64, entry: &Entry, request: &Request<'_>, client: &Client, server: &Server) {
+    entry.busy_us.fetch_add(took_us, Ordering::Relaxed);
+    if server.hot.tracks_latency.load(Ordering::Relaxed) {
+        entry.latency.note(took_us.saturating_mul(1000), 1);
+    }
+    keep(took_us, entry, request, client, server);
 }
 
 /// Keeps a request that took too long.

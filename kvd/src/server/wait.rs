@@ -240,6 +240,9 @@ pub async fn for_element(
     *client.waiter.lock() = None;
     server.blocked.remove(&waiting.waiter, server);
     let Some(ended) = ended else { return false };
+    if matches!(ended, Ended::Unblocked) {
+        waiting.waiter.count_failure();
+    }
     if let Some(version) = version {
         answer_wait(ended, &mut connection.output(), server, version);
     }

@@ -21,6 +21,7 @@ fn a_reply_beyond_the_output_buffer_limit_closes_the_connection() {
         let mut greedy = Client::connect(&target);
         greedy.send(format!("PING\r\nMGET{}\r\n", format!(" {key}").repeat(times)));
         assert!(greedy.rest().len() < 2 * MIB, "{key}");
+        assert_eq!(owner.info("connected_clients"), 1, "{key}");
         assert_eq!(owner.info("client_output_buffer_limit_disconnections"), closed, "{key}");
     }
     let mut modest = Client::connect(&target);
@@ -131,6 +132,8 @@ fn who_neither_asks_nor_reads_for_too_long_is_closed_and_who_has_to_wait_is_not(
     listener.expect("SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
     owner.until("connected_clients", |clients| clients == 5);
     owner.until("connected_clients", |clients| clients == 3);
+    // The owner does not ask while it waits for the others.
+    owner.expect("CONFIG SET timeout 0", "+OK\r\n");
     assert!(deaf.rest().len() < 4 * bulk(8 * MIB));
     drop(idle);
     blocked.expect_reply(":0\r\n");

@@ -192,7 +192,8 @@ impl Chunk {
             self.start -= size as u16;
             start -= size;
         } else if removed != size {
-            if self.bytes.len() - removed + size > CHUNK.max(self.bytes.capacity()) {
+            // The room before is used up before more is taken.
+            if self.bytes.len() - removed + size > self.bytes.capacity() {
                 self.bytes.drain(..start);
                 (self.start, start) = (0, 0);
             }

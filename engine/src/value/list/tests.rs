@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::chunk::{CHUNK, Chunk};
+use super::chunk::{CHUNK, Chunk, Room};
 use super::*;
 use crate::value::op::Op;
 use crate::value::place::{Place, cases};
@@ -256,7 +256,7 @@ fn long_lists_take_little_memory_whatever_comes() {
 #[test]
 fn an_element_that_goes_round_does_not_move_its_chunk() {
     // A ring of one full chunk: entries move to a new one at the front, not the whole chunk by one each time.
-    let mut chunk = Chunk::begun_at_front(b"12345", chunk::Room::Full);
+    let mut chunk = Chunk::begun_at_front(b"12345", Room::Full);
     while chunk.push_back(b"12345") {}
     chunk.pop_back(1);
     assert!(!chunk.push_front(b"12345"));
@@ -264,4 +264,15 @@ fn an_element_that_goes_round_does_not_move_its_chunk() {
     assert!(chunk.push_front(b"12345"));
     let room = (0..).take_while(|_| chunk.push_front(b"12345")).count();
     assert!(room > CHUNK / 4 / 7, "{room}");
+}
+
+#[test]
+fn room_before_is_used_before_more_is_taken() {
+    let mut grown = Chunk::begun_at_front(&[b'a'; 100], Room::No);
+    (1..20).for_each(|_| assert!(grown.push_back(&[b'a'; 100])));
+    let mut chunk = Chunk::of_entries(grown.entries(), grown.count(), grown.tails());
+    chunk.pop_front(5);
+    let heap = chunk.heap();
+    chunk.put(chunk.used()..chunk.used(), None, &[b'b'; 100]);
+    assert_eq!((chunk.count(), chunk.heap()), (16, heap));
 }

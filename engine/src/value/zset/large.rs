@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::super::dense::{Dense, Element, hash};
 use super::super::{Malformed, op, tag};
 use super::tree::Tree;
-use super::{Added, is_before, push_entry, read_entry};
+use super::{Added, check_entry, entry_bytes, is_before, push_entry, score_bytes};
 
 /// A large sorted set.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Zset {
         let mut zset = Zset { members: Dense::default(), order: Tree::new(), entry_bytes: bytes.len() };
         let mut entries = Vec::new();
         while !bytes.is_empty() {
-            let ((score, member), rest) = read_entry(bytes).ok_or(Malformed)?;
+            let ((score, member), rest) = check_entry(bytes).ok_or(Malformed)?;
             let hash = hash(member);
             if zset.members.find(hash, member).is_some() {
                 return Err(Malformed);
@@ -50,7 +50,7 @@ impl Zset {
         let Some(number) = self.members.find(hash, member) else {
             let number = self.members.insert_hashed(hash, member, &score.to_le_bytes(), None);
             self.order.insert(score, number, before(&self.members, (score, member)));
-            self.entry_bytes += super::packed::entry_bytes(member);
+            self.entry_bytes += entry_bytes((score, member));
             return Added::New;
         };
         let old = score_of(self.members.element(number));
@@ -62,6 +62,7 @@ impl Zset {
             self.order.insert(score, number, before(&self.members, (score, member)));
         }
         self.members.set_value(number, &score.to_le_bytes());
+        self.entry_bytes = self.entry_bytes - score_bytes(old) + score_bytes(score);
         Added::Rescored
     }
 
@@ -76,7 +77,7 @@ impl Zset {
             self.order.renumber(last, number, before(&self.members, place));
         }
         self.members.swap_remove(number);
-        self.entry_bytes -= super::packed::entry_bytes(member);
+        self.entry_bytes -= entry_bytes((score, member));
         true
     }
 
@@ -114,14 +115,14 @@ impl Zset {
     }
 
     pub(in crate::value) fn image_parts(&self, part_bytes: usize, emit: &mut dyn FnMut(&[u8])) {
-        let push = |part: &mut Vec<u8>, element: &Element| push_entry(part, score_of(element), element.key());
+        let push = |part: &mut Vec<u8>, element: &Element| push_entry(part, (score_of(element), element.key()));
         super::super::packed::emit_parts((tag::ZSET_TREE, op::ZSET_ADD), part_bytes, self.members.iter(), push, emit);
     }
 
     /// That both structures say the same, and what is known of all.
     #[cfg(test)]
     pub(super) fn recount(&self) {
-        let entries = self.members.iter().map(|element| super::packed::entry_bytes(element.key()));
+        let entries = self.members.iter().map(|element| entry_bytes((score_of(element), element.key())));
         assert_eq!(self.entry_bytes, entries.sum::<usize>());
         assert_eq!(self.order.len(), self.members.len());
         let mut numbers: Vec<u32> = Vec::new();

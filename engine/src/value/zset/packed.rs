@@ -1,11 +1,11 @@
-//! Small sorted sets: a score of eight bytes and a member for each entry, sorted.
+//! Small sorted sets: a score and a member for each entry, sorted.
 
 use std::collections::BTreeSet;
 
 use super::super::packed::{self, count, elements, set_count};
 use super::super::scratch::with_scratch;
 use super::super::{MAX_PACKED, Malformed, Slot};
-use super::{Added, SCORE_BYTES, is_before, push_entry, read_entry};
+use super::{Added, check_entry, entry_bytes, is_before, push_entry, push_score, read_entry, score_bytes};
 
 pub(super) use packed::{ELEMENTS_AT, tag};
 
@@ -27,7 +27,7 @@ pub(super) struct Found {
 pub(super) fn find(packed: &[u8], score: f64, member: &[u8]) -> Found {
     let (mut place, mut present, mut at) = (packed.len(), None, ELEMENTS_AT);
     for (other, name) in entries(packed) {
-        let length = entry_bytes(name);
+        let length = entry_bytes((other, name));
         if name == member {
             present = Some((at, length, other));
         }
@@ -44,10 +44,10 @@ pub(super) fn find(packed: &[u8], score: f64, member: &[u8]) -> Found {
 
 /// Adds a member that was looked for, or gives it another score.
 pub(super) fn put(slot: &mut impl Slot, found: Found, score: f64, member: &[u8]) -> Added {
-    let Some((at, length, _)) = found.present else {
+    let Some((at, length, old)) = found.present else {
         let count = count(slot.packed()) + 1;
         with_scratch(|entry| {
-            push_entry(entry, score, member);
+            push_entry(entry, (score, member));
             slot.splice(found.place, 0, entry);
         });
         set_count(slot, count);
@@ -55,7 +55,10 @@ pub(super) fn put(slot: &mut impl Slot, found: Found, score: f64, member: &[u8])
     };
     let end = at + length;
     if (at..=end).contains(&found.place) {
-        slot.splice(at, SCORE_BYTES, &score.to_le_bytes());
+        with_scratch(|bytes| {
+            push_score(bytes, score);
+            slot.splice(at, score_bytes(old), bytes);
+        });
         return Added::Rescored;
     }
     // The entry changes places with all those between.
@@ -65,8 +68,8 @@ pub(super) fn put(slot: &mut impl Slot, found: Found, score: f64, member: &[u8])
         if found.place > at {
             moved.extend_from_slice(&packed[end..to]);
         }
-        moved.extend_from_slice(&score.to_le_bytes());
-        moved.extend_from_slice(&packed[at + SCORE_BYTES..end]);
+        push_score(moved, score);
+        moved.extend_from_slice(&packed[at + score_bytes(old)..end]);
         if found.place < at {
             moved.extend_from_slice(&packed[from..at]);
         }
@@ -78,8 +81,8 @@ pub(super) fn put(slot: &mut impl Slot, found: Found, score: f64, member: &[u8])
 /// Takes a member out, if it is there.
 pub(super) fn remove(slot: &mut impl Slot, member: &[u8]) -> bool {
     let (mut at, count) = (ELEMENTS_AT, count(slot.packed()));
-    for (_, name) in entries(slot.packed()) {
-        let length = entry_bytes(name);
+    for (score, name) in entries(slot.packed()) {
+        let length = entry_bytes((score, name));
         if name == member {
             slot.splice(at, length, &[]);
             set_count(slot, count - 1);
@@ -98,19 +101,13 @@ pub(super) fn check(image: &[u8]) -> Result<(), Malformed> {
     let mut members = BTreeSet::new();
     let (mut rest, mut last) = (elements(image), None);
     while !rest.is_empty() {
-        let (entry, behind) = read_entry(rest).ok_or(Malformed)?;
+        let (entry, behind) = check_entry(rest).ok_or(Malformed)?;
         if last.is_some_and(|last| !is_before(last, entry)) || !members.insert(entry.1) {
             return Err(Malformed);
         }
         (rest, last) = (behind, Some(entry));
     }
     if members.len() == count(image) { Ok(()) } else { Err(Malformed) }
-}
-
-/// Bytes of the entry of a member.
-#[inline]
-pub(super) fn entry_bytes(member: &[u8]) -> usize {
-    SCORE_BYTES + super::element_bytes(member.len())
 }
 
 /// All entries in order.

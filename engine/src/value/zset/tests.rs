@@ -216,7 +216,7 @@ fn nonsense_is_refused() {
     refused(Op::new(op::ZSET_ADD).element(b"a"));
     let entry = |score: f64, member: &[u8]| {
         let mut bytes = Vec::new();
-        push_entry(&mut bytes, score, member);
+        push_entry(&mut bytes, (score, member));
         bytes
     };
     let image = |head: &[u8], entries: &[Vec<u8>]| [head, &entries.concat()].concat();

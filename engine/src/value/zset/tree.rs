@@ -141,7 +141,7 @@ impl Tree {
                 }
                 Node::Inner(inner) => {
                     let at = inner.child_of(number, &before);
-                    if inner.first_number(at) == number {
+                    if inner.first(at).1 == number {
                         inner.set_first_number(at, new);
                     }
                     node = inner.child_mut(at);
@@ -280,7 +280,7 @@ fn remove_from(node: &mut Node, number: u32, before: &impl Fn(f64, u32) -> bool)
                 freed.add(inner.remove(at));
                 return freed;
             }
-            if inner.first_number(at) == number {
+            if inner.first(at).1 == number {
                 let (score, number) = inner.child(at).first();
                 inner.set_first(at, score, number);
             }

@@ -4,7 +4,7 @@ use super::super::{Object, packed::count, packed::elements};
 use super::large::Zset;
 use super::packed::{Entries, entries};
 use super::tree::{Backwards, Forwards};
-use super::{is_before, packed};
+use super::{entry_bytes, is_before};
 
 /// A sorted set to be read. Ranks are counted from 0, the lowest score.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +83,9 @@ impl<'a> ZsetView<'a> {
                 // Entries can be read upwards only, so first all that come are found.
                 let bytes = elements(packed);
                 let mut at = 0;
-                let starts = entries(packed).take(rank.saturating_add(1)).map(|(_, member)| {
+                let starts = entries(packed).take(rank.saturating_add(1)).map(|entry| {
                     let start = at;
-                    at += packed::entry_bytes(member);
+                    at += entry_bytes(entry);
                     start as u16
                 });
                 Down::Packed(bytes, starts.collect())

@@ -85,6 +85,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     ),
     sub("RELOAD", "[MERGE] [NOFLUSH]", 2..=MANY, reload, "Makes all durable, and every value again out of its image."),
     sub("SET-ACTIVE-EXPIRE", "0|1", 3..=3, set_active_expire, "Whether keys go in time that nobody looks at."),
+    sub(
+        "SET-SKIP-CHECKSUM-VALIDATION",
+        "0|1",
+        3..=3,
+        set_skip_checksums,
+        "Whether RESTORE takes dumps whose checksum is wrong.",
+    ),
     sub("SLEEP", "seconds", 3..=3, sleep, "Waits; only this client does."),
     sub("STRINGMATCH-TEST", "", 2..=2, sample::match_patterns, "Matches patterns of chance."),
 ];
@@ -144,6 +151,12 @@ fn sleep(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Ser
 fn set_active_expire(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     // As in Redis, what is no number is 0.
     context.server.store.set_sweeps(exact_integer(call.arg(2)).unwrap_or(0) != 0);
+    reply.ok();
+    Ok(After::Reply)
+}
+
+fn set_skip_checksums(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
+    dump::skip_checksums(exact_integer(call.arg(2)).unwrap_or(0) != 0);
     reply.ok();
     Ok(After::Reply)
 }

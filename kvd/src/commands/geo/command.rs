@@ -9,7 +9,7 @@ use super::super::error::{
     ANY_WITHOUT_COUNT, BOX_NEGATIVE, GEO_COUNT, GEORADIUS_STORE, GEOSEARCHSTORE_WITH, HEIGHT, NO_CENTER, RADIUS,
     RADIUS_NEGATIVE, SYNTAX, WIDTH,
 };
-use super::super::zset::{collected, number, store, zset};
+use super::super::zset::{collected, number, rescored_bytes, store, zset};
 use super::super::{Call, CommandError, Done, Reply, View};
 use super::area::{Area, Shape};
 use super::place::place_of;
@@ -317,11 +317,11 @@ fn show_or_store(
 
 /// What GEOSEARCHSTORE stores may be all of its source.
 pub(super) fn search_bytes(_request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
-    present(1)
+    rescored_bytes(present(1))
 }
 
 /// The same of GEORADIUS, if it stores anything.
 pub(super) fn radius_bytes(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
     let stores = request.iter().any(|word| is(word, "STORE") || is(word, "STOREDIST"));
-    if stores { present(0) } else { 0 }
+    if stores { rescored_bytes(present(0)) } else { 0 }
 }

@@ -9,100 +9,18 @@ pub mod setex;
 pub mod volatile;
 pub mod write;
 
-use std::cell::RefCell;
-
 use engine::listener::Class;
 use engine::value::HashView;
-use engine::value::op::Op;
 use engine::{Item, Key, MAX_VALUE, Transaction};
 
 use super::args::is;
 use super::error::{FIELD_COUNT, NO_FIELDS_WORD, NUMFIELDS_MISMATCH, STRING_TOO_LONG};
 use super::{Call, CommandError, Done};
 
-/// An operation longer than this is carried out and logged in parts: a frame of the log has its limit.
-const PART_BYTES: usize = 1 << 20;
-/// A buffer that grew beyond this is not kept.
-const KEPT_BYTES: usize = 64 << 10;
-
 /// The hash that a key holds, if it holds anything.
 #[inline]
 fn hash(item: Option<Item<'_>>) -> Result<Option<HashView<'_>>, CommandError> {
     Ok(item.map(|item| item.hash()).transpose()?)
-}
-
-/// An operation over any number of elements: what it begins with, and how many elements belong together.
-#[derive(Clone, Copy)]
-struct Shape {
-    code: u8,
-    /// A number before all elements.
-    head: Option<u64>,
-    /// Elements that belong together.
-    group: usize,
-    /// A number behind each group.
-    tail: Option<u64>,
-}
-
-impl Shape {
-    /// Elements one by one, or in pairs.
-    const fn new(code: u8, group: usize) -> Shape {
-        Shape { code, head: None, group, tail: None }
-    }
-
-    fn begin(self, buffer: Vec<u8>) -> Op {
-        let mut op = Op::in_buffer(buffer, self.code);
-        if let Some(head) = self.head {
-            op.number(head);
-        }
-        op
-    }
-
-    /// Carries the operation out over these elements, of which whole groups must come. How many elements were added, and
-    /// how many added, removed or altered.
-    fn apply<'e>(
-        self,
-        transaction: &mut Transaction<'_>,
-        key: &Key<'_>,
-        elements: impl IntoIterator<Item = &'e [u8]>,
-    ) -> (u64, u64) {
-        thread_local! {
-            /// A steady stream of writes allocates nothing.
-            static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        let mut op = self.begin(BUFFER.take());
-        let (mut added, mut changed) = (0, 0);
-        let mut carry_out = |op: &Op| {
-            let outcome = transaction.apply(key, op);
-            added += outcome.added;
-            changed += outcome.changed;
-        };
-        let (mut in_group, mut waiting) = (0, false);
-        for element in elements {
-            op.element(element);
-            in_group += 1;
-            waiting = true;
-            if in_group < self.group {
-                continue;
-            }
-            in_group = 0;
-            if let Some(tail) = self.tail {
-                op.number(tail);
-            }
-            if op.bytes().len() >= PART_BYTES {
-                carry_out(&op);
-                op = self.begin(op.into_buffer());
-                waiting = false;
-            }
-        }
-        if waiting {
-            carry_out(&op);
-        }
-        let buffer = op.into_buffer();
-        if buffer.capacity() <= KEPT_BYTES {
-            BUFFER.set(buffer);
-        }
-        (added, changed)
-    }
 }
 
 /// Tells subscribers what was done to a hash, and that it is gone if nothing is left of it.

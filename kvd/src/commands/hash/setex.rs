@@ -2,14 +2,15 @@
 
 use engine::Transaction;
 use engine::listener::Class;
-use engine::value::{HashView, op};
+use engine::value::HashView;
+use engine::value::op::{self, Op};
 use resp::exact_integer;
 
 use super::super::args::{TimeUnit, is};
 use super::super::error::{ONE_FIELD_CONDITION, ONE_FIELD_TIME, SET_FIELD_COUNT};
 use super::super::{Call, Command, CommandError, Done, Flag, Group, Reply};
 use super::volatile::{Chosen, set_deadline, take_deadline};
-use super::{Shape, check_pairs, deadline, hash, positive_fields, tell_removal};
+use super::{check_pairs, deadline, hash, positive_fields, tell_removal};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -73,11 +74,11 @@ fn hgetex(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
     let is_past = matches!(time, Time::At(deadline) if deadline::is_past(deadline, now_ms));
     let found = answer(hash.as_ref(), fields, is_past, reply);
     match time {
-        Time::At(deadline) => set_deadline(transaction, key, &found, deadline),
+        Time::At(deadline) => set_deadline(transaction, key, &found, deadline)?,
         Time::Goes => {
             let is_volatile = |name: &&&[u8]| hash.and_then(|hash| hash.get(name)?.deadline).is_some();
             let volatile: Vec<&[u8]> = found.iter().filter(is_volatile).copied().collect();
-            take_deadline(transaction, key, &volatile);
+            take_deadline(transaction, key, &volatile)?;
         }
         Time::Stays => {}
     }
@@ -176,21 +177,27 @@ fn hsetex(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
             // Set and gone at once: subscribers are told of both.
             let present = names.clone().any(is_present);
             if present {
-                Shape::new(op::HASH_DELETE, 1).apply(transaction, key, pairs.step_by(2));
+                transaction.apply(key, &Op::over(op::HASH_DELETE, pairs.step_by(2)))?;
             }
             transaction.notify(Class::Hash, "hset", key);
             tell_removal(transaction, key, "hdel");
             return Ok(());
         }
         Time::At(deadline) => {
-            let shape = Shape { tail: Some(deadline), ..Shape::new(op::HASH_LOAD, 2) };
-            shape.apply(transaction, key, pairs);
+            let mut load = Op::new(op::HASH_LOAD);
+            for (index, element) in pairs.enumerate() {
+                load.element(element);
+                if index % 2 == 1 {
+                    load.number(deadline);
+                }
+            }
+            transaction.apply(key, &load)?;
             transaction.notify(Class::Hash, "hset", key);
             transaction.notify(Class::Hash, "hexpire", key);
             return Ok(());
         }
-        Time::Stays => Shape::new(op::HASH_SET_KEEP, 2).apply(transaction, key, pairs),
-        Time::Goes => Shape::new(op::HASH_SET, 2).apply(transaction, key, pairs),
+        Time::Stays => transaction.apply(key, &Op::over(op::HASH_SET_KEEP, pairs))?,
+        Time::Goes => transaction.apply(key, &Op::over(op::HASH_SET, pairs))?,
     };
     transaction.notify(Class::Hash, "hset", key);
     Ok(())
@@ -202,8 +209,7 @@ fn hgetdel(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
     let fields = positive_fields(call, 2)?;
     let found = answer(hash.as_ref(), fields, true, reply);
     if !found.is_empty() {
-        Shape::new(op::HASH_DELETE, 1).apply(transaction, key, found);
-        tell_removal(transaction, key, "hdel");
+        transaction.apply_and_tell(key, &Op::over(op::HASH_DELETE, found), Class::Hash, "hdel")?;
     }
     Ok(())
 }

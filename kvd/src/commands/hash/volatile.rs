@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use engine::listener::Class;
-use engine::value::op;
+use engine::value::op::{self, Op};
 use engine::{Key, Transaction};
 use rapidhash::fast::RandomState;
 
 use super::super::args::{TimeUnit, is};
 use super::super::error::FIELDS_TOO_FEW;
 use super::super::{Call, Command, Done, Flag, Group, ReadHandler, Reply, View, WriteHandler};
-use super::{Shape, deadline, fields, hash, positive_fields, tell_removal};
+use super::{deadline, fields, hash, positive_fields};
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -169,23 +169,31 @@ fn expire(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
             }
         });
     }
-    set_deadline(transaction, key, &chosen.fields, new);
-    Ok(())
+    set_deadline(transaction, key, &chosen.fields, new)
 }
 
 /// Gives fields that are there a deadline, or takes them out when it is past, and tells subscribers.
-pub(super) fn set_deadline(transaction: &mut Transaction<'_>, key: &Key<'_>, fields: &[&[u8]], deadline: u64) {
+pub(super) fn set_deadline(transaction: &mut Transaction<'_>, key: &Key<'_>, fields: &[&[u8]], deadline: u64) -> Done {
     if fields.is_empty() {
-        return;
+        return Ok(());
     }
-    let fields_in_order = fields.iter().copied();
     if deadline::is_past(deadline, transaction.now_ms()) {
-        Shape::new(op::HASH_DELETE, 1).apply(transaction, key, fields_in_order);
-        tell_removal(transaction, key, "hdel");
+        transaction.apply_and_tell(key, &Op::over(op::HASH_DELETE, fields.iter().copied()), Class::Hash, "hdel")?;
     } else {
-        Shape { head: Some(deadline), ..Shape::new(op::HASH_EXPIRE, 1) }.apply(transaction, key, fields_in_order);
+        transaction.apply(key, &expiry(deadline, fields))?;
         transaction.notify(Class::Hash, "hexpire", key);
     }
+    Ok(())
+}
+
+/// The operation that gives fields a deadline; 0 takes it away.
+fn expiry(deadline: u64, fields: &[&[u8]]) -> Op {
+    let mut op = Op::new(op::HASH_EXPIRE);
+    op.number(deadline);
+    for field in fields {
+        op.element(field);
+    }
+    op
 }
 
 fn persist(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
@@ -205,16 +213,16 @@ fn persist(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
             Some(_) => NO_DEADLINE,
         });
     }
-    take_deadline(transaction, key, &chosen.fields);
-    Ok(())
+    take_deadline(transaction, key, &chosen.fields)
 }
 
 /// Takes the deadlines of fields away that have one, and tells subscribers.
-pub(super) fn take_deadline(transaction: &mut Transaction<'_>, key: &Key<'_>, fields: &[&[u8]]) {
+pub(super) fn take_deadline(transaction: &mut Transaction<'_>, key: &Key<'_>, fields: &[&[u8]]) -> Done {
     if !fields.is_empty() {
-        Shape { head: Some(0), ..Shape::new(op::HASH_EXPIRE, 1) }.apply(transaction, key, fields.iter().copied());
+        transaction.apply(key, &expiry(0, fields))?;
         transaction.notify(Class::Hash, "hpersist", key);
     }
+    Ok(())
 }
 
 /// The deadline of each field as `show` has it.

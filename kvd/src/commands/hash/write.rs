@@ -1,14 +1,14 @@
 //! Changing hashes: fields set, counted up, and taken out.
 
 use engine::listener::Class;
-use engine::value::op;
+use engine::value::op::{self, Op};
 use engine::{Key, Transaction};
 
 use super::super::args::integer;
 use super::super::error::{HASH_NOT_FLOAT, HASH_NOT_INTEGER, INFINITE_INCREMENT, NAN_OR_INFINITY, NOT_FLOAT, OVERFLOW};
 use super::super::long_double::LongDouble;
 use super::super::{Call, Command, CommandError, Done, Flag, Group, Reply};
-use super::{Shape, check_pairs, hash, tell_removal};
+use super::{check_pairs, hash};
 
 /// The rows of this family. Arguments are parts of a value.
 pub const COMMANDS: &[Command] = &[
@@ -75,11 +75,10 @@ fn set_pairs(transaction: &mut Transaction<'_>, call: &Call<'_>) -> Result<u64, 
         return Err(CommandError::arity(&call.entry.full_name));
     }
     let key = &call.keys[0];
-    hash(transaction.get(key))?;
     check_pairs(call, 2)?;
-    let (added, _) = Shape::new(op::HASH_SET, 2).apply(transaction, key, call.request.iter().skip(2));
+    let applied = transaction.apply(key, &Op::over(op::HASH_SET, call.request.iter().skip(2)))?;
     transaction.notify(Class::Hash, "hset", key);
-    Ok(added)
+    Ok(applied.added)
 }
 
 fn hsetnx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
@@ -87,7 +86,7 @@ fn hsetnx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
     let absent = hash(transaction.get(key))?.is_none_or(|hash| hash.get(call.arg(2)).is_none());
     if absent {
         check_pairs(call, 2)?;
-        Shape::new(op::HASH_SET, 2).apply(transaction, key, call.request.iter().skip(2));
+        transaction.apply(key, &Op::over(op::HASH_SET, call.request.iter().skip(2)))?;
         transaction.notify(Class::Hash, "hset", key);
     }
     reply.integer(i64::from(absent));
@@ -96,14 +95,9 @@ fn hsetnx(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<
 
 fn hdel(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
-    let mut removed = 0;
-    if hash(transaction.get(key))?.is_some() {
-        (_, removed) = Shape::new(op::HASH_DELETE, 1).apply(transaction, key, call.request.iter().skip(2));
-    }
-    if removed != 0 {
-        tell_removal(transaction, key, "hdel");
-    }
-    reply.integer(removed as i64);
+    let op = Op::over(op::HASH_DELETE, call.request.iter().skip(2));
+    let applied = transaction.apply_and_tell(key, &op, Class::Hash, "hdel")?;
+    reply.integer(applied.changed as i64);
     Ok(())
 }
 
@@ -114,7 +108,7 @@ fn hincrby(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
     let number = old.map_or(Ok(0), |field| integer(field.value)).map_err(|_| HASH_NOT_INTEGER)?;
     let new = number.checked_add(by).ok_or(OVERFLOW)?;
     let is_present = old.is_some();
-    store_number(transaction, key, call.arg(2), itoa::Buffer::new().format(new), is_present);
+    store_number(transaction, key, call.arg(2), itoa::Buffer::new().format(new), is_present)?;
     transaction.notify(Class::Hash, "hincrby", key);
     reply.integer(new);
     Ok(())
@@ -130,15 +124,16 @@ fn hincrbyfloat(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut 
     let number = old.map_or(Some(LongDouble::ZERO), |field| LongDouble::parse(field.value)).ok_or(HASH_NOT_FLOAT)?;
     let text = number.add(by).to_text().ok_or(NAN_OR_INFINITY)?;
     let is_present = old.is_some();
-    store_number(transaction, key, call.arg(2), &text, is_present);
+    store_number(transaction, key, call.arg(2), &text, is_present)?;
     transaction.notify(Class::Hash, "hincrbyfloat", key);
     reply.bulk(text.as_bytes());
     Ok(())
 }
 
 /// Sets a field to what it has been counted to. One that was there keeps its deadline.
-fn store_number(transaction: &mut Transaction<'_>, key: &Key<'_>, field: &[u8], text: &str, is_present: bool) {
+fn store_number(transaction: &mut Transaction<'_>, key: &Key<'_>, field: &[u8], text: &str, is_present: bool) -> Done {
     // A new field must not get the deadline of an expired one that the log had no room to remove.
     let code = if is_present { op::HASH_SET_KEEP } else { op::HASH_SET };
-    Shape::new(code, 2).apply(transaction, key, [field, text.as_bytes()]);
+    transaction.apply(key, &Op::over(code, [field, text.as_bytes()]))?;
+    Ok(())
 }

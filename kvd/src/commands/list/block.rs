@@ -25,7 +25,7 @@ fn pop(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>
     reply.write().array(2);
     reply.bulk(key.bytes);
     reply.bulk(end.element(&item.list()?));
-    take(transaction, key, 1, end);
+    take(transaction, key, 1, end)?;
     Ok(Attempt::Done)
 }
 

@@ -18,10 +18,9 @@ pub(super) fn lset(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &m
     let key = &call.keys[0];
     let length = transaction.get(key).ok_or(NO_SUCH_KEY)?.list()?.len();
     let index = index(integer(call.arg(2))?, length).ok_or(INDEX_RANGE)?;
-    Op::lend(op::LIST_SET, |op| {
-        op.number(index as u64).element(call.arg(3));
-        transaction.apply_and_tell(key, op, Class::List, "lset");
-    });
+    let mut set = Op::new(op::LIST_SET);
+    set.number(index as u64).element(call.arg(3));
+    transaction.apply_and_tell(key, &set, Class::List, "lset")?;
     reply.ok();
     Ok(())
 }
@@ -43,10 +42,9 @@ pub(super) fn linsert(transaction: &mut Transaction<'_>, call: &Call<'_>, reply:
         reply.integer(-1);
         return Ok(());
     };
-    Op::lend(op::LIST_INSERT, |op| {
-        op.number((index + behind) as u64).element(call.arg(4));
-        transaction.apply_and_tell(key, op, Class::List, "linsert");
-    });
+    let mut insert = Op::new(op::LIST_INSERT);
+    insert.number((index + behind) as u64).element(call.arg(4));
+    transaction.apply_and_tell(key, &insert, Class::List, "linsert")?;
     reply.integer(length + 1);
     Ok(())
 }
@@ -59,7 +57,7 @@ pub(super) fn ltrim(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &
         let range = index_range(start, stop, length);
         for (count, end) in [(range.start, End::Left), (length - range.end, End::Right)] {
             if count > 0 {
-                Op::lend(end.pop().0, |op| transaction.apply(key, op.number(count as u64)));
+                transaction.apply(key, Op::new(end.pop().0).number(count as u64))?;
             }
         }
         transaction.notify(Class::List, "ltrim", key);
@@ -83,25 +81,17 @@ pub(super) fn lrem(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &m
     };
     let runs = runs(&item.list()?, unwanted, count);
     let removed: usize = runs.iter().map(|run| run.len()).sum();
-    // From the last to the first, so that starts stay.
-    let mut left = runs.chunks(OPERATION_RUNS).rev().peekable();
-    while let Some(part) = left.next() {
-        Op::lend(op::LIST_REMOVE, |op| {
-            for run in part {
-                op.number(run.start as u64).number(run.len() as u64);
-            }
-            match left.peek() {
-                Some(_) => transaction.apply(key, op),
-                None => transaction.apply_and_tell(key, op, Class::List, "lrem"),
-            }
-        });
+    if removed > 0 {
+        let mut remove = Op::new(op::LIST_REMOVE);
+        for run in runs {
+            remove.number(run.start as u64).number(run.len() as u64);
+        }
+        transaction.apply_and_tell(key, &remove, Class::List, "lrem")?;
     }
     reply.integer(removed as i64);
     Ok(())
 }
 
-/// Runs that one operation takes out: each is a pass over a list, and each has to fit in a frame.
-const OPERATION_RUNS: usize = 1 << 20;
 /// Bytes of a run in an operation.
 const RUN_BYTES: u64 = 16;
 

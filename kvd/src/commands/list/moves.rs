@@ -34,23 +34,15 @@ impl Move {
         reply: &mut Reply<'_>,
     ) -> Result<bool, CommandError> {
         let (code, event) = self.to.push();
-        let moved = Op::lend(code, |op| {
-            let Some(item) = transaction.get(source) else { return Ok(false) };
-            let list = item.list()?;
-            let element = self.from.element(&list);
-            op.element(element);
-            reply.bulk(element);
-            if let Some(item) = transaction.get(destination) {
-                item.list()?;
-            }
-            // First there, then off: a list that is both never becomes empty, and keeps its deadline.
-            transaction.apply_and_tell(destination, op, Class::List, event);
-            Ok(true)
-        });
-        if let Ok(true) = moved {
-            take(transaction, source, 1, self.from);
-        }
-        moved
+        let Some(item) = transaction.get(source) else { return Ok(false) };
+        let list = item.list()?;
+        let element = self.from.element(&list);
+        let push = Op::over(code, [element]);
+        reply.bulk(element);
+        // First there, then off: a list that is both never becomes empty, and keeps its deadline.
+        transaction.apply_and_tell(destination, &push, Class::List, event)?;
+        take(transaction, source, 1, self.from)?;
+        Ok(true)
     }
 }
 

@@ -31,12 +31,12 @@ fn pop(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>
         (None, Some(_)) => reply.write().null_array(),
         (Some(list), None) => {
             reply.bulk(end.element(&list));
-            take(transaction, key, 1, end);
+            take(transaction, key, 1, end)?;
         }
         (Some(list), Some(count)) => {
             let count = count.min(list.len());
             end.answer(&list, count, reply);
-            take(transaction, key, count, end);
+            take(transaction, key, count, end)?;
         }
     }
     Ok(())
@@ -44,11 +44,12 @@ fn pop(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>
 
 /// Takes elements off an end; that many are there.
 #[inline]
-pub(super) fn take(transaction: &mut Transaction<'_>, key: &Key<'_>, count: usize, end: End) {
+pub(super) fn take(transaction: &mut Transaction<'_>, key: &Key<'_>, count: usize, end: End) -> Done {
     if count > 0 {
         let (code, event) = end.pop();
-        Op::lend(code, |op| transaction.apply_and_tell(key, op.number(count as u64), Class::List, event));
+        transaction.apply_and_tell(key, Op::new(code).number(count as u64), Class::List, event)?;
     }
+    Ok(())
 }
 
 /// The first of the keys that holds a list. A value of another type before it is an error.
@@ -111,8 +112,7 @@ impl Several {
         reply.write().array(2);
         reply.bulk(key.bytes);
         self.end.answer(&list, count, reply);
-        take(transaction, key, count, self.end);
-        Ok(())
+        take(transaction, key, count, self.end)
     }
 }
 

@@ -5,14 +5,15 @@ use std::collections::HashSet;
 use engine::Transaction;
 use engine::listener::Class;
 use engine::random::Random;
-use engine::value::{Member, SetView, op};
+use engine::value::op::{self, Op};
+use engine::value::{Member, SetView};
 use rapidhash::fast::RandomState;
 use resp::Request;
 
 use super::super::args::integer;
 use super::super::error::{NOT_POSITIVE, RANDOM_COUNT_RANGE, SYNTAX};
 use super::super::keys::delete;
-use super::operations::{Operations, collect, spelled};
+use super::operations::{collect, spelled};
 use super::{Call, Command, CommandError, Done, Flag, Group, Reply, View, set_at, write};
 
 pub(super) const SPOP: Command = Command::write("SPOP", "@key [count:int]", spop)
@@ -81,14 +82,14 @@ fn spop(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_
         return Ok(());
     }
     if stays.saturating_mul(FEW_STAY) > goes {
-        let mut drawn = Operations::new(op::SET_REMOVE);
+        let mut drawn = Op::new(op::SET_REMOVE);
         for member in different(&set, goes, &mut random) {
             write(reply, member);
-            drawn.push(member);
+            member.with(|bytes| {
+                drawn.element(bytes);
+            });
         }
-        for op in drawn.iter() {
-            transaction.apply(key, op);
-        }
+        transaction.apply(key, &drawn)?;
     } else {
         let mut kept = vec![false; set.len()];
         sample(set.len(), stays, &mut random).into_iter().for_each(|index| kept[index] = true);

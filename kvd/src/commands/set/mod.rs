@@ -82,33 +82,20 @@ fn set_at<'v>(view: &'v mut View<'_, '_>, key: &Key<'_>) -> Result<Option<SetVie
 
 /// The operation on all members that the request names from an argument on.
 fn on_members(code: u8, call: &Call<'_>, from: usize) -> Op {
-    let bytes: usize = call.request.iter().skip(from).map(|member| member.len() + LENGTH_BYTES).sum();
-    let mut op = Op::in_buffer(Vec::with_capacity(1 + bytes), code);
-    for member in call.request.iter().skip(from) {
-        op.element(member);
-    }
-    op
+    Op::over(code, call.request.iter().skip(from))
 }
-
-/// What an operation has beside a member's bytes, at most.
-const LENGTH_BYTES: usize = 5;
 
 fn sadd(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
-    transaction.get(key).map(|item| item.set()).transpose()?;
-    let outcome = transaction.apply_and_tell(key, &on_members(op::SET_ADD, call, 2), Class::Set, "sadd");
-    reply.integer(outcome.added as i64);
+    let applied = transaction.apply_and_tell(key, &on_members(op::SET_ADD, call, 2), Class::Set, "sadd")?;
+    reply.integer(applied.added as i64);
     Ok(())
 }
 
 fn srem(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
-    let mut removed = 0;
-    if transaction.get(key).map(|item| item.set()).transpose()?.is_some() {
-        let op = on_members(op::SET_REMOVE, call, 2);
-        removed = transaction.apply_and_tell(key, &op, Class::Set, "srem").changed;
-    }
-    reply.integer(removed as i64);
+    let applied = transaction.apply_and_tell(key, &on_members(op::SET_REMOVE, call, 2), Class::Set, "srem")?;
+    reply.integer(applied.changed as i64);
     Ok(())
 }
 
@@ -154,8 +141,8 @@ fn smove(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'
     transaction.get(destination).map(|item| item.set()).transpose()?;
     if present && source.bytes != destination.bytes {
         let (remove, add) = (on_members(op::SET_REMOVE, call, 3), on_members(op::SET_ADD, call, 3));
-        transaction.apply_and_tell(source, &remove, Class::Set, "srem");
-        transaction.apply_and_tell(destination, &add, Class::Set, "sadd");
+        transaction.apply_and_tell(source, &remove, Class::Set, "srem")?;
+        transaction.apply_and_tell(destination, &add, Class::Set, "sadd")?;
     }
     reply.integer(i64::from(present));
     Ok(())

@@ -4,7 +4,7 @@ use engine::Transaction;
 use engine::listener::Class;
 use resp::Request;
 
-use super::super::keys::delete;
+use super::super::keys;
 use super::combine::{self, Combine, sets_at};
 use super::operations::{collect, spelled};
 use super::{Call, Command, Done, Flag, Group, Reply, View};
@@ -67,14 +67,7 @@ fn store(
     let (key, sources) = (&call.keys[0], &call.keys[1..]);
     let mut view = View::new(transaction);
     let members = combine(&sets_at(&mut view, sources)?);
-    let count = members.len();
     let collection = collect(members.into_iter(), &limits);
-    if count == 0 {
-        delete(transaction, key);
-    } else {
-        transaction.set_collection(key, collection, None);
-        transaction.notify(Class::Set, event, key);
-    }
-    reply.integer(count as i64);
+    keys::store(transaction, key, collection, (Class::Set, event), reply);
     Ok(())
 }

@@ -91,11 +91,9 @@ impl Adding {
         pairs: &[(f64, &[u8])],
         reply: &mut Reply<'_>,
     ) -> Done {
-        let bytes = pairs.iter().map(|(_, member)| member.len() + PAIR_BYTES).sum::<usize>();
-        let mut op = Op::in_buffer(Vec::with_capacity(1 + bytes), op::ZSET_ADD);
+        let mut op = Op::new(op::ZSET_ADD);
         let mut added = Added::default();
         if self.is_plain() {
-            zset(transaction.get(key))?;
             for (score, member) in pairs {
                 op.score(without_sign(*score)).element(member);
             }
@@ -104,8 +102,8 @@ impl Adding {
         }
         if !op.is_empty() {
             let event = if self.increments { "zincr" } else { "zadd" };
-            let outcome = transaction.apply_and_tell(key, &op, Class::SortedSet, event);
-            (added.new, added.changed) = (outcome.added as i64, outcome.changed as i64);
+            let applied = transaction.apply_and_tell(key, &op, Class::SortedSet, event)?;
+            (added.new, added.changed) = (applied.added as i64, applied.changed as i64);
         }
         match added.score {
             _ if !self.increments => reply.integer(if self.counts_changed { added.changed } else { added.new }),
@@ -154,9 +152,6 @@ impl Adding {
         Ok(Some(new).filter(|_| !is_kept))
     }
 }
-
-/// A score, and the length of a member.
-const PAIR_BYTES: usize = 8 + 5;
 
 pub(super) fn zadd(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     add(transaction, call, reply, false)

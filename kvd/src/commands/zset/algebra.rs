@@ -11,7 +11,7 @@ use super::super::args::{integer, is};
 use super::super::error::{LIMIT_NEGATIVE, SYNTAX, WEIGHT};
 use super::super::{Call, CommandError, Done, Reply, View};
 use super::sources::{Aggregate, Scored, Source};
-use super::{collected, number, store, write_members};
+use super::{collected, number, rescored_bytes, store, write_members};
 
 /// What is made of several sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,11 +204,8 @@ fn keep(
     Ok(())
 }
 
-/// What is stored is at most what all sources have. Plain sets grow by their scores.
+/// What is stored is at most what all sources have, with other scores. Plain sets get scores at all.
 pub(super) fn stored_bytes(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
     let count = request.get(2).and_then(exact_integer).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-    (1..=count.min(request.len())).map(|index| 2 * present(index) + PACKED_SET_BYTES).sum()
+    (1..=count.min(request.len())).map(|index| rescored_bytes(present(index))).sum()
 }
-
-/// A packed set may become a sorted set of many times its length, but never longer than this.
-const PACKED_SET_BYTES: u64 = 16 << 10;

@@ -21,12 +21,12 @@ mod rows;
 mod sources;
 
 use engine::listener::Class;
-use engine::value::op::{self, Op};
-use engine::value::{Limits, ZSET, ZsetView};
+use engine::value::op;
+use engine::value::{Limits, ZsetView};
 use engine::{Collection, Item, Key, Transaction};
 use resp::Version;
 
-use super::keys::delete;
+use super::keys;
 use super::{CommandError, Reply};
 pub(super) use add::Adding;
 pub(super) use number::number;
@@ -59,26 +59,20 @@ fn write_members<'a>(
     }
 }
 
-/// Members of one operation of a set that is stored.
-const STORED_AT_ONCE: usize = 1000;
+/// Bytes that a sorted set may take whose members are in a set or sorted set of `image` bytes: a score takes up to 9 bytes for
+/// none or one, and there are only a few hundred members of less than two bytes, which all fit in the constant.
+pub(super) fn rescored_bytes(image: u64) -> u64 {
+    5 * image + (16 << 10)
+}
 
 /// A sorted set of these members.
 pub(super) fn collected<'a>(members: impl Iterator<Item = (&'a [u8], f64)>, limits: &Limits) -> Collection {
-    let mut collection = Collection::new(ZSET);
-    let mut members = members.peekable();
-    let mut buffer = Vec::new();
-    while members.peek().is_some() {
-        let mut op = Op::in_buffer(buffer, op::ZSET_ADD);
-        for (member, score) in members.by_ref().take(STORED_AT_ONCE) {
-            op.score(without_sign(score)).element(member);
-        }
-        collection.apply(&op, limits);
-        buffer = op.into_buffer();
-    }
-    collection
+    Collection::of(op::ZSET_ADD, limits, members, |op, (member, score)| {
+        op.score(without_sign(score)).element(member);
+    })
 }
 
-/// Puts a whole sorted set at a key, whatever that held, and answers its length. One without members leaves no key.
+/// Puts a whole sorted set at a key and answers its length.
 pub(super) fn store(
     transaction: &mut Transaction<'_>,
     key: &Key<'_>,
@@ -86,11 +80,5 @@ pub(super) fn store(
     event: &'static str,
     reply: &mut Reply<'_>,
 ) {
-    reply.integer(collection.len() as i64);
-    if collection.is_empty() {
-        delete(transaction, key);
-    } else {
-        transaction.set_collection(key, collection, None);
-        transaction.notify(Class::SortedSet, event, key);
-    }
+    keys::store(transaction, key, collection, (Class::SortedSet, event), reply);
 }

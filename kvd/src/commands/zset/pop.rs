@@ -64,8 +64,7 @@ impl Side {
                 write(reply, ranks.len(), shown, members);
             }
         }
-        take(transaction, key, ranks, self.event());
-        Ok(())
+        take(transaction, key, ranks, self.event())
     }
 }
 

@@ -18,16 +18,9 @@ const ANEW_BELOW: usize = 4;
 
 pub(super) fn zrem(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     let key = &call.keys[0];
-    if zset(transaction.get(key))?.is_none() {
-        reply.integer(0);
-        return Ok(());
-    }
-    let mut op = Op::new(op::ZSET_REMOVE);
-    for index in 2..call.len() {
-        op.element(call.arg(index));
-    }
-    let outcome = transaction.apply_and_tell(key, &op, Class::SortedSet, "zrem");
-    reply.integer(outcome.changed as i64);
+    let op = Op::over(op::ZSET_REMOVE, call.request.iter().skip(2));
+    let applied = transaction.apply_and_tell(key, &op, Class::SortedSet, "zrem")?;
+    reply.integer(applied.changed as i64);
     Ok(())
 }
 
@@ -54,15 +47,14 @@ fn remove_range(
     let key = &call.keys[0];
     let ranks = zset(transaction.get(key))?.map_or(0..0, |zset| bounds.ranks(&zset));
     reply.integer(ranks.len() as i64);
-    take(transaction, key, ranks, event);
-    Ok(())
+    take(transaction, key, ranks, event)
 }
 
 /// Takes the members of some ranks out of a sorted set and tells subscribers; the key goes with the last.
-pub(super) fn take(transaction: &mut Transaction<'_>, key: &Key<'_>, ranks: Range<usize>, event: &'static str) {
+pub(super) fn take(transaction: &mut Transaction<'_>, key: &Key<'_>, ranks: Range<usize>, event: &'static str) -> Done {
     let limits = transaction.limits();
-    let Some(item) = transaction.get(key).filter(|_| !ranks.is_empty()) else { return };
-    let Ok(zset) = item.zset() else { return };
+    let Some(item) = transaction.get(key).filter(|_| !ranks.is_empty()) else { return Ok(()) };
+    let zset = item.zset()?;
     let deadline = item.deadline();
     let left = zset.len() - ranks.len();
     if left == 0 {
@@ -74,18 +66,17 @@ pub(super) fn take(transaction: &mut Transaction<'_>, key: &Key<'_>, ranks: Rang
         transaction.set_collection(key, rest, deadline);
         transaction.notify(Class::SortedSet, event, key);
     } else {
-        let mut op = Op::new(op::ZSET_REMOVE);
-        for (member, _) in zset.from_rank(ranks.start).take(ranks.len()) {
-            op.element(member);
-        }
-        transaction.apply_and_tell(key, &op, Class::SortedSet, event);
+        let gone = zset.from_rank(ranks.start).take(ranks.len()).map(|(member, _)| member);
+        let op = Op::over(op::ZSET_REMOVE, gone);
+        transaction.apply_and_tell(key, &op, Class::SortedSet, event)?;
     }
+    Ok(())
 }
 
 /// A set that takes no more of the log than this need not be gone through to know what a part of it takes.
 const NOT_MEASURED: usize = 16 << 10;
 /// What a member takes beside its bytes: its length, and its score where the whole set is logged.
-const MEMBER_BYTES: u64 = 5 + 8;
+const MEMBER_BYTES: u64 = 5 + 9;
 
 /// Bytes that [`take`] logs.
 pub(super) fn taken_bytes(item: Item<'_>, ranks_of: impl FnOnce(&ZsetView<'_>) -> Range<usize>) -> u64 {

@@ -142,10 +142,10 @@ impl Inner {
         (left, right[0].as_mut().expect("a child below the length"))
     }
 
-    /// The number of a child's first entry.
+    /// A child's first entry.
     #[inline]
-    pub(super) fn first_number(&self, at: usize) -> u32 {
-        self.numbers[at]
+    pub(super) fn first(&self, at: usize) -> (f64, u32) {
+        (self.scores[at], self.numbers[at])
     }
 
     pub(super) fn set_first(&mut self, at: usize, score: f64, number: u32) {
