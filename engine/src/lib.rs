@@ -47,6 +47,7 @@ mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod mutant;
+mod prefetch;
 pub mod random;
 mod recover;
 mod settle;

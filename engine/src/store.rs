@@ -20,11 +20,11 @@ use crate::keyspace::figures::{Figures, SharedFigures};
 use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
-use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need};
+use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need, scan};
 use crate::mutant::planted;
 use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
-use crate::value::{Limits, Object, SharedLimits};
+use crate::value::{Limits, Object, SharedLimits, Slot};
 
 /// What takes long to free.
 #[expect(dead_code, reason = "only dropped")]
@@ -43,6 +43,8 @@ pub struct Options {
     pub mode: FsyncMode,
     /// Largest segment file in bytes, 64 KiB to 256 MiB.
     pub segment_bytes: u64,
+    /// What a segment may be made longer to for a large transaction.
+    pub longest_segment_bytes: u64,
     /// Values of this length and more get a file of their own.
     pub blob_bytes: usize,
     /// Logs shorter than this are not compacted.
@@ -63,6 +65,7 @@ impl Default for Options {
             name: "dump.kv".to_owned(),
             mode: FsyncMode::EverySec,
             segment_bytes: 64 << 20,
+            longest_segment_bytes: scan::MAX_SEGMENT,
             blob_bytes: 1 << 20,
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
@@ -190,6 +193,20 @@ impl Store {
         }
     }
 
+    /// The same for fields or members of one collection, if it is large; `names` gives them when it is told the type.
+    pub fn prefetch_elements<'n, N: Iterator<Item = &'n [u8]>>(
+        &self,
+        database: u8,
+        key: &Key<'_>,
+        names: impl FnOnce(u8) -> N,
+    ) {
+        let shard = self.shards.lock(key.shard());
+        let entry = shard.table(self.physical(database)).and_then(|table| table.find(key.hash, key.bytes));
+        if let Some(object) = entry.and_then(Slot::object) {
+            object.prefetch(names(object.value_type()));
+        }
+    }
+
     /// Whether a write of about `bytes` may be begun.
     #[inline]
     pub fn admit(&self, need: Need, bytes: u64) -> Result<(), Refusal> {
@@ -245,25 +262,43 @@ impl Store {
         self.figures[usize::from(self.physical(database))].keys.load(Ordering::Relaxed).max(0) as u64
     }
 
-    /// Keys of a database that have a deadline. Walks the shards.
-    pub fn volatile_count(&self, database: u8) -> u64 {
+    /// Keys of a database that have a deadline. Walks the shards; within a transaction that holds all locks, that must be
+    /// given.
+    pub fn volatile_count(&self, held: Option<&mut Transaction<'_>>, database: u8) -> u64 {
         let physical = self.physical(database);
-        (0..SHARDS).map(|index| u64::from(self.shards.lock(index).volatile(physical))).sum()
+        self.sum_of_shards(held, |shard| u64::from(shard.volatile(physical)))
     }
 
-    /// Hashes of a database that have fields with a deadline. Walks the shards.
-    pub fn hashes_with_deadlines(&self, database: u8) -> u64 {
+    /// Hashes of a database that have fields with a deadline. Walks the shards; within a transaction that holds all locks,
+    /// that must be given.
+    pub fn hashes_with_deadlines(&self, held: Option<&mut Transaction<'_>>, database: u8) -> u64 {
         let physical = self.physical(database);
-        (0..SHARDS).map(|index| u64::from(self.shards.lock(index).with_fields(physical))).sum()
+        self.sum_of_shards(held, |shard| u64::from(shard.with_fields(physical)))
+    }
+
+    fn sum_of_shards(&self, mut held: Option<&mut Transaction<'_>>, of: impl Fn(&Shard) -> u64) -> u64 {
+        let of_shard = |index| match &mut held {
+            Some(transaction) => of(transaction.shard(index)),
+            None => of(&self.shards.lock(index)),
+        };
+        (0..SHARDS).map(of_shard).sum()
     }
 
     /// How long the keys of a database that have a deadline have left on average, in milliseconds; estimated from some of
-    /// them, 0 when there are none.
-    pub fn average_ttl_ms(&self, database: u8) -> u64 {
+    /// them, 0 when there are none. Within a transaction that holds all locks, that must be given.
+    pub fn average_ttl_ms(&self, mut held: Option<&mut Transaction<'_>>, database: u8) -> u64 {
         let (physical, now_ms) = (self.physical(database), self.now_ms());
         let (mut sum, mut seen) = (0_u128, 0_u128);
         for index in 0..SHARDS {
-            self.shards.lock(index).sample_deadlines(physical, TTL_SAMPLES_OF_SHARD, &mut |deadline| {
+            let locked;
+            let shard: &Shard = match &mut held {
+                Some(transaction) => transaction.shard(index),
+                None => {
+                    locked = self.shards.lock(index);
+                    &locked
+                }
+            };
+            shard.sample_deadlines(physical, TTL_SAMPLES_OF_SHARD, &mut |deadline| {
                 if deadline > now_ms {
                     sum += u128::from(deadline - now_ms);
                     seen += 1;

@@ -25,8 +25,8 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use super::entry::Entry;
-use super::prefetch::prefetch;
 use crate::class::class;
+use crate::prefetch::prefetch;
 
 const SLOTS: usize = 7;
 /// The slot that gives way to an overflow.

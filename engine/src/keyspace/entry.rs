@@ -23,8 +23,8 @@ use std::slice;
 
 use bytes::Bytes;
 
-use super::prefetch::prefetch;
 use crate::class::class;
+use crate::prefetch::prefetch;
 use crate::value::{Object, STRING, Slot};
 use large::Large;
 use layout::{

@@ -5,6 +5,5 @@ mod bucket;
 pub mod deadlines;
 pub mod entry;
 pub mod figures;
-mod prefetch;
 pub mod shard;
 pub mod table;

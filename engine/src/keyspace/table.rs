@@ -30,7 +30,7 @@ use std::mem;
 
 use super::bucket::{Bucket, Print};
 use super::entry::Entry;
-use super::prefetch::prefetch;
+use crate::prefetch::prefetch;
 
 /// Buckets that are allocated together: enough that the directory is small, few enough for small tables.
 const CHUNK: usize = 16;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::prepare::Claimed;
-use super::scan::MAX_SEGMENT;
 use super::{Log, Lsn, Need};
 use crate::disk::File;
 use crate::format::StoreId;
@@ -107,6 +106,13 @@ pub(super) struct Appender {
     begun: Vec<(u64, Lsn)>,
 }
 
+/// A segment that is to be made longer.
+pub(super) struct Longer {
+    pub number: u64,
+    pub from: u64,
+    pub to: u64,
+}
+
 /// Bytes that lie together in one segment.
 pub(super) struct Run {
     pub segment: u64,
@@ -156,11 +162,11 @@ impl Appender {
         self.segment.file.is_none().then_some((self.segment.number, self.segment.bytes))
     }
 
-    /// Number, length and the length it needs, when there is no room for so many bytes in the current segment.
-    pub(super) fn too_short_for(&self, bytes: u64) -> Option<(u64, u64, u64)> {
-        let needed = (segment::HEADER + self.next - self.base + bytes).next_multiple_of(4096).min(MAX_SEGMENT);
-        let short = self.segment.file.is_some() && self.segment.bytes < needed;
-        short.then_some((self.segment.number, self.segment.bytes, needed))
+    /// The current segment, if it has a file, and the length that it needs to have room for so many bytes.
+    pub(super) fn needed_for(&self, bytes: u64) -> Option<Longer> {
+        let to = (segment::HEADER + self.next - self.base + bytes).next_multiple_of(4096);
+        let Claimed { number, bytes: from, .. } = self.segment;
+        self.segment.file.is_some().then_some(Longer { number, from, to })
     }
 
     /// Whether nothing of a segment lies, or will, behind this length: only an empty one grows by itself.

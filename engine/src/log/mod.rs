@@ -34,7 +34,7 @@ pub(crate) use prepare::is_full;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Refusal;
-use crate::format::StoreId;
+use crate::format::{StoreId, segment};
 use crate::mutant::planted;
 use append::Appender;
 use prepare::Ready;
@@ -103,6 +103,8 @@ pub struct Log {
     behind: AtomicU64,
     /// A transaction waits for so many bytes in one piece; 0 when none does.
     asked: AtomicU64,
+    /// What a segment may be made longer to for a large transaction.
+    longest_segment_bytes: u64,
     /// Bytes wait for space: their write found none.
     stuck: AtomicBool,
     /// Compaction is at work: there will be room.
@@ -156,6 +158,15 @@ enum Health {
     ReadOnly = 2,
 }
 
+/// How many bytes a segment has at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Lengths {
+    /// As a rule.
+    pub segment: u64,
+    /// For a large transaction.
+    pub longest: u64,
+}
+
 /// Where a newly opened log goes on.
 pub(crate) struct Continue {
     /// First segment of this opening; its file is made when it is first written.
@@ -166,8 +177,8 @@ pub(crate) struct Continue {
     pub epoch: u64,
     /// The newest time in the log.
     pub newest_ms: u64,
-    /// Largest segment file in bytes.
-    pub segment_bytes: u64,
+    /// Of segments to come.
+    pub lengths: Lengths,
 }
 
 impl Log {
@@ -179,7 +190,7 @@ impl Log {
         mode: FsyncMode,
         from: &Continue,
     ) -> Log {
-        let mut ready = Ready::new(from.number, from.segment_bytes);
+        let mut ready = Ready::new(from.number, from.lengths.segment);
         let first = ready.claim(0);
         Log {
             disk,
@@ -196,6 +207,7 @@ impl Log {
             room: AtomicU64::new(0),
             behind: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            longest_segment_bytes: from.lengths.longest.clamp(prepare::MIN_SEGMENT, scan::MAX_SEGMENT),
             stuck: AtomicBool::new(false),
             reclaiming: AtomicBool::new(false),
             appended: AtomicU64::new(from.base),
@@ -269,7 +281,7 @@ impl Log {
     /// As [`Log::admit`], for a caller that asks often and brings the time.
     #[inline]
     pub fn admit_at(&self, now_us: u64, need: Need, bytes: impl FnOnce() -> u64) -> Result<(), Refusal> {
-        let bytes = bytes();
+        let bytes = self.in_one_piece(bytes());
         // In one piece: what does not fit in the rest of a segment goes to the next, and all of it has to fit there.
         let room = self.room.load(Ordering::Relaxed).max(self.behind.load(Ordering::Relaxed));
         if self.health.load(Ordering::Acquire) != Health::Good as u8 || room <= bytes + prepare::SLACK {
@@ -280,6 +292,13 @@ impl Log {
             return Err(Refusal::Stalled);
         }
         Ok(())
+    }
+
+    /// For how much of so many bytes a piece of a segment is asked: what is longer than any segment, as the image of a large
+    /// collection may be, goes on in segments that are made while it is written. There is no frame that long.
+    #[inline]
+    fn in_one_piece(&self, bytes: u64) -> u64 {
+        bytes.min(self.longest_segment_bytes - segment::HEADER - 4 * prepare::SLACK)
     }
 
     #[cold]

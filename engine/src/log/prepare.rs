@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
+use super::append::Longer;
 use super::{FsyncMode, Health, Log, Need};
 use crate::disk::{self, File};
 use crate::failpoint;
@@ -73,6 +74,17 @@ impl Ready {
     pub(super) fn next_for(&self, need: Need) -> u64 {
         let usable = self.files.len() > need as usize;
         self.files.front().filter(|_| usable).map_or(0, |file| file.bytes - segment::HEADER)
+    }
+
+    /// The next file, and the length that it needs to have room for so many bytes.
+    fn needed_for(&self, bytes: u64) -> Option<Longer> {
+        let to = (segment::HEADER + bytes).next_multiple_of(4096);
+        self.files.front().map(|file| Longer { number: file.number, from: file.bytes, to })
+    }
+
+    /// Whether the next file is still this one, of this length.
+    fn is_next(&self, number: u64, bytes: u64) -> bool {
+        self.files.front().is_some_and(|file| (file.number, file.bytes) == (number, bytes))
     }
 
     /// Whether as many files are ready as are wanted.
@@ -270,20 +282,34 @@ impl Preparer {
     }
 }
 
-/// Makes the segment that is being filled as long as a transaction that waits needs it. Whether it did.
+/// Makes the segment that is being filled as long as a transaction that waits needs it; or the next, when this one would
+/// become too long. Whether it did.
 fn make_longer(log: &Log) -> io::Result<bool> {
     // Once: who still waits asks again.
     let asked = log.asked.swap(0, Ordering::Relaxed);
-    let longer = if asked == 0 { None } else { log.appender.lock().too_short_for(asked + 2 * SLACK) };
-    let Some((number, from, to)) = longer else { return Ok(false) };
-    // An open file of its own: the kernel tells an error once to each, and the one of the frames is not this one's to hear.
-    let file = log.disk.open(&segment::file_name(&log.store_name, number))?;
-    if let Err(e) = log.fill(&*file, from, to) {
-        // What was reserved before there was no more is given back, unless the segment has grown by itself meanwhile. Under
-        // the lock, so that it does not now.
+    if asked == 0 {
+        return Ok(false);
+    }
+    let bytes = asked + 2 * SLACK;
+    let Some(current) = log.appender.lock().needed_for(bytes) else { return Ok(false) };
+    if current.to <= log.longest_segment_bytes {
+        return make_current_longer(log, &current);
+    }
+    // Nobody takes the file away meanwhile, but the appender may claim it.
+    let _creating = log.creating.lock();
+    let Some(next) = log.ready.lock().needed_for(bytes) else { return Ok(false) };
+    make_next_longer(log, &next)
+}
+
+fn make_current_longer(log: &Log, &Longer { number, from, to }: &Longer) -> io::Result<bool> {
+    if from >= to {
+        return Ok(false);
+    }
+    if let Err(e) = fill_more(log, number, from, to) {
+        // Unless the segment has grown by itself meanwhile. Under the lock, so that it does not now.
         let appender = log.appender.lock();
         if appender.reaches(number, from) {
-            let _ = file.set_len(from);
+            cut_back(log, number, from);
         }
         return Err(e);
     }
@@ -291,6 +317,37 @@ fn make_longer(log: &Log) -> io::Result<bool> {
     appender.lengthen(number, to);
     log.room.store(appender.room_on_disk(), Ordering::Relaxed);
     Ok(true)
+}
+
+fn make_next_longer(log: &Log, &Longer { number, from, to }: &Longer) -> io::Result<bool> {
+    if from >= to {
+        return Ok(false);
+    }
+    let filled = fill_more(log, number, from, to);
+    // Unless the appender has claimed it meanwhile: then it is as long as it was, and what lies behind is of no use to anybody.
+    let mut ready = log.ready.lock();
+    if ready.is_next(number, from) {
+        match &filled {
+            Ok(()) => ready.files[0].bytes = to,
+            Err(_) => cut_back(log, number, from),
+        }
+        log.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
+    }
+    filled.map(|()| true)
+}
+
+/// Makes the file of a segment longer.
+fn fill_more(log: &Log, number: u64, from: u64, to: u64) -> io::Result<()> {
+    // An open file of its own: the kernel tells an error once to each, and the one of the frames is not this one's to hear.
+    let file = log.disk.open(&segment::file_name(&log.store_name, number))?;
+    log.fill(&*file, from, to)
+}
+
+/// Gives back what was reserved behind this length before there was no more.
+fn cut_back(log: &Log, number: u64, bytes: u64) {
+    if let Ok(file) = log.disk.open(&segment::file_name(&log.store_name, number)) {
+        let _ = file.set_len(bytes);
+    }
 }
 
 /// Whether an error says that the disk, or the quota on it, is full.

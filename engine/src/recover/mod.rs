@@ -30,7 +30,7 @@ use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
 use crate::format::{StoreId, blob};
 use crate::log::scan::{self, Chain, MAX_SEGMENT};
-use crate::log::{Continue, Log, Lsn, START, is_full};
+use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
@@ -81,12 +81,12 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
-    let newest_ms = replay.newest_ms;
+    let (newest_ms, lengths) = (replay.newest_ms, lengths(options));
     remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
         let (number, base, epoch) = (old.first, old.base, old.epoch);
-        (old, Continue { number, base, epoch, newest_ms, segment_bytes: options.segment_bytes }, Vec::new())
+        (old, Continue { number, base, epoch, newest_ms, lengths }, Vec::new())
     } else {
         settle(&**disk, options, old, &read, newest_ms, &names, &mut recovery)?
     };
@@ -262,7 +262,7 @@ fn settle(
     failpoint::hit("recover.manifest.after")?;
     let reused = read.segments.last().filter(|_| planted("lsn_reused"));
     let number = reused.map_or(fresh + copied.len() as u64, |(number, _)| *number);
-    let from = Continue { number, base: read.end, epoch, newest_ms, segment_bytes: options.segment_bytes };
+    let from = Continue { number, base: read.end, epoch, newest_ms, lengths: lengths(options) };
     Ok((manifest, from, copied))
 }
 
@@ -308,6 +308,10 @@ fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next
             let _ = disk.remove(&other);
         }
     }
+}
+
+fn lengths(options: &Options) -> Lengths {
+    Lengths { segment: options.segment_bytes, longest: options.longest_segment_bytes }
 }
 
 const _: () = assert!(MAX_SEGMENT >= frame::MAX_FRAME as u64, "a segment must hold the longest frame");

@@ -8,7 +8,8 @@ use crate::disk::sim::{SimDisk, Survival};
 use crate::listener::{Class, Event, Listener, Presence};
 use crate::log::Lsn;
 use crate::store::Options;
-use crate::value::op::{HASH_EXPIRE, HASH_LOAD, HASH_SET, Op};
+use crate::txn::{Collection, Value};
+use crate::value::op::{HASH_EXPIRE, HASH_LOAD, HASH_SET, LIST_PUSH_BACK, Op};
 
 const START_MS: u64 = 1 << 40;
 
@@ -338,4 +339,31 @@ fn only_a_use_ends_idleness() {
     bench.clock.advance_ms(5000);
     let later = bench.store.now_ms();
     assert_eq!(idle(&bench.reopened(later), false), 0, "nobody knows");
+}
+
+#[test]
+fn whoever_overwrites_what_has_expired_buries_it_first() {
+    let bench = bench();
+    let set = |value: Option<&'static [u8]>, deadline| {
+        let key = bench.store.key(b"k");
+        let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+        match value {
+            Some(value) => transaction.set(&key, Value::Copy(value), deadline),
+            None => {
+                let list = Collection::of(LIST_PUSH_BACK, &transaction.limits(), [b"e"], |op, element| {
+                    op.element(element);
+                });
+                transaction.set_collection(&key, list, deadline);
+            }
+        }
+        transaction.commit();
+    };
+    for (count, value) in [(1, Some(&b"w"[..])), (2, None)] {
+        set(Some(b"v"), Some(START_MS + count * 1000));
+        bench.told();
+        bench.clock.advance_ms(1000);
+        set(value, None);
+        assert_eq!(bench.told(), [(Class::Expired, "expired"), (Class::New, "new")]);
+        assert_eq!(bench.store.expired_count(), count);
+    }
 }

@@ -329,6 +329,7 @@ impl Transaction<'_> {
 
     /// Stores a value that is not a string's blob.
     fn set_stored(&mut self, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>) {
+        self.bury_expired(key);
         let old_blob = self.take_blob(key);
         self.retire(old_blob);
         self.put(key, value, deadline, old_blob.is_some());

@@ -198,6 +198,7 @@ impl<'s> Transaction<'s> {
 
     /// Stores a value; whatever the key held is gone, its deadline too.
     pub fn set(&mut self, key: &Key<'_>, value: Value<'_>, deadline: Option<u64>) {
+        self.bury_expired(key);
         let old_blob = self.take_blob(key);
         self.retire(old_blob);
         let (kind, logged) = match &value {

@@ -30,9 +30,13 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 use self::chunks::Chunks;
 use self::index::Index;
 pub(super) use self::thin::Element;
+use crate::prefetch::prefetch;
 
 /// See [`crate::random::process_secret`].
 static SECRETS: LazyLock<RapidSecrets> = LazyLock::new(|| RapidSecrets::seed(crate::random::process_secret()));
+
+/// Keys whose memory is fetched together at most.
+const PREFETCHED: usize = 16;
 
 /// Elements by key, in a row.
 #[derive(Debug, Default)]
@@ -75,6 +79,25 @@ impl Dense {
             let element = self.element(number);
             element.mark() == mark && element.key() == key
         })
+    }
+
+    /// Brings the memory that looks for these keys will need towards the processor: all buckets, then their rows, then the
+    /// elements. Those of so many keys as it makes sense to fetch at once.
+    pub(super) fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut hashes = [0; PREFETCHED];
+        let mut count = 0;
+        for (slot, key) in hashes.iter_mut().zip(keys) {
+            *slot = hash(key);
+            self.index.prefetch(*slot);
+            count += 1;
+        }
+        for number in hashes[..count].iter().flat_map(|&hash| self.index.candidates(hash)) {
+            prefetch(&raw const self.elements[number as usize]);
+        }
+        for &hash in &hashes[..count] {
+            let elements = self.index.candidates(hash).map(|number| self.element(number));
+            elements.filter(|element| element.mark() == hash as u16).for_each(Element::prefetch);
+        }
     }
 
     /// The element with a number below the length.

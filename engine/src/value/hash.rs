@@ -207,6 +207,10 @@ impl Deadline {
 }
 
 impl Hash {
+    pub(in crate::value) fn prefetch<'n>(&self, fields: impl Iterator<Item = &'n [u8]>) {
+        self.fields.prefetch(fields);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }

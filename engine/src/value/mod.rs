@@ -263,6 +263,16 @@ impl Object {
         }
     }
 
+    /// Brings the memory that looks for these fields or members will need towards the processor.
+    pub(crate) fn prefetch<'n>(&self, names: impl Iterator<Item = &'n [u8]>) {
+        match self {
+            Object::List(_) => {}
+            Object::Hash(hash) => hash.prefetch(names),
+            Object::Set(set) => set.prefetch(names),
+            Object::Zset(zset) => zset.prefetch(names),
+        }
+    }
+
     /// The type of the value.
     #[must_use]
     pub fn value_type(&self) -> u8 {

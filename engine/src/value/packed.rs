@@ -58,7 +58,8 @@ pub(super) fn each_element(
     Ok(())
 }
 
-/// Gives an image in parts: `tag` leads the first, `code` the others, which are operations that take the same operands.
+/// Gives an image in parts: `tag` leads the first, `code` the others, which are operations that take the same operands. A part
+/// is no longer than `part_bytes`, unless it is one element.
 pub(super) fn emit_parts<T>(
     (tag, code): (u8, u8),
     part_bytes: usize,
@@ -68,12 +69,32 @@ pub(super) fn emit_parts<T>(
 ) {
     let mut part = vec![tag];
     for element in elements {
-        if part.len() > 1 && part.len() >= part_bytes {
-            emit(&part);
-            part.clear();
-            part.push(code);
-        }
+        let before = part.len();
         push(&mut part, element);
+        if before > 1 && part.len() > part_bytes {
+            emit(&part[..before]);
+            part.drain(..before);
+            part.insert(0, code);
+        }
     }
     emit(&part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_one_element_or_no_longer_than_it_may_be() {
+        for part_bytes in 1..12 {
+            let elements: [&[u8]; 6] = [b"aaa", b"bbb", b"cccccccccc", b"d", b"e", b"ffffffff"];
+            let mut parts = Vec::new();
+            let push = |part: &mut Vec<u8>, element: &[u8]| part.extend_from_slice(element);
+            emit_parts((7, 9), part_bytes, elements.iter().copied(), push, &mut |part| parts.push(part.to_vec()));
+            assert_eq!(parts[0][0], 7);
+            assert!(parts[1..].iter().all(|part| part[0] == 9));
+            assert_eq!(parts.iter().flat_map(|part| &part[1..]).copied().collect::<Vec<_>>(), elements.concat());
+            assert!(parts.iter().all(|part| part.len() <= part_bytes || elements.contains(&&part[1..])), "{parts:?}");
+        }
+    }
 }

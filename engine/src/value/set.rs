@@ -156,6 +156,10 @@ fn become_table(slot: &mut impl Slot) -> Result<&mut Set, Malformed> {
 }
 
 impl Set {
+    pub(in crate::value) fn prefetch<'n>(&self, members: impl Iterator<Item = &'n [u8]>) {
+        self.members.prefetch(members);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }

@@ -25,8 +25,12 @@ pub fn bench(mode: FsyncMode) -> Bench {
 }
 
 pub fn bench_on(disk: SimDisk, mode: FsyncMode) -> Bench {
+    bench_with(disk, options(mode))
+}
+
+pub fn bench_with(disk: SimDisk, options: Options) -> Bench {
     let clock = Arc::new(SimClock::new(1 << 40));
-    let store = Store::open(slow(disk.clone()), clock.clone(), options(mode)).unwrap();
+    let store = Store::open(slow(disk.clone()), clock.clone(), options).unwrap();
     let flusher = Flusher::new(store.log().clone());
     Bench { disk, clock, store, flusher, maintenance: Maintenance::default() }
 }

@@ -1,9 +1,9 @@
 //! Room on the disk: who is let in, who is told to wait, who is refused, and that whoever is let in finds room.
 
-use engine::disk::sim::{Faults, Survival};
-use engine::{FsyncMode, Need, Refusal, Value};
+use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::{FsyncMode, Need, Options, Refusal, Value};
 
-use crate::bench::{Bench, bench, bench_on};
+use crate::bench::{Bench, bench, bench_on, bench_with, options};
 
 /// What the files of a store take.
 fn used_bytes(bench: &Bench) -> u64 {
@@ -119,6 +119,36 @@ fn a_large_transaction_waits_until_there_is_a_file_for_it() {
         let reopened = bench.reopened(Survival::Nothing);
         assert_eq!(reopened.get(b"large").0.map(|value| value.len()), Some(LARGE - 100));
         assert_eq!(reopened.get(b"before").0, Some(b"1".to_vec()));
+    }
+}
+
+/// A segment is made longer up to a limit; then it is the next one that is.
+#[test]
+fn what_the_longest_segment_has_no_room_for_goes_to_the_next() {
+    const VALUE: usize = 300 << 10;
+    for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
+        let options = Options { longest_segment_bytes: 512 << 10, ..options(mode) };
+        let mut bench = bench_with(SimDisk::new(3), options);
+        bench.maintain();
+        for (key, asked) in [(b"a", VALUE + 1000), (b"b", VALUE + 1000), (b"c", VALUE + 1000), (b"d", 100 << 20)] {
+            // Once for the file that is missing, once for its length.
+            for _ in 0..2 {
+                if bench.store.admit(Need::Grow, asked as u64).is_err() {
+                    bench.maintain();
+                }
+            }
+            assert_eq!(bench.store.admit(Need::Grow, asked as u64), Ok(()), "{}", char::from(key[0]));
+            let gate = bench.set(key, &[b'x'; VALUE]);
+            bench.store.log().write_out();
+            bench.clock.advance_ms(250);
+            bench.step();
+            assert!(bench.may_leave(gate), "admitted, and it hangs");
+        }
+        bench.store.close();
+        let reopened = bench.reopened(Survival::Nothing);
+        for key in [b"a", b"b", b"c", b"d"] {
+            assert_eq!(reopened.get(key).0.map(|value| value.len()), Some(VALUE));
+        }
     }
 }
 

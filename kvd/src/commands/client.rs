@@ -233,7 +233,7 @@ fn unblock(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>
     };
     let id = integer(call.arg(2))?;
     let client = u64::try_from(id).ok().and_then(|id| context.server.registry.get(id));
-    let ended = client.is_some_and(|client| client.waiter.lock().as_ref().is_some_and(|waiter| waiter.end(how)));
+    let ended = client.is_some_and(|client| client.unblock(how));
     reply.integer(i64::from(ended));
     Ok(After::Reply)
 }
@@ -395,7 +395,7 @@ fn flags(client: &Client) -> String {
         ('O', client.monitors.load(Ordering::Relaxed)),
         ('P', client.is_subscriber()),
         ('x', client.pending().0.is_some()),
-        ('b', client.waiter.lock().is_some()),
+        ('b', client.is_blocked()),
         ('A', client.killed.load(Ordering::Relaxed)),
         ('U', client.unix),
         ('e', client.stays.load(Ordering::Relaxed)),

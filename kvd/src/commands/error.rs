@@ -356,6 +356,9 @@ pub const MULTI_TOO_LONG: CommandError = CommandError::fixed("ERR the transactio
 /// More queued requests than all clients together may hold.
 pub const MULTI_MEMORY: CommandError =
     CommandError::fixed("ERR the transaction needs more memory than clients may hold (maxmemory-clients)");
+/// The keys to watch do not fit.
+pub const WATCH_MEMORY: CommandError =
+    CommandError::fixed("ERR the keys to watch need more memory than clients may hold (maxmemory-clients)");
 /// CLIENT UNBLOCK for another reason.
 pub const UNBLOCK_REASON: CommandError = CommandError::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 /// CLIENT UNBLOCK ERROR, to the client that waited.

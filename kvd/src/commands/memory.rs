@@ -7,6 +7,7 @@ use super::args::{integer, is};
 use super::error::SYNTAX;
 use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply, ServerHandler, View, help};
 use crate::observe::info::Sources;
+use crate::server::execute::whole_store_gate;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] =
@@ -106,7 +107,7 @@ fn stats(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> 
     let mut out = reply.write();
     out.map(figures.len());
     figures.into_iter().for_each(|(name, figure)| write_figure(&mut out, name, figure));
-    Ok(After::Reply)
+    Ok(After::Gate(whole_store_gate(context.server)))
 }
 
 fn write_figure(out: &mut ReplyWriter<'_>, name: &str, figure: Figure) {
@@ -151,5 +152,5 @@ fn doctor(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) ->
         (_, findings) => [FOUND, findings].concat(),
     };
     reply.write().verbatim(b"txt", text.as_bytes());
-    Ok(After::Reply)
+    Ok(After::Gate(whole_store_gate(context.server)))
 }

@@ -61,6 +61,7 @@ use resp::Request;
 
 use crate::observe::histogram::Histogram;
 use crate::server::Server;
+use crate::server::room::Room;
 use crate::session::Session;
 pub use error::CommandError;
 pub use reply::Reply;
@@ -259,6 +260,8 @@ pub enum Flag {
     Reads,
     /// A [`Handler::Server`] that changes keys.
     Writes,
+    /// A [`Handler::Server`] that counts what the shards hold: within EXEC it needs all locks, as those do that look at keys.
+    WalksShards,
     /// Takes long, reveals much or removes much: category `@dangerous` without being for operators.
     Dangerous,
     /// In the categories of what is for operators, without the flag.
@@ -529,9 +532,16 @@ impl Command {
     /// Bytes that a request adds to the log beyond those it brings.
     #[inline]
     pub fn added_bytes(&self, request: &Request<'_>, measure: Measure<'_>) -> u64 {
+        self.added_bytes_after(request, measure, &|_| 0)
+    }
+
+    /// The same, when what runs before it makes the values at its keys longer by so much.
+    #[inline]
+    pub fn added_bytes_after(&self, request: &Request<'_>, measure: Measure<'_>, made: &dyn Fn(usize) -> u64) -> u64 {
         let again = self.logs_again.map_or(0, |again| measure(0, &|item| again(request, item)));
         let image = |item: Item<'_>| item.image_bytes() as u64;
-        again + self.growth.map_or(0, |growth| growth(request, &mut |index| measure(index, &image)))
+        let mut present = |index| measure(index, &image).saturating_add(made(index));
+        again + self.growth.map_or(0, |growth| growth(request, &mut present))
     }
 
     /// Sets the subcommands.
@@ -702,6 +712,11 @@ impl Entry {
         matches!(self.command.handler, Handler::Read(_)) || self.command.has(Flag::Reads) || self.may_replicate()
     }
 
+    /// Whether a [`Handler::Server`] needs all locks within EXEC.
+    pub fn needs_all_locks(&self) -> bool {
+        self.is_about_keys() || self.command.has(Flag::WalksShards)
+    }
+
     /// The subcommand that an argument names, whatever its case.
     pub fn subcommand(&self, name: &[u8]) -> Option<&Entry> {
         self.subcommands.iter().find(|sub| sub.command.name.as_bytes().eq_ignore_ascii_case(name))
@@ -730,6 +745,8 @@ pub struct Call<'a> {
     pub chance: u64,
     /// No sparse HyperLogLog becomes longer than this: `hll-sparse-max-bytes`.
     pub hll_sparse_max_bytes: usize,
+    /// What was asked for it and for those before it in its transaction; in rows that say [`Command::growth`], and in EXEC.
+    pub room: Option<&'a Room<'a>>,
 }
 
 impl<'a> Call<'a> {
@@ -756,6 +773,7 @@ impl<'a> Call<'a> {
             is_retry: false,
             chance: 0,
             hll_sparse_max_bytes,
+            room: None,
         }
     }
 
@@ -770,6 +788,11 @@ impl<'a> Call<'a> {
     #[expect(clippy::len_without_is_empty, reason = "a request has at least the command's name")]
     pub fn len(&self) -> usize {
         self.request.len()
+    }
+
+    /// Takes room for what the request adds, when no [`Growth`] can know it: before anything is changed.
+    pub fn make_room(&self, growth: u64) -> Result<(), CommandError> {
+        Ok(self.room.map_or(Ok(()), |room| room.extend(self.entry, growth))?)
     }
 
     /// An argument as a value to be stored: in its blob file, shared, or to be copied.

@@ -94,7 +94,8 @@ const fn asks(name: &'static str, usage: &'static str, handler: ServerHandler) -
 type ServerDone = Result<After, CommandError>;
 
 fn publish(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>, kind: Kind) -> ServerDone {
-    if context.server.pubsub.is_congested() {
+    // EXEC does not come again: what it queued is done.
+    if context.held.is_none() && context.server.pubsub.is_congested() {
         return Ok(After::Again);
     }
     // A channel nobody listens to costs no copy.

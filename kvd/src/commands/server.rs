@@ -8,7 +8,7 @@ use crate::observe::{REDIS_VERSION, info as report};
 pub const COMMANDS: &[Command] = &[
     Command::server("INFO", "[section ...]", info)
         .group(Group::Server)
-        .flags(&[Flag::Loading, Flag::Stale, Flag::Dangerous])
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Dangerous, Flag::WalksShards])
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
         .doc("Returns what the server has counted and measured."),
     Command::server("LOLWUT", "[VERSION version:int]", lolwut)
@@ -26,7 +26,8 @@ pub const COMMANDS: &[Command] = &[
 
 fn info(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let sections: Vec<&[u8]> = call.request.iter().skip(1).collect();
-    reply.write().verbatim(b"txt", report::text(context.server, &sections).as_bytes());
+    let text = report::text(context.server, &sections, context.held.as_deref_mut());
+    reply.write().verbatim(b"txt", text.as_bytes());
     Ok(After::Reply)
 }
 

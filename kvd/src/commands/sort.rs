@@ -44,7 +44,10 @@ fn widens(request: &Request<'_>) -> bool {
     words.windows(2).any(|pair| is(pair[0], "BY") && pair[1].contains(&b'*') || is(pair[0], "GET") && pair[1] != b"#")
 }
 
-/// What is stored is at most what is sorted; what GET brings instead is not known before.
+/// An element's lengths in a list, at most.
+const PER_ELEMENT: u64 = 16;
+
+/// What is stored is at most what is sorted, about. What GET brings instead is known when it is there.
 fn growth(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
     if request.iter().skip(2).any(|word| is(word, "STORE")) { present(0) } else { 0 }
 }
@@ -116,6 +119,8 @@ fn sort(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_
     let results = run(transaction, call, &wanted)?;
     let name = call.arg(store_at);
     let Some(key) = call.keys.iter().rev().find(|key| key.bytes == name) else { return Err(SYNTAX) };
+    let bytes = |result: &Option<Vec<u8>>| result.as_ref().map_or(0, Vec::len) as u64 + PER_ELEMENT;
+    call.make_room(results.iter().map(bytes).sum())?;
     let limits = transaction.limits();
     let list = Collection::of(op::LIST_PUSH_BACK, &limits, &results, |op, element| {
         op.element(element.as_deref().unwrap_or_default());

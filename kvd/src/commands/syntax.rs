@@ -53,6 +53,8 @@ pub struct Keys {
     pub counted: usize,
     /// Words behind which another key stands, as behind STORE.
     pub words: Vec<String>,
+    /// Other words, and how many arguments follow each, which are none of these words whatever they say: `GET STORE`.
+    pub skipped: Vec<(String, usize)>,
     /// Keys that stand alone, before a group that is repeated: each is treated in a way of its own.
     pub single: usize,
 }
@@ -90,12 +92,25 @@ impl Keys {
         let start = (self.counted + 1).min(request.len());
         // More than there are arguments is a mistake that the handler tells.
         let end = count.and_then(|count| start.checked_add(count)).filter(|end| *end <= request.len());
-        let is_word =
-            |at: &usize| self.words.iter().any(|word| request.get(*at).is_some_and(|argument| is(argument, word)));
-        let behind = if self.words.is_empty() { request.len() } else { self.first + 1 };
-        // Given twice, the last counts.
-        let named = (behind..request.len().saturating_sub(1)).rev().find(is_word).map(|at| at + 1);
-        (start..end.unwrap_or(start), named)
+        (start..end.unwrap_or(start), self.named(request))
+    }
+
+    /// The argument behind one of the words. Given twice, the last counts.
+    fn named(&self, request: &Request<'_>) -> Option<usize> {
+        if self.words.is_empty() {
+            return None;
+        }
+        let (mut at, mut named) = (self.first + 1, None);
+        while let (Some(argument), true) = (request.get(at), at + 1 < request.len()) {
+            if self.words.iter().any(|word| is(argument, word)) {
+                named = Some(at + 1);
+                at += 1;
+            } else if let Some((_, values)) = self.skipped.iter().find(|(word, _)| is(argument, word)) {
+                at += values;
+            }
+            at += 1;
+        }
+        named
     }
 }
 
@@ -240,7 +255,7 @@ fn key_positions(arguments: &[Argument], words: usize) -> Keys {
                     (keys.last, keys.step) = (-1 - behind as i64, least_words(inner));
                 }
             }
-            Argument::Optional(inner) => key_words(inner, &mut keys.words),
+            Argument::Optional(inner) => key_words(inner, &mut keys),
             _ => {}
         }
         position += least_words(argument);
@@ -248,15 +263,18 @@ fn key_positions(arguments: &[Argument], words: usize) -> Keys {
     keys
 }
 
-/// The words of an option behind which a key stands.
-fn key_words(argument: &Argument, words: &mut Vec<String>) {
+/// The words of an option behind which a key stands, and those behind which something else does.
+fn key_words(argument: &Argument, keys: &mut Keys) {
     match argument {
-        Argument::Sequence(parts) => {
-            if let [Argument::Token(word), Argument::Value { key: true, .. }] = &parts[..] {
-                words.push(word.clone());
+        Argument::Sequence(parts) => match &parts[..] {
+            [Argument::Token(word), Argument::Value { key: true, .. }] => keys.words.push(word.clone()),
+            [Argument::Token(word), values @ ..] => {
+                let count = values.iter().take_while(|part| matches!(part, Argument::Value { .. })).count();
+                keys.skipped.push((word.clone(), count));
             }
-        }
-        Argument::OneOf(parts) => parts.iter().for_each(|part| key_words(part, words)),
+            _ => {}
+        },
+        Argument::OneOf(parts) => parts.iter().for_each(|part| key_words(part, keys)),
         _ => {}
     }
 }
@@ -312,6 +330,9 @@ mod tests {
             ("timeout:double numkeys:int @key ... {LEFT | RIGHT}", "BLMPOP 0 1 a LEFT", &[3]),
             ("@destination numkeys:int @key ...", "ZUNIONSTORE d 2 a b", &[1, 3, 4]),
             ("@key [BY pattern] [STORE @destination]", "SORT a BY b store c", &[1, 5]),
+            ("@key [BY pattern] [STORE @destination]", "SORT a STORE c BY STORE", &[1, 3]),
+            ("@key [LIMIT offset count] [STORE @destination]", "SORT a STORE c LIMIT STORE STORE", &[1, 3]),
+            ("@key [STORE @destination]", "SORT a STORE c STORE STORE", &[1, 5]),
             ("[@key ...]", "SUNSUBSCRIBE a b", &[1, 2]),
             ("[@key ...]", "SUNSUBSCRIBE", &[]),
             ("AND | OR", "OR x", &[]),

@@ -1,11 +1,13 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::Transaction;
 
-use super::error::{DISCARD_WITHOUT_MULTI, NESTED_MULTI, WATCH_IN_MULTI};
+use super::error::{DISCARD_WITHOUT_MULTI, NESTED_MULTI, WATCH_IN_MULTI, WATCH_MEMORY};
 use super::{After, Call, Command, CommandError, Context, Flag, Group, Reply};
+use crate::server::watch;
 
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
@@ -67,13 +69,19 @@ fn watch(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
     }
     let server = context.server;
     let keys: Vec<_> = call.request.iter().skip(1).map(|key| server.store.key(key)).collect();
-    let mut transaction: Transaction<'_> = server.store.begin(session.database, &keys, call.now_ms);
     let watch = session.pending.watch.get_or_insert_with(Arc::default);
+    let (before, more) = (watch.bytes(), keys.iter().map(|key| watch::bytes_of(key.bytes)).sum());
+    let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
+    if server.client_memory.refuses(before, more, limit) {
+        return Err(WATCH_MEMORY);
+    }
+    let mut transaction: Transaction<'_> = server.store.begin(session.database, &keys, call.now_ms);
     for key in &keys {
         let is_present = transaction.get(key).is_some();
         server.watches.add(watch, session.database, key.bytes, is_present, server.store.attention());
     }
     transaction.commit();
+    server.client_memory.change(before, watch.bytes());
     session.publish_pending();
     reply.ok();
     Ok(After::Reply)

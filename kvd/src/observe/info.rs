@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use engine::{DATABASES, Store};
+use engine::{DATABASES, Store, Transaction};
 
 use super::machine::Process;
 use super::rows::{self, Row};
@@ -239,8 +239,9 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The text of INFO. Words name sections, or `default`, `all`, `everything`; unknown ones ask for nothing.
-pub fn text(server: &Server, words: &[&[u8]]) -> String {
+/// The text of INFO. Words name sections, or `default`, `all`, `everything`; unknown ones ask for nothing. Within a
+/// transaction that holds all locks, that must be given.
+pub fn text(server: &Server, words: &[&[u8]], mut held: Option<&mut Transaction<'_>>) -> String {
     let sources = Sources::new(server);
     let mut out = String::new();
     for section in Section::ALL.into_iter().filter(|section| section.is_wanted(words)) {
@@ -259,7 +260,7 @@ pub fn text(server: &Server, words: &[&[u8]]) -> String {
                 let percents = &sources.settings.latency_tracking_info_percentiles;
                 commands::all().iter().for_each(|entry| latencies(entry, percents, &mut out));
             }
-            Section::Keyspace => databases(&sources, &mut out),
+            Section::Keyspace => databases(&sources, held.as_deref_mut(), &mut out),
             _ => {}
         }
     }
@@ -331,14 +332,14 @@ fn error_codes(sources: &Sources<'_>, out: &mut String) {
     }
 }
 
-fn databases(sources: &Sources<'_>, out: &mut String) {
+fn databases(sources: &Sources<'_>, mut held: Option<&mut Transaction<'_>>, out: &mut String) {
     let store = sources.store();
     for database in 0..DATABASES as u8 {
         let keys = store.key_count(database);
         if keys != 0 {
-            let expires = store.volatile_count(database);
-            let average = if expires == 0 { 0 } else { store.average_ttl_ms(database) };
-            let hashes = store.hashes_with_deadlines(database);
+            let expires = store.volatile_count(held.as_deref_mut(), database);
+            let average = if expires == 0 { 0 } else { store.average_ttl_ms(held.as_deref_mut(), database) };
+            let hashes = store.hashes_with_deadlines(held.as_deref_mut(), database);
             line(out, format_args!("db{database}:keys={keys},expires={expires},avg_ttl={average},subexpiry={hashes}"));
         }
     }

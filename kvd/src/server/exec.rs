@@ -1,19 +1,21 @@
 //! EXEC: what was queued, in one transaction.
 //!
 //! All keys that the requests name, and those that are watched, are locked before the first runs; all shards when one of
-//! them is about the whole keyspace. Room in the log is asked for all of them together: from then on nothing can stop them
-//! halfway.
+//! them is about the whole keyspace. Room in the log is asked for all of them together. A request that needs more, because
+//! of what those before it have made, is refused alone when there is none; nothing else can stop them halfway.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use engine::{Item, Key, Lsn, Need, Refusal, Transaction};
-use resp::Batch;
+use engine::{DATABASES, Item, Key, Lsn, Need, Refusal, Transaction};
+use resp::{Batch, Request, exact_integer};
 
 use super::Server;
-use super::execute::{Pause, keys_of, measure, refuse, run_handler, show};
+use super::execute::{Looks, Pause, keys_of, measure_in, refuse, run_handler, show};
+use super::room::Room;
 use super::stopwatch::Stopwatch;
 use crate::commands::error::{self, CommandError};
-use crate::commands::{After, Attempt, Call, Context, Entry, Handler, Reply};
+use crate::commands::{After, Attempt, Call, Context, Entry, Flag, Handler, Measure, Reply};
 use crate::session::Session;
 use crate::session::gate;
 use crate::session::multi::Multi;
@@ -37,8 +39,13 @@ pub fn run(
         session.unwatch(server);
         return Err(CommandError::exec_aborted(&error::OOM));
     }
-    match admit(&batch, &multi.entries, session.database, server) {
-        Ok(()) => {}
+    // What is published within cannot wait for room in an inbox.
+    let admitted = match server.pubsub.is_congested() && multi.entries.iter().any(|entry| publishes(entry)) {
+        true => Err(Refusal::Stalled),
+        false => admit(&batch, &multi.entries, session.database, server),
+    };
+    let asked = match admitted {
+        Ok(asked) => asked,
         Err(Refusal::Stalled) => {
             multi.batch = Some(batch);
             session.put_multi(multi, server);
@@ -48,48 +55,99 @@ pub fn run(
             session.unwatch(server);
             return Err(CommandError::exec_aborted(&refusal.into()));
         }
-    }
-    let pause = run_admitted(&batch, &multi, session, server, output, now_ms);
+    };
+    let pause = run_admitted(&batch, &multi, asked, session, server, output, now_ms);
     session.unwatch(server);
     Ok(pause)
 }
 
-/// Asks for room in the log for all of them, as far as can be told from the database they begin in.
-fn admit(batch: &Batch, entries: &[&'static Entry], database: u8, server: &Server) -> Result<(), Refusal> {
-    let mut need = Need::Shrink;
-    let mut bytes = 0;
+fn publishes(entry: &Entry) -> bool {
+    entry.command.has(Flag::PubSub) && entry.command.has(Flag::MayReplicate)
+}
+
+/// Asks for room in the log for all of them, as far as can be told before the first runs. How many bytes.
+fn admit(batch: &Batch, entries: &[&'static Entry], database: u8, server: &Server) -> Result<u64, Refusal> {
+    let (mut need, mut database) = (Need::Shrink, database);
+    let mut bytes = 0_u64;
+    let mut made = entries.iter().any(|entry| depends_on_values(entry)).then(Made::new);
     for (request, entry) in batch.iter().zip(entries) {
-        if entry.may_replicate() {
-            let now_ms = server.store.now_ms();
-            let mut measure =
-                |index, of: &dyn Fn(Item<'_>) -> u64| measure(entry, &request, index, of, database, server, now_ms);
-            bytes += gate::bytes_of(&request, usize::MAX);
-            bytes += entry.command.added_bytes(&request, &mut measure);
-            if entry.command.relogs {
-                bytes += measure(0, &|item| item.image_bytes() as u64);
-            }
-            if !entry.gate.shrinks {
-                need = Need::Grow;
-            }
+        if entry.command.name == "SELECT" {
+            // A number that is none selects nothing.
+            let selected = request.get(1).and_then(exact_integer).and_then(|number| u8::try_from(number).ok());
+            database = selected.filter(|number| usize::from(*number) < DATABASES).unwrap_or(database);
+        }
+        if !entry.may_replicate() {
+            continue;
+        }
+        let mut looks = Looks::new(entry, request, database, server, server.store.now_ms());
+        let mut measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
+        let keys: Vec<(u8, &[u8])> = match made {
+            Some(_) => keys_of(entry, &request, server).map(|key| (database, key.bytes)).collect(),
+            None => Vec::new(),
+        };
+        let before = |index: usize| made.as_ref().zip(keys.get(index)).and_then(|(made, key)| made.get(key).copied());
+        let (more, _) = logged_bytes(entry, &request, &mut measure, &|index| before(index).unwrap_or(0));
+        bytes = bytes.saturating_add(more);
+        if let Some(made) = &mut made {
+            note_made(made, entry, &keys, more);
+        }
+        if !entry.gate.shrinks {
+            need = Need::Grow;
         }
     }
-    if bytes == 0 { Ok(()) } else { server.store.admit(need, bytes) }
+    if bytes != 0 {
+        server.store.admit(need, bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// By how many bytes the requests so far may have made values longer, by database and key.
+type Made<'b> = HashMap<(u8, &'b [u8]), u64>;
+
+/// Whether what it logs depends on the values at its keys.
+fn depends_on_values(entry: &Entry) -> bool {
+    entry.command.growth.is_some() || entry.command.relogs
+}
+
+/// Notes what a request may have added to the keys that it changes.
+fn note_made<'b>(made: &mut Made<'b>, entry: &Entry, keys: &[(u8, &'b [u8])], bytes: u64) {
+    let flags = entry.command.key_flags;
+    for (index, key) in keys.iter().enumerate() {
+        let of_key = flags.get(index).or(flags.last()).copied().unwrap_or("RW");
+        if of_key.starts_with("OW") {
+            made.insert(*key, bytes);
+        } else if !of_key.starts_with("RO") {
+            let so_far = made.entry(*key).or_default();
+            *so_far = so_far.saturating_add(bytes);
+        }
+    }
+}
+
+/// About how many bytes of log a request makes, and how many of these it does not bring, when values were made longer before.
+fn logged_bytes(entry: &Entry, request: &Request<'_>, measure: Measure<'_>, made: &dyn Fn(usize) -> u64) -> (u64, u64) {
+    let growth = entry.command.added_bytes_after(request, measure, made);
+    let relogged = match entry.command.relogs {
+        true => measure(0, &|item| item.image_bytes() as u64).saturating_add(made(0)),
+        false => 0,
+    };
+    (gate::bytes_of(request, usize::MAX).saturating_add(growth).saturating_add(relogged), growth)
 }
 
 fn run_admitted(
     batch: &Batch,
     multi: &Multi,
+    asked: u64,
     session: &mut Session,
     server: &Server,
     output: &mut Output,
     now_ms: u64,
 ) -> Option<Pause> {
     let watched = session.pending.watch.as_ref().map(|watch| watch.keys()).unwrap_or_default();
-    let mut keys: Vec<Key<'_>> = watched.iter().map(|of| server.store.key(&of.place.1)).collect();
+    let mut keys: Vec<Key<'_>> = watched.iter().map(|((_, key), _)| server.store.key(key)).collect();
     let mut needs_all = false;
     for (request, entry) in batch.iter().zip(&multi.entries) {
         needs_all |= match entry.command.handler {
-            Handler::Server(_) => entry.is_about_keys(),
+            Handler::Server(_) => entry.needs_all_locks(),
             _ => entry.command.widens.is_some_and(|widens| widens(&request)),
         };
         keys.extend(keys_of(entry, &request, server));
@@ -101,11 +159,11 @@ fn run_admitted(
     };
     // What has expired since counts as changed, whether it can be removed now or not.
     let mut is_dirty = session.pending.watch.as_ref().is_some_and(|watch| watch.is_dirty());
-    for (of, key) in watched.iter().zip(&keys) {
-        transaction.select(of.place.0);
+    for (((database, _), was_present), key) in watched.iter().zip(&keys) {
+        transaction.select(*database);
         let has_expired = transaction.bury_if_due(key);
         let is_present = transaction.get(key).is_some();
-        is_dirty |= of.was_present && (has_expired || !is_present);
+        is_dirty |= *was_present && (has_expired || !is_present);
     }
     transaction.select(database);
     if is_dirty {
@@ -115,14 +173,16 @@ fn run_admitted(
     }
     Reply::new(output, session.version).write().array(batch.len());
     let mut last = Last::default();
+    let room = Room::new(server, asked, false);
     let mut stopwatch = Stopwatch::new(server.clock.monotonic_us());
     for (at, (request, entry)) in batch.iter().zip(&multi.entries).enumerate() {
         stopwatch.start(Some(entry), request.len(), batch, &session.client, server);
         let keys: Vec<Key<'_>> = keys_of(entry, &request, server).collect();
         let chance = session.chance(entry.command);
-        let call = Call { chance, ..Call::new(entry, request, &keys, now_ms, server) };
+        let call = Call { chance, room: Some(&room), ..Call::new(entry, request, &keys, now_ms, server) };
         let start = output.position();
-        let done = run_one(&call, &mut transaction, session, server, output, &mut last);
+        let done = take_room(&call, &room, &mut transaction)
+            .and_then(|()| run_one(&call, &mut transaction, session, server, output, &mut last));
         let sleep_ms = done.unwrap_or_else(|error| {
             output.rewind(start);
             entry.calls[2].fetch_add(1, Ordering::Relaxed);
@@ -136,6 +196,18 @@ fn run_admitted(
     stopwatch.finish(batch, &session.client, server);
     output.gate(transaction.commit().max(last.gate));
     last.after.map(Pause::After)
+}
+
+/// Takes room for a request, as those before it have left its keys: they may be longer than before EXEC.
+fn take_room(call: &Call<'_>, room: &Room<'_>, transaction: &mut Transaction<'_>) -> Result<(), CommandError> {
+    if !call.entry.may_replicate() {
+        return Ok(());
+    }
+    // To measure a value is no use of it.
+    transaction.set_uses(false);
+    let mut measure = |index, of: &dyn Fn(Item<'_>) -> u64| measure_in(transaction, call.keys, index, of);
+    let (bytes, growth) = logged_bytes(call.entry, &call.request, &mut measure, &|_| 0);
+    Ok(room.begin(call.entry, bytes, growth)?)
 }
 
 /// What is left to be done when all have run.
@@ -167,7 +239,9 @@ fn run_one<'s>(
     let after = handler(&mut Context { session, server, held: Some(transaction) }, call, &mut reply)?;
     transaction.select(session.database);
     match after {
-        After::Reply | After::Exec | After::Again | After::Slices(_) | After::Elsewhere(_) => {}
+        After::Reply => {}
+        // They would come again, or answer later, where the locks are held: each handler sees to it that it does not.
+        After::Exec | After::Again | After::Slices(_) | After::Elsewhere(_) => return Err(error::NOT_IN_MULTI),
         After::Gate(lsn) => last.gate = last.gate.max(lsn),
         After::WaitDurable { lsn, .. } => {
             let durable = server.store.log().durable() >= lsn;

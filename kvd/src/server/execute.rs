@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use engine::value::ZSET;
 use engine::{Item, Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
 use tokio::sync::oneshot;
 
 use super::blocked::{Ended, Waiter};
+use super::room::Room;
 use super::stopwatch::Stopwatch;
 use super::{Server, exec};
 use crate::commands::error::{self, CommandError};
@@ -177,6 +179,34 @@ fn prepare(batch: &Batch, from: usize, prepared: &mut [(Option<&'static Entry>, 
     }
     if count > 1 {
         server.store.prefetch(database, &keys[..count]);
+        prefetch_elements(batch, from, prepared, database, server);
+    }
+}
+
+/// The same for the elements that requests for one key name, where several in a row do: a large collection is the memory of
+/// many keys.
+#[inline]
+fn prefetch_elements(
+    batch: &Batch,
+    from: usize,
+    prepared: &[(Option<&'static Entry>, u64)],
+    database: u8,
+    server: &Server,
+) {
+    let mut begin = from;
+    for run in prepared.chunk_by(|left, right| left.1 == right.1) {
+        let requests = begin..begin + run.len();
+        begin = requests.end;
+        let [(Some(entry), hash @ 1..), _, ..] = run else { continue };
+        let Some(bytes) = batch.request(requests.start).get(entry.syntax.keys.first) else { continue };
+        // It is only a hint: who has the name elsewhere gets what is of no use.
+        server.store.prefetch_elements(database, &Key { bytes, hash: *hash }, |value_type| {
+            requests.filter_map(move |index| {
+                let request = batch.request(index);
+                let scored = value_type == ZSET && request.len() > 3;
+                request.get(if scored { 3 } else { 2 })
+            })
+        });
     }
 }
 
@@ -221,10 +251,8 @@ impl Run<'_> {
                 }
             }
         }
-        let database = session.database;
-        let measure = |index, of: &dyn Fn(Item<'_>) -> u64| {
-            measure(entry, &self.request, index, of, database, server, self.now_ms)
-        };
+        let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms);
+        let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
         let growth = match gate::check(entry, &self.request, session, server, self.now_us, measure) {
             Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
@@ -323,7 +351,20 @@ impl Run<'_> {
             return Some(Pause::Unsettled(Bytes::copy_from_slice(keys[0].bytes)));
         }
         let chance = session.chance(entry.command);
-        let call = Call { blobs: self.blobs, chance, ..Call::new(entry, self.request, keys, self.now_ms, server) };
+        // The gate has asked for it.
+        let room = entry.command.growth.map(|_| {
+            let bytes = gate::bytes_of(&self.request, usize::MAX) + growth;
+            let room = Room::new(server, bytes, true);
+            let taken = room.begin(entry, bytes, growth);
+            debug_assert!(taken.is_ok(), "no more is taken than was asked");
+            room
+        });
+        let call = Call {
+            blobs: self.blobs,
+            chance,
+            room: room.as_ref(),
+            ..Call::new(entry, self.request, keys, self.now_ms, server)
+        };
         let mut transaction = match (entry.command.widens, entry.command.handler) {
             (Some(widens), _) if widens(&self.request) => store.begin_all(session.database, self.now_ms),
             (_, Handler::Blocking(_)) => {
@@ -350,6 +391,10 @@ impl Run<'_> {
         let gate = transaction.commit();
         if let Err(error) = attempt {
             output.rewind(start);
+            if call.room.is_some_and(Room::is_stalled) {
+                // It needs more than it seemed to, and has changed nothing.
+                return Some(Pause::Stalled);
+            }
             entry.calls[2].fetch_add(1, Ordering::Relaxed);
             refuse(error, server, session, output);
         }
@@ -428,22 +473,45 @@ pub(super) fn keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server)
     positions.filter_map(|position| request.get(position)).map(|bytes| server.store.key(bytes))
 }
 
-/// Measures the value at one of the keys of a request, by a transaction of its own. It may be another when the request
+/// Looks at the values at the keys of a request, at each in a transaction of its own. They may be others when the request
 /// runs.
-pub(super) fn measure(
-    entry: &Entry,
-    request: &Request<'_>,
-    index: usize,
-    of: &dyn Fn(Item<'_>) -> u64,
+pub(super) struct Looks<'r> {
+    entry: &'static Entry,
+    request: Request<'r>,
     database: u8,
-    server: &Server,
+    server: &'r Server,
     now_ms: u64,
-) -> u64 {
-    let keys: Vec<Key<'_>> = keys_of(entry, request, server).skip(index).take(1).collect();
-    let mut transaction = server.store.begin(database, &keys, now_ms);
-    let measured = measure_in(&mut transaction, &keys, 0, of);
-    transaction.commit();
-    measured
+    /// All of its keys, once another than the first is asked for: there may be very many.
+    keys: Option<Vec<Key<'r>>>,
+}
+
+impl<'r> Looks<'r> {
+    #[inline]
+    pub(super) fn new(
+        entry: &'static Entry,
+        request: Request<'r>,
+        database: u8,
+        server: &'r Server,
+        now_ms: u64,
+    ) -> Looks<'r> {
+        Looks { entry, request, database, server, now_ms, keys: None }
+    }
+
+    /// Measures the value at a key.
+    pub(super) fn measure(&mut self, index: usize, of: &dyn Fn(Item<'_>) -> u64) -> u64 {
+        let key = match index {
+            0 => keys_of(self.entry, &self.request, self.server).next(),
+            _ => {
+                let keys = || keys_of(self.entry, &self.request, self.server).collect();
+                self.keys.get_or_insert_with(keys).get(index).copied()
+            }
+        };
+        let Some(key) = key else { return 0 };
+        let mut transaction = self.server.store.begin(self.database, &[key], self.now_ms);
+        let measured = measure_in(&mut transaction, &[key], 0, of);
+        transaction.commit();
+        measured
+    }
 }
 
 /// Measures the value at one of the keys that a transaction holds.

@@ -16,6 +16,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod pause;
 pub mod rewrite;
+pub mod room;
 pub mod shutdown;
 pub mod socket;
 pub mod stopwatch;

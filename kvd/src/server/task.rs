@@ -268,7 +268,7 @@ impl Task {
         match pause {
             Pause::After(after) => {
                 let reply = (!self.session.silenced).then_some(self.session.version);
-                wait::carry_out(after, &self.connection, &self.worker, reply).await
+                wait::carry_out(after, &self.session.client, &self.connection, &self.worker, reply).await
             }
             Pause::Postponed => {
                 self.release();

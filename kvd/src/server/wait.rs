@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use engine::{Reference, Store};
 use resp::{Request, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::Server;
 use super::blocked::Ended;
@@ -28,7 +28,13 @@ pub const STALL_RETRY: Duration = Duration::from_millis(5);
 
 /// Does what remains of a request when its handler has returned, and answers it if there is a version to do it in.
 /// Whether the connection goes on.
-pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worker, version: Option<Version>) -> bool {
+pub async fn carry_out(
+    after: After,
+    client: &Client,
+    connection: &Rc<Connection>,
+    worker: &Worker,
+    version: Option<Version>,
+) -> bool {
     let server = &*worker.server;
     match after {
         // Done where the handler returned: no batch is left for these.
@@ -83,22 +89,36 @@ pub async fn carry_out(after: After, connection: &Rc<Connection>, worker: &Worke
                 durable
             };
             let enough = if replicas { Closed::Half } else { Closed::Whole };
-            let Some(durable) = blocked(waited, timeout_ms, connection, worker, enough).await else { return false };
-            if let Some(version) = version {
-                let mut output = connection.output();
-                let mut reply = Reply::new(&mut output, version);
-                reply.write().array(2);
-                reply.integer(i64::from(durable));
-                reply.integer(0);
-            }
+            let waited = unless_unblocked(waited, client);
+            let waited = blocked(waited, timeout_ms, connection, worker, enough).await;
+            *client.waits.lock() = None;
+            let Some(waited) = waited else { return false };
+            let Some(version) = version else { return true };
+            let mut output = connection.output();
+            let durable = match waited {
+                Ok(durable) => durable,
+                Err(Ended::Unblocked) => {
+                    answer_wait(Ended::Unblocked, &mut output, server, version);
+                    return true;
+                }
+                Err(_) => server.store.log().durable() >= lsn,
+            };
+            let mut reply = Reply::new(&mut output, version);
+            reply.write().array(2);
+            reply.integer(i64::from(durable));
+            reply.integer(0);
         }
         After::WaitReplicas { timeout_ms } => {
             worker.release(connection);
-            if blocked(run_out(limit(timeout_ms)), timeout_ms, connection, worker, Closed::Half).await.is_none() {
-                return false;
-            }
-            if let Some(version) = version {
-                Reply::new(&mut connection.output(), version).integer(0);
+            let waited = unless_unblocked(run_out(limit(timeout_ms)), client);
+            let waited = blocked(waited, timeout_ms, connection, worker, Closed::Half).await;
+            *client.waits.lock() = None;
+            let Some(waited) = waited else { return false };
+            let Some(version) = version else { return true };
+            let mut output = connection.output();
+            match waited {
+                Err(Ended::Unblocked) => answer_wait(Ended::Unblocked, &mut output, server, version),
+                _ => Reply::new(&mut output, version).integer(0),
             }
         }
         After::Slices(mut slices) => {
@@ -279,6 +299,20 @@ async fn blocked<T>(
     };
     worker.server.stats.count_blocked(-1, timeout_ms != 0);
     outcome
+}
+
+/// Waits for something until CLIENT UNBLOCK ends it. Whoever calls forgets how to be unblocked afterwards.
+fn unless_unblocked<T>(waited: impl Future<Output = T>, client: &Client) -> impl Future<Output = Result<T, Ended>> {
+    let (sender, receiver) = oneshot::channel();
+    // Before anybody is told that it waits.
+    *client.waits.lock() = Some(sender);
+    async {
+        tokio::select! {
+            biased;
+            Ok(ended) = receiver => Err(ended),
+            outcome = waited => Ok(outcome),
+        }
+    }
 }
 
 async fn unless_closed<T>(waited: impl Future<Output = T>, connection: &Connection, enough: Closed) -> Option<T> {

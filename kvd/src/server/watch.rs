@@ -7,8 +7,9 @@
 //! nothing has changed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::Vacant;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use engine::listener::{Attention, Presence};
 use parking_lot::Mutex;
@@ -16,20 +17,21 @@ use parking_lot::Mutex;
 /// A key in a logical database.
 pub type Place = (u8, Vec<u8>);
 
-/// A key that is watched.
-#[derive(Clone)]
-pub struct Watched {
-    /// Which.
-    pub place: Place,
-    /// It was there when it began to be watched.
-    pub was_present: bool,
+/// What a watched key takes beside its bytes, which lie in two tables: its places there.
+const PER_KEY: usize = 256;
+
+/// Memory that watching a key takes.
+pub fn bytes_of(key: &[u8]) -> usize {
+    2 * key.len() + PER_KEY
 }
 
 /// The keys that one connection watches.
 #[derive(Default)]
 pub struct Watch {
     dirty: AtomicBool,
-    keys: Mutex<Vec<Watched>>,
+    /// With each, whether it was there when it began to be watched.
+    keys: Mutex<HashMap<Place, bool>>,
+    bytes: AtomicUsize,
 }
 
 impl Watch {
@@ -53,16 +55,21 @@ impl Watch {
         self.len() == 0
     }
 
-    /// The keys.
-    pub fn keys(&self) -> Vec<Watched> {
-        self.keys.lock().clone()
+    /// Memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The keys, and whether each was there when it began to be watched.
+    pub fn keys(&self) -> Vec<(Place, bool)> {
+        self.keys.lock().iter().map(|(place, was_present)| (place.clone(), *was_present)).collect()
     }
 }
 
 /// Who watches a key.
 struct Watcher {
     watch: Arc<Watch>,
-    /// As [`Watched::was_present`].
+    /// The key was there when it began to be watched.
     was_present: bool,
 }
 
@@ -81,9 +88,9 @@ impl Watches {
     /// Watches a key, whose lock is held.
     pub fn add(&self, watch: &Arc<Watch>, database: u8, key: &[u8], was_present: bool, attention: &Attention) {
         let place = (database, key.to_vec());
-        let mut keys = watch.keys.lock();
-        if !keys.iter().any(|watched| watched.place == place) {
-            keys.push(Watched { place: place.clone(), was_present });
+        if let Vacant(of) = watch.keys.lock().entry(place.clone()) {
+            of.insert(was_present);
+            watch.bytes.fetch_add(bytes_of(key), Ordering::Relaxed);
             attention.add_changes(1);
             self.by_key.lock().entry(place).or_default().push(Watcher { watch: watch.clone(), was_present });
         }
@@ -92,9 +99,10 @@ impl Watches {
     /// Watches nothing any more.
     pub fn remove(&self, watch: &Arc<Watch>, attention: &Attention) {
         let keys = std::mem::take(&mut *watch.keys.lock());
+        watch.bytes.store(0, Ordering::Relaxed);
         let mut by_key = self.by_key.lock();
         attention.add_changes(-(keys.len() as isize));
-        for Watched { place, .. } in keys {
+        for place in keys.into_keys() {
             if let Some(watches) = by_key.get_mut(&place) {
                 watches.retain(|other| !Arc::ptr_eq(&other.watch, watch));
                 if watches.is_empty() {

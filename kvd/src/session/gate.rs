@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use engine::format::frame::MAX_KEY;
+use engine::value::STRING;
 use engine::{Item, Need, Refusal};
 use resp::Request;
 
@@ -57,12 +58,14 @@ pub fn check(
     }
     let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
     let blob_bytes = server.store.options().blob_bytes;
-    // What is large and logged again lies in a file of its own by then.
-    let image = |item: Item<'_>| item.image_bytes() as u64;
-    let relogged =
-        if entry.command.relogs { Some(measure(0, &image)).filter(|bytes| *bytes < blob_bytes as u64) } else { None };
+    // A large string that is logged again lies in a file of its own by then.
+    let image = |item: Item<'_>| match item.image_bytes() {
+        large if large >= blob_bytes && item.value_type() == STRING => 0,
+        bytes => bytes as u64,
+    };
+    let relogged = if entry.command.relogs { measure(0, &image) } else { 0 };
     let longest = if entry.command.inline { usize::MAX } else { blob_bytes };
-    let bytes = || bytes_of(request, longest) + growth + relogged.unwrap_or(0);
+    let bytes = || bytes_of(request, longest) + growth + relogged;
     match server.store.log().admit_at(now_us, need, bytes) {
         Ok(()) => {}
         Err(Refusal::Stalled) => return Verdict::Wait,

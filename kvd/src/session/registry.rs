@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use resp::Version;
+use tokio::sync::oneshot;
 
-use crate::server::blocked::Waiter;
+use crate::server::blocked::{Ended, Waiter};
 
 /// What others may see of a connection. Counters are written by its worker and read by anyone.
 pub struct Client {
@@ -44,6 +45,8 @@ pub struct Client {
     pub monitors: AtomicBool,
     /// What it waits for, while it does.
     pub waiter: Mutex<Option<Arc<Waiter>>>,
+    /// Ends its wait for the log or for replicas, while it does.
+    pub waits: Mutex<Option<oneshot::Sender<Ended>>>,
     /// CLIENT NO-EVICT: it is not closed for what all clients hold together.
     pub stays: AtomicBool,
     /// CLIENT NO-TOUCH: what it reads does not count as used.
@@ -95,6 +98,7 @@ impl Client {
             subscriptions: Default::default(),
             monitors: AtomicBool::new(false),
             waiter: Mutex::new(None),
+            waits: Mutex::new(None),
             stays: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             queued: AtomicU64::new(0),
@@ -103,6 +107,19 @@ impl Client {
             version: AtomicU8::new(2),
             text: Mutex::default(),
         }
+    }
+
+    /// Whether a request of it waits.
+    pub fn is_blocked(&self) -> bool {
+        self.waiter.lock().is_some() || self.waits.lock().is_some()
+    }
+
+    /// Ends the wait of its request; false when there is none.
+    pub fn unblock(&self, how: Ended) -> bool {
+        if let Some(waiter) = &*self.waiter.lock() {
+            return waiter.end(how);
+        }
+        self.waits.lock().take().is_some_and(|waits| waits.send(how).is_ok())
     }
 
     /// What was set by name.

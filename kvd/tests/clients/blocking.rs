@@ -463,3 +463,26 @@ fn nothing_is_lost_or_given_twice_under_load() {
     expected.sort();
     assert!(taken == expected, "{} of {}", taken.len(), expected.len());
 }
+
+#[test]
+fn a_wait_for_the_log_or_for_replicas_is_unblocked_too() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    let mut waiter = Client::connect(&target);
+    waiter.send("CLIENT ID\r\n");
+    let id = waiter.line().trim_start_matches(':').to_owned();
+    let unblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
+    for (request, timed_out) in [("WAIT 1 0", ":0\r\n"), ("WAITAOF 1 1 0", "*2\r\n:1\r\n:0\r\n")] {
+        owner.expect("SET key value", "+OK\r\n");
+        owner.expect("WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n");
+        for (how, reply) in [("", timed_out), (" TIMEOUT", timed_out), (" ERROR", unblocked)] {
+            waiter.send(format!("{request}\r\n"));
+            owner.until("blocked_clients", |clients| clients == 1);
+            assert!(owner.text(&format!("CLIENT LIST ID {id}")).contains(" flags=b "), "{request}");
+            owner.expect(&format!("CLIENT UNBLOCK {id}{how}"), ":1\r\n");
+            waiter.expect_reply(reply);
+            waiter.expect("PING", "+PONG\r\n");
+            owner.expect(&format!("CLIENT UNBLOCK {id}"), ":0\r\n");
+        }
+    }
+}

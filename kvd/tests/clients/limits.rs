@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use crate::client::{Client, bulk, own, set};
+use crate::server::Target;
 
 const MIB: usize = 1 << 20;
 
@@ -75,6 +76,29 @@ fn requests_of_all_clients_have_a_limit_and_who_holds_little_is_spared() {
         other.send(set("key", MIB * 5 / 4));
         other.expect_reply("+OK\r\n");
     }
+}
+
+#[test]
+fn what_a_client_watches_counts_and_is_free_again() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    client.expect("CONFIG SET maxmemory-clients 3mb", "+OK\r\n");
+    // Four keys, which take twice their bytes.
+    let watch = |first: &str| {
+        let names = (0..4).map(|number| format!("$200001\r\n{number}{}\r\n", first.repeat(200_000)));
+        format!("*5\r\n$5\r\nWATCH\r\n{}", names.collect::<String>())
+    };
+    client.send(watch("a"));
+    client.expect_reply("+OK\r\n");
+    client.send(watch("b"));
+    client.expect_reply("-ERR the keys to watch need more memory than clients may hold (maxmemory-clients)\r\n");
+    client.expect("UNWATCH", "+OK\r\n");
+    client.send(watch("b"));
+    client.expect_reply("+OK\r\n");
+    client.expect("MULTI", "+OK\r\n");
+    client.expect("EXEC", "*0\r\n");
+    client.send(watch("c"));
+    client.expect_reply("+OK\r\n");
 }
 
 #[test]
@@ -214,4 +238,54 @@ fn only_what_lies_behind_the_value_is_growth() {
     owner.expect("BITOP NOT other long", refused);
     owner.expect("BITOP OR other new long", refused);
     owner.expect("BITOP NOT other new", ":200001\r\n");
+}
+
+#[test]
+fn many_keys_take_time_in_proportion() {
+    let target = Target::from_environment();
+    let mut client = Client::connect(&target);
+    // A client that is as patient as these would give up where each key costs a look at all before it.
+    for head in ["SUNIONSTORE d", "BITOP OR d", "ZUNIONSTORE d 200000"] {
+        let words: Vec<&str> = head.split(' ').chain(std::iter::repeat_n("absent", 200_000)).collect();
+        let request: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        client.send(format!("*{}\r\n{request}", words.len()));
+        client.expect_reply(":0\r\n");
+    }
+}
+
+#[test]
+fn sorted_sets_ask_for_no_more_room_than_their_result_may_take() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    let member = "m".repeat(8 * MIB);
+    owner.send(format!("*4\r\n$4\r\nZADD\r\n$5\r\nlarge\r\n$1\r\n1\r\n${}\r\n{member}\r\n", member.len()));
+    owner.expect_reply(":1\r\n");
+    owner.expect("ZADD small 1 a", ":1\r\n");
+    let limit = owner.info("used_memory") as usize + 16 * MIB;
+    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    owner.expect("ZINTERSTORE d 2 large small", ":0\r\n");
+    owner.expect("ZDIFFSTORE d 2 small large", ":1\r\n");
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    owner.expect("ZUNIONSTORE d 2 large small", refused);
+    owner.expect("ZDIFFSTORE d 2 large small", refused);
+}
+
+#[test]
+fn what_get_brings_to_a_sorted_list_asks_for_room() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    owner.expect("SETRANGE long 3000000 x", ":3000001\r\n");
+    owner.expect("RPUSH list 1 2 3 4 5 6 7 8", ":8\r\n");
+    let limit = owner.info("used_memory") as usize + 16 * MIB;
+    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    owner.expect("MSET long1 a long2 b", "+OK\r\n");
+    owner.expect("SORT list BY none LIMIT 0 2 GET long* STORE d", ":2\r\n");
+    owner.expect("LRANGE d 0 -1", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    owner.expect("RENAME long at:1", "+OK\r\n");
+    owner.expect("COPY at:1 at:2", ":1\r\n");
+    owner.expect("SORT list BY none LIMIT 0 2 GET at:* GET at:* GET at:* STORE e", refused);
+    owner.expect("EXISTS e", ":0\r\n");
+    owner.expect("SORT list BY none LIMIT 0 1 GET at:* STORE e", ":1\r\n");
+    owner.expect("EXISTS e", ":1\r\n");
 }

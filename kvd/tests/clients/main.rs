@@ -3,6 +3,7 @@
 mod blocking;
 mod client;
 mod debug;
+mod exec;
 mod hashes;
 mod large;
 mod limits;

@@ -19,6 +19,7 @@
 use std::mem;
 
 use super::chunks::Chunks;
+use crate::prefetch::prefetch;
 
 const SLOTS: usize = 12;
 const BLOCK_SLOTS: usize = 4;
@@ -100,6 +101,26 @@ impl Index {
             next = block.next;
         }
         None
+    }
+
+    /// Fetches the bucket of a hash.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        if self.buckets.len() != 0 {
+            prefetch(&raw const self.buckets[self.place(hash)]);
+        }
+    }
+
+    /// The numbers in the bucket of a hash that may be the right one; there may be others behind it.
+    #[inline]
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let bucket = (self.buckets.len() != 0).then(|| &self.buckets[self.place(hash)]);
+        let mut hits = bucket.map_or(0, |bucket| bucket.hits(tag(hash)));
+        std::iter::from_fn(move || {
+            let slot = (hits != 0).then(|| (hits.trailing_zeros() / 8) as usize)?;
+            hits &= hits - 1;
+            bucket.map(|bucket| bucket.numbers[slot])
+        })
     }
 
     /// Adds a number. `hash_of` gives the hash of a number, all of it when asked for a wide one.

@@ -46,6 +46,11 @@ fn check(dense: &Dense, model: &[Row]) {
         assert_eq!((element.key(), element.value(), element.deadline()), (&key[..], &value[..], *deadline));
         assert_eq!(dense.get(key), Some(number as u32));
     }
+    // What is fetched is what a look will read, but for what has overflowed.
+    dense.prefetch([&b"absent"[..]].into_iter().chain(model.iter().map(|(key, ..)| &key[..])));
+    let fetched = |key: &[u8], number| dense.index.candidates(hash(key)).any(|other| other == number);
+    let missed = (0..).zip(model).filter(|(number, (key, ..))| !fetched(key, *number)).count();
+    assert!(missed == 0 || missed < model.len().saturating_sub(10), "{missed} of {}", model.len());
     let elements: usize = dense.iter().map(Element::footprint).sum();
     assert_eq!(dense.memory(), elements + dense.elements.memory() + dense.index.memory());
 }

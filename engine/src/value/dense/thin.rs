@@ -19,6 +19,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use crate::class::class;
+use crate::prefetch::prefetch;
 
 /// The key's length takes four bytes.
 const KEY_WIDE: u8 = 1;
@@ -114,6 +115,12 @@ impl Element {
     #[inline]
     pub(crate) fn mark(&self) -> u16 {
         (self.0.as_ptr().addr() >> MARK_SHIFT) as u16
+    }
+
+    /// Fetches its header and the beginning of its key.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(self.start());
     }
 
     #[inline]

@@ -20,6 +20,10 @@ pub struct Zset {
 }
 
 impl Zset {
+    pub(in crate::value) fn prefetch<'n>(&self, members: impl Iterator<Item = &'n [u8]>) {
+        self.members.prefetch(members);
+    }
+
     /// From entries as they lie in an image.
     pub(super) fn load(mut bytes: &[u8]) -> Result<Zset, Malformed> {
         let mut zset = Zset { members: Dense::default(), order: Tree::new(), entry_bytes: bytes.len() };

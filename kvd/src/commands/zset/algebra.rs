@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use engine::{Key, Transaction};
 use resp::{Request, exact_integer};
@@ -204,8 +205,23 @@ fn keep(
     Ok(())
 }
 
-/// What is stored is at most what all sources have, with other scores. Plain sets get scores at all.
-pub(super) fn stored_bytes(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
+/// What a union stores is at most what all sources have, with other scores. Plain sets get scores at all.
+pub(super) fn union_bytes(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
+    sources(request).map(|index| rescored_bytes(present(index))).sum()
+}
+
+/// All sources have what an intersection stores.
+pub(super) fn intersection_bytes(request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
+    sources(request).map(|index| rescored_bytes(present(index))).min().unwrap_or(0)
+}
+
+/// The first source has what a difference stores.
+pub(super) fn difference_bytes(_request: &Request<'_>, present: &mut dyn FnMut(usize) -> u64) -> u64 {
+    rescored_bytes(present(1))
+}
+
+/// Which of the keys are sources.
+fn sources(request: &Request<'_>) -> RangeInclusive<usize> {
     let count = request.get(2).and_then(exact_integer).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-    (1..=count.min(request.len())).map(|index| rescored_bytes(present(index))).sum()
+    1..=count.min(request.len())
 }

@@ -62,7 +62,7 @@ fn write_members<'a>(
 /// Bytes that a sorted set may take whose members are in a set or sorted set of `image` bytes: a score takes up to 9 bytes for
 /// none or one, and there are only a few hundred members of less than two bytes, which all fit in the constant.
 pub(super) fn rescored_bytes(image: u64) -> u64 {
-    5 * image + (16 << 10)
+    if image == 0 { 0 } else { 5 * image + (16 << 10) }
 }
 
 /// A sorted set of these members.

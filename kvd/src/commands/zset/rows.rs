@@ -249,7 +249,7 @@ pub const COMMANDS: &[Command] = &[
     .since("2.0.0")
     .cost("O(N)+O(M*log(M)), N being the number of members of all sets and M of the result")
     .key_flags(&["OW update", "RO access"])
-    .growth(algebra::stored_bytes)
+    .growth(algebra::union_bytes)
     .doc("Stores the members that any of several sets has."),
     Command::write(
         "ZINTERSTORE",
@@ -264,7 +264,7 @@ pub const COMMANDS: &[Command] = &[
                of the result",
     )
     .key_flags(&["OW update", "RO access"])
-    .growth(algebra::stored_bytes)
+    .growth(algebra::intersection_bytes)
     .doc("Stores the members that all of several sets have."),
     Command::write("ZDIFFSTORE", "@destination numkeys:int @key ...", algebra::zdiffstore)
         .flags(&[Flag::DenyOom])
@@ -275,7 +275,7 @@ pub const COMMANDS: &[Command] = &[
                the result",
         )
         .key_flags(&["OW update", "RO access"])
-        .growth(algebra::stored_bytes)
+        .growth(algebra::difference_bytes)
         .doc("Stores the members of a set that several others do not have."),
     Command::read("ZINTERCARD", "numkeys:int @key ... [LIMIT limit:int]", algebra::zintercard)
         .group(Group::SortedSet)
