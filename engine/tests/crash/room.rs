@@ -126,8 +126,9 @@ fn a_large_transaction_waits_until_there_is_a_file_for_it() {
 #[test]
 fn what_the_longest_segment_has_no_room_for_goes_to_the_next() {
     const VALUE: usize = 300 << 10;
+    const LONGEST: usize = 512 << 10;
     for mode in [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No] {
-        let options = Options { longest_segment_bytes: 512 << 10, ..options(mode) };
+        let options = Options { longest_segment_bytes: LONGEST as u64, ..options(mode) };
         let mut bench = bench_with(SimDisk::new(3), options);
         bench.maintain();
         for (key, asked) in [(b"a", VALUE + 1000), (b"b", VALUE + 1000), (b"c", VALUE + 1000), (b"d", 100 << 20)] {
@@ -144,6 +145,10 @@ fn what_the_longest_segment_has_no_room_for_goes_to_the_next() {
             bench.step();
             assert!(bench.may_leave(gate), "admitted, and it hangs");
         }
+        // No opening reads a segment that is longer than any may be.
+        let lengths =
+            bench.disk.names().into_iter().filter_map(|name| bench.disk.bytes(&name)).map(|bytes| bytes.len());
+        assert!(lengths.max() <= Some(LONGEST));
         bench.store.close();
         let reopened = bench.reopened(Survival::Nothing);
         for key in [b"a", b"b", b"c", b"d"] {
