@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
-use crate::cold::SegmentFiles;
+use crate::cold::{Moved, SegmentFiles};
 use crate::cold::spill::Spill;
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -91,6 +91,7 @@ pub struct Store {
     disk: Arc<dyn Disk>,
     id: StoreId,
     segment_files: SegmentFiles,
+    moved: Moved,
     spill: Spill,
     clock: Arc<dyn Clock>,
     secrets: RapidSecrets,
@@ -143,6 +144,7 @@ impl Store {
             disk,
             id: parts.manifest.id,
             segment_files: SegmentFiles::default(),
+            moved: Moved::default(),
             spill: Spill::new(options.memory_goal),
             clock,
             options,
@@ -511,6 +513,10 @@ impl Store {
 
     pub(crate) fn segment_files(&self) -> &SegmentFiles {
         &self.segment_files
+    }
+
+    pub(crate) fn moved(&self) -> &Moved {
+        &self.moved
     }
 
     pub(crate) fn spill(&self) -> &Spill {

@@ -23,7 +23,7 @@ use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Store};
 use crate::value::{self, LIST, Malformed, STRING, ZSET};
-pub(crate) use files::SegmentFiles;
+pub(crate) use files::{Moved, SegmentFiles};
 
 /// A value that lies in the log only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,9 +110,18 @@ impl Store {
     /// Reads a value back from the log, in one piece, and checks it. Blocks on the disk; holds no lock meanwhile. When the
     /// key has changed since it was wanted this may fail, and then nothing is wrong.
     pub fn read(&self, want: &Want) -> Result<Fetched, Error> {
-        let (number, base) = self.segment_of(want.lsn);
+        let at = self.moved().readable(want.lsn);
+        self.read_at(want, at).or_else(|error| match self.moved().readable(want.lsn) {
+            // It has become durable where it was moved to, and what it was moved from is gone.
+            now if now != at => self.read_at(want, now),
+            _ => Err(error),
+        })
+    }
+
+    fn read_at(&self, want: &Want, lsn: Lsn) -> Result<Fetched, Error> {
+        let (number, base) = self.segment_of(lsn);
         let name = segment::file_name(&self.options().name, number);
-        let offset = segment::HEADER + want.lsn.saturating_sub(base);
+        let offset = segment::HEADER + lsn.saturating_sub(base);
         let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
         let file = self.segment_files().open(self.disk(), number, &name)?;
         if !self.segments().lock().contains_key(&number) {
@@ -124,7 +133,7 @@ impl Store {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("the segment is cut short")),
             read => read?,
         }
-        self.entry_of(want, number, &bytes).map_err(corrupt)?
+        self.entry_of(want, lsn, number, &bytes).map_err(corrupt)?
     }
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. `None` when it has not.
@@ -135,14 +144,15 @@ impl Store {
         if length > LONGEST || self.blobs().contains(want.lsn) {
             return None;
         }
-        let (number, base) = self.segment_of(want.lsn);
+        let lsn = self.moved().readable(want.lsn);
+        let (number, base) = self.segment_of(lsn);
         let file = self.segment_files().opened(number)?;
         let mut bytes = vec![0; length];
-        let read = file.read_cached_at(&mut bytes, segment::HEADER + want.lsn.saturating_sub(base)).ok()??;
+        let read = file.read_cached_at(&mut bytes, segment::HEADER + lsn.saturating_sub(base)).ok()??;
         if read != length {
             return None;
         }
-        self.entry_of(want, number, &bytes).ok()?.ok()
+        self.entry_of(want, lsn, number, &bytes).ok()?.ok()
     }
 
     /// The value of an entry that has it in the log only, for those who look over everything and stop everybody meanwhile.
@@ -152,9 +162,15 @@ impl Store {
     }
 
     /// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
-    fn entry_of(&self, want: &Want, number: u64, bytes: &[u8]) -> Result<Result<Fetched, Error>, &'static str> {
+    fn entry_of(
+        &self,
+        want: &Want,
+        lsn: Lsn,
+        number: u64,
+        bytes: &[u8],
+    ) -> Result<Result<Fetched, Error>, &'static str> {
         let seed = Seed::new(self.id(), number);
-        let frame = frame::parse(bytes, want.lsn, &seed).ok_or("a frame that was durable is not valid")?;
+        let frame = frame::parse(bytes, lsn, &seed).ok_or("a frame that was durable is not valid")?;
         if frame.key != want.key || frame.database != want.database {
             return Err("the frame is of another key");
         }

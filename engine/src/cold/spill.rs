@@ -21,6 +21,10 @@ use crate::value::{HASH, STRING, Slot};
 const RUN: usize = 16;
 /// One in so many of those that can go does.
 const GOES: usize = 8;
+/// One step looks at so many runs, frees so many bytes, or logs so many values again.
+const RUNS_AT_ONCE: usize = 64;
+const GAINED_AT_ONCE: usize = 64 << 10;
+const LOGGED_AT_ONCE: usize = 16;
 /// Freeing less is not worth a read.
 const LEAST_GAIN: usize = 16;
 /// Collections with longer images stay: to read one back takes long.
@@ -52,6 +56,8 @@ struct Hand {
 /// What a look at one run came to.
 #[derive(Default)]
 struct Looked {
+    /// There were buckets.
+    found: bool,
     gained: usize,
     /// Values that could go if they were durable.
     waits: bool,
@@ -125,9 +131,12 @@ impl Store {
         // Every position that is durable is in a segment that is known from here on.
         let durable = if planted("spill_above_mark") { self.log().appended() } else { self.log().durable() };
         self.note_segments();
-        let mut all = Looked::default();
-        for _ in 0..64 {
-            let looked = self.spill_run(hand.shard, hand.run * RUN, durable, &mut hand.found);
+        let (mut all, mut runs) = (Looked::default(), 0);
+        // Past shards that have nothing here, but not in circles.
+        for _ in 0..SHARDS {
+            let looked = self.spill_run(hand.shard, hand.run * RUN, durable);
+            runs += usize::from(looked.found);
+            hand.found |= looked.found;
             hand.gained += looked.gained;
             all.gained += looked.gained;
             all.waits |= looked.waits;
@@ -143,7 +152,7 @@ impl Store {
                     break;
                 }
             }
-            if all.gained > 64 << 10 || all.changed.len() >= 16 {
+            if runs == RUNS_AT_ONCE || all.gained >= GAINED_AT_ONCE || all.changed.len() >= LOGGED_AT_ONCE {
                 break;
             }
         }
@@ -158,7 +167,7 @@ impl Store {
         all.gained != 0 || logged
     }
 
-    fn spill_run(&self, index: usize, from: usize, durable: Lsn, found: &mut bool) -> Looked {
+    fn spill_run(&self, index: usize, from: usize, durable: Lsn) -> Looked {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
@@ -166,7 +175,7 @@ impl Store {
             if shard.table(physical).is_none_or(|table| table.buckets() <= from) {
                 continue;
             }
-            *found = true;
+            looked.found = true;
             let table = shard.table_mut(physical);
             let run = from..from + RUN;
             table.prefetch_run(run.clone());
