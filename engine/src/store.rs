@@ -592,6 +592,12 @@ impl Store {
         self.figures[usize::from(physical)].cold.fetch_add(by, Ordering::Relaxed);
     }
 
+    /// Whether a value may lie in the log only.
+    #[inline]
+    pub fn has_cold(&self) -> bool {
+        self.spill.has_cold()
+    }
+
     /// Keys whose values lie in the log only.
     #[inline]
     pub fn cold_keys(&self) -> u64 {

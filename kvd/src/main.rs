@@ -123,6 +123,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     });
     store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
     store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
+    server.govern_memory();
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     for index in 0..workers {
@@ -172,6 +173,7 @@ async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
             let now_ms = sampled.monotonic_ms();
             sampled.stats.note_expire_lag(sampled.store.take_expire_lag_ms(), now_ms);
             sampled.stats.tick(now_ms, sampled.store.memory());
+            sampled.govern_memory();
         }
     });
     tokio::select! {

@@ -42,6 +42,12 @@ impl Want {
         Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
     }
 
+    /// Bytes of the value.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.length as usize
+    }
+
     /// Bytes of the log that have to be read for it.
     fn frame_bytes(&self, is_blob: bool) -> usize {
         let deadline = 8 * usize::from(self.deadline.is_some());
@@ -88,6 +94,11 @@ pub(crate) fn miss() {
 #[inline]
 pub fn take_missed() -> bool {
     MISSED.take()
+}
+
+/// Whether [`take_missed`] would say so.
+pub fn is_missed() -> bool {
+    MISSED.get()
 }
 
 /// A value as an image in the log holds it, to be stored; `None` when it makes no sense.
@@ -153,6 +164,13 @@ impl Store {
             return None;
         }
         self.entry_of(want, lsn, number, &bytes).ok()?.ok()
+    }
+
+    /// Whether a value that could not be read is still the one that is wanted: then it is damaged, and has not just moved.
+    pub fn is_wanted(&self, want: &Want) -> bool {
+        let key = self.key(&want.key);
+        let shard = self.shards().lock(key.shard());
+        shard.find(want.database, &key).is_some_and(|entry| entry.is_cold() && entry.lsn() == want.lsn)
     }
 
     /// The value of an entry that has it in the log only, for those who look over everything and stop everybody meanwhile.
