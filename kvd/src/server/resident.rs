@@ -2,34 +2,56 @@
 //! times a second.
 //!
 //! The rest of the process (buffers, the log's pages, what the allocator keeps) grows and shrinks, and memory that was freed is
-//! often kept for what comes next. So the goal for keys and values is not computed but steered: down by as much as the process
-//! holds too much, up a part of the way while the goal is what holds it down.
+//! kept for a while for what comes next. So the goal for keys and values is not computed but steered: down by as much as the
+//! process holds too much, and then not again before that can have had an effect; up a part of the way while the goal is what
+//! holds memory down.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Server;
 use crate::observe::machine;
 
-/// Where a goal begins, and the most it becomes, in percent of the limit.
-const MOST_PERCENT: u64 = 96;
-/// Above so many percent of the limit the goal goes down, below the other it may go up.
-const HIGH_PERCENT: u64 = 99;
-const LOW_PERCENT: u64 = 97;
-/// It never goes below so many percent: what is resident beyond is not there for values.
+/// Where a goal begins, the most it becomes, and the least, in percent of the limit.
+const FIRST_PERCENT: u64 = 80;
+const MOST_PERCENT: u64 = 94;
 const LEAST_PERCENT: u64 = 5;
+/// Above so many percent of the limit the goal goes down, below the other it may go up.
+const HIGH_PERCENT: u64 = 97;
+const LOW_PERCENT: u64 = 94;
+/// Looks until the allocator has given back what was freed.
+const SETTLES_AFTER: u64 = 12;
 
-/// What the goal should be now.
-fn next_goal(limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
-    let percent = |of: u64| limit / 100 * of;
-    let goal = goal.min(percent(MOST_PERCENT));
-    let next = if resident > percent(HIGH_PERCENT) {
-        memory.min(goal).saturating_sub(resident - percent(LOW_PERCENT))
-    } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * LOW_PERCENT {
-        goal + (percent(LOW_PERCENT) - resident) / 4
-    } else {
-        goal
-    };
-    next.clamp(percent(LEAST_PERCENT), percent(MOST_PERCENT))
+/// What has been seen.
+#[derive(Default)]
+pub struct Governor {
+    /// Looks since the goal went down.
+    since: AtomicU64,
+    /// What the process held then.
+    held: AtomicU64,
+}
+
+impl Governor {
+    /// What the goal should be now.
+    fn next_goal(&self, limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
+        let percent = |of: u64| limit / 100 * of;
+        let since = self.since.fetch_add(1, Ordering::Relaxed);
+        let goal = if goal > percent(MOST_PERCENT) { percent(FIRST_PERCENT) } else { goal };
+        let next = if resident > percent(HIGH_PERCENT) {
+            let grows = resident > self.held.load(Ordering::Relaxed) + percent(1);
+            if since < SETTLES_AFTER && !grows {
+                return goal;
+            }
+            self.since.store(0, Ordering::Relaxed);
+            self.held.store(resident, Ordering::Relaxed);
+            memory.min(goal).saturating_sub(resident - percent(LOW_PERCENT))
+        } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * 97 {
+            self.held.store(0, Ordering::Relaxed);
+            goal + (percent(LOW_PERCENT) - resident) / 4
+        } else {
+            goal
+        };
+        next.clamp(percent(LEAST_PERCENT), percent(MOST_PERCENT))
+    }
 }
 
 impl Server {
@@ -39,7 +61,10 @@ impl Server {
         let goal = match limit {
             0 => u64::MAX,
             _ if !self.hot.spills.load(Ordering::Relaxed) => u64::MAX,
-            _ => next_goal(limit, machine::resident_bytes(), self.store.memory(), self.store.memory_goal()),
+            _ => {
+                let (memory, goal) = (self.store.memory(), self.store.memory_goal());
+                self.governor.next_goal(limit, machine::resident_bytes(), memory, goal)
+            }
         };
         self.store.set_memory_goal(goal);
     }
@@ -71,17 +96,21 @@ mod tests {
     const MB: u64 = 1 << 20;
 
     #[test]
-    fn the_goal_goes_down_by_what_is_too_much() {
-        assert_eq!(next_goal(LIMIT, 1020 * MB, 900 * MB, u64::MAX), 850 * MB);
-        assert_eq!(next_goal(LIMIT, 995 * MB, 900 * MB, 800 * MB), 775 * MB);
-        assert_eq!(next_goal(LIMIT, 5000 * MB, 900 * MB, 800 * MB), 50 * MB);
+    fn the_goal_goes_down_by_what_is_too_much_and_then_waits() {
+        let governor = Governor::default();
+        (0..20).for_each(|_| _ = governor.next_goal(LIMIT, 0, 0, 0));
+        assert_eq!(governor.next_goal(LIMIT, 1020 * MB, 900 * MB, u64::MAX), 720 * MB);
+        assert_eq!(governor.next_goal(LIMIT, 1020 * MB, 800 * MB, 720 * MB), 720 * MB, "nothing was given back yet");
+        assert_eq!(governor.next_goal(LIMIT, 1040 * MB, 720 * MB, 720 * MB), 620 * MB, "it grows all the same");
+        assert_eq!(Governor::default().next_goal(LIMIT, 5000 * MB, 900 * MB, 800 * MB), 50 * MB);
     }
 
     #[test]
     fn it_comes_back_only_where_it_is_what_holds_memory_down() {
-        assert_eq!(next_goal(LIMIT, 930 * MB, 800 * MB, 800 * MB), 810 * MB);
-        assert_eq!(next_goal(LIMIT, 930 * MB, 300 * MB, 800 * MB), 800 * MB, "freed memory is kept for what comes next");
-        assert_eq!(next_goal(LIMIT, 980 * MB, 800 * MB, 800 * MB), 800 * MB);
-        assert_eq!(next_goal(LIMIT, 10 * MB, 10 * MB, u64::MAX), 960 * MB);
+        let next = |resident, memory, goal| Governor::default().next_goal(LIMIT, resident * MB, memory * MB, goal);
+        assert_eq!(next(900, 800, 800 * MB), 810 * MB);
+        assert_eq!(next(900, 300, 800 * MB), 800 * MB, "freed memory is kept for what comes next");
+        assert_eq!(next(960, 800, 800 * MB), 800 * MB);
+        assert_eq!(next(10, 10, u64::MAX), 800 * MB);
     }
 }
