@@ -1,10 +1,10 @@
 //! `maxmemory` is a bound on all memory that the process holds: what keys and values may take of it is measured out here, ten
 //! times a second.
 //!
-//! The rest of the process (buffers, the log's pages, what the allocator keeps) grows and shrinks, and memory that was freed is
-//! kept for a while for what comes next. So the goal for keys and values is not computed but steered: down by as much as the
-//! process holds too much, and then not again before that can have had an effect; up a part of the way while the goal is what
-//! holds memory down.
+//! The rest of the process (buffers, the log's pages, what the allocator keeps) grows and shrinks, and memory that is freed
+//! value by value is given back to the system late or never: it waits for the next values. So the goal for keys and values is
+//! not computed but steered: up a part of the way while the process holds less than it may and the goal is what holds memory
+//! down; down by what is too much when that grows, or does not go away.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,14 +12,14 @@ use super::Server;
 use crate::observe::machine;
 
 /// Where a goal begins, the most it becomes, and the least, in percent of the limit.
-const FIRST_PERCENT: u64 = 80;
-const MOST_PERCENT: u64 = 94;
+const FIRST_PERCENT: u64 = 75;
+const MOST_PERCENT: u64 = 92;
 const LEAST_PERCENT: u64 = 5;
-/// Above so many percent of the limit the goal goes down, below the other it may go up.
+/// Below so many percent of the limit the goal goes up, above the other it goes down if the process grows.
+const LOW_PERCENT: u64 = 92;
 const HIGH_PERCENT: u64 = 97;
-const LOW_PERCENT: u64 = 94;
-/// Looks until the allocator has given back what was freed.
-const SETTLES_AFTER: u64 = 12;
+/// Above the limit itself it goes down again and again, after so many looks.
+const PATIENCE: u64 = 12;
 
 /// What has been seen.
 #[derive(Default)]
@@ -38,13 +38,13 @@ impl Governor {
         let goal = if goal > percent(MOST_PERCENT) { percent(FIRST_PERCENT) } else { goal };
         let next = if resident > percent(HIGH_PERCENT) {
             let grows = resident > self.held.load(Ordering::Relaxed) + percent(1);
-            if since < SETTLES_AFTER && !grows {
+            if !grows && (resident <= limit || since < PATIENCE) {
                 return goal;
             }
             self.since.store(0, Ordering::Relaxed);
             self.held.store(resident, Ordering::Relaxed);
-            memory.min(goal).saturating_sub(resident - percent(LOW_PERCENT))
-        } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * 97 {
+            memory.min(goal).saturating_sub(resident - percent(HIGH_PERCENT - 1))
+        } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * 95 {
             self.held.store(0, Ordering::Relaxed);
             goal + (percent(LOW_PERCENT) - resident) / 4
         } else {
@@ -96,21 +96,24 @@ mod tests {
     const MB: u64 = 1 << 20;
 
     #[test]
-    fn the_goal_goes_down_by_what_is_too_much_and_then_waits() {
+    fn the_goal_goes_down_when_the_process_grows_and_then_waits() {
         let governor = Governor::default();
-        (0..20).for_each(|_| _ = governor.next_goal(LIMIT, 0, 0, 0));
-        assert_eq!(governor.next_goal(LIMIT, 1020 * MB, 900 * MB, u64::MAX), 720 * MB);
-        assert_eq!(governor.next_goal(LIMIT, 1020 * MB, 800 * MB, 720 * MB), 720 * MB, "nothing was given back yet");
-        assert_eq!(governor.next_goal(LIMIT, 1040 * MB, 720 * MB, 720 * MB), 620 * MB, "it grows all the same");
-        assert_eq!(Governor::default().next_goal(LIMIT, 5000 * MB, 900 * MB, 800 * MB), 50 * MB);
+        assert_eq!(governor.next_goal(LIMIT, 980 * MB, 900 * MB, u64::MAX), 730 * MB);
+        assert_eq!(governor.next_goal(LIMIT, 985 * MB, 800 * MB, 730 * MB), 730 * MB, "it does not grow");
+        assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 730 * MB, 730 * MB), 680 * MB, "it grows");
+        for _ in 0..PATIENCE {
+            assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 680 * MB, 680 * MB), 680 * MB);
+        }
+        assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 680 * MB, 680 * MB), 630 * MB, "it does not go away");
+        assert_eq!(governor.next_goal(LIMIT, 5000 * MB, 680 * MB, 630 * MB), 50 * MB);
     }
 
     #[test]
     fn it_comes_back_only_where_it_is_what_holds_memory_down() {
         let next = |resident, memory, goal| Governor::default().next_goal(LIMIT, resident * MB, memory * MB, goal);
-        assert_eq!(next(900, 800, 800 * MB), 810 * MB);
-        assert_eq!(next(900, 300, 800 * MB), 800 * MB, "freed memory is kept for what comes next");
-        assert_eq!(next(960, 800, 800 * MB), 800 * MB);
-        assert_eq!(next(10, 10, u64::MAX), 800 * MB);
+        assert_eq!(next(880, 800, 800 * MB), 810 * MB);
+        assert_eq!(next(880, 300, 800 * MB), 800 * MB, "freed memory is kept for what comes next");
+        assert_eq!(next(940, 800, 800 * MB), 800 * MB);
+        assert_eq!(next(10, 10, u64::MAX), 750 * MB);
     }
 }
