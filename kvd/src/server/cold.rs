@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use engine::cold::{Fetched, Want};
+use engine::cold::{Fetched, Reading, Want};
 use engine::{Error, Key, Store, Transaction};
 use resp::{Batch, Request};
 use tokio::task::JoinSet;
@@ -53,47 +53,58 @@ pub fn look_ahead(batch: &Batch, at: usize, database: u8, server: &Server, wants
     }
 }
 
-/// Reads what the kernel has in memory. Whether that is all.
-pub fn read_cached(wants: &[Want], store: &Store, fetched: &mut Vec<Fetched>) -> bool {
+/// Reads what the kernel has in memory. What it has not is left.
+pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
     fetched.retain(|one| wants.iter().any(|want| one.is(want)));
+    let mut left = Vec::new();
     for want in wants {
-        if !fetched.iter().any(|one| one.is(want)) {
-            let Some(read) = store.read_cached(want) else { return false };
-            fetched.push(read);
+        if fetched.iter().any(|one| one.is(&want)) {
+            continue;
+        }
+        let mut reading = Reading::new(want, store);
+        match reading.fill_cached(store).then(|| reading.finish(store)) {
+            Some(Ok(read)) => fetched.push(read),
+            _ => left.push(reading),
         }
     }
-    true
+    left
 }
 
-/// Reads the rest, off this thread. The first that is damaged ends it; one that has changed meanwhile is left out.
-pub async fn read(wants: Vec<Want>, store: &Arc<Store>, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
-    fetched.retain(|one| wants.iter().any(|want| one.is(want)));
-    let missing: Vec<Want> = wants.into_iter().filter(|want| !fetched.iter().any(|one| one.is(want))).collect();
-    let each = missing.len().div_ceil(READERS).max(1);
-    let mut missing = missing.into_iter();
+/// Reads the rest, off this thread. What has changed meanwhile is left out; one that is damaged is an error.
+pub async fn read(readings: Vec<Reading>, store: &Arc<Store>, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+    let each = readings.len().div_ceil(READERS).max(1);
+    let mut left = readings.into_iter();
     let mut readers = JoinSet::new();
     loop {
-        let part: Vec<Want> = missing.by_ref().take(each).collect();
+        let mut part: Vec<Reading> = left.by_ref().take(each).collect();
         if part.is_empty() {
             break;
         }
         let store = store.clone();
-        readers.spawn_blocking(move || read_now(&part, &store));
+        readers.spawn_blocking(move || {
+            let read: Vec<bool> = part.iter_mut().map(|reading| reading.fill(&store).is_ok()).collect();
+            (part, read)
+        });
     }
-    while let Some(read) = readers.join_next().await {
-        fetched.extend(read.map_err(io::Error::other)??);
+    while let Some(part) = readers.join_next().await {
+        let (part, read) = part.map_err(io::Error::other)?;
+        for (reading, read) in part.into_iter().zip(read) {
+            match read.then(|| reading.finish(store)) {
+                Some(Ok(read)) => fetched.push(read),
+                _ => fetched.extend(read_again(reading.want().clone(), store).await?),
+            }
+        }
     }
     Ok(())
 }
 
-fn read_now(wants: &[Want], store: &Store) -> Result<Vec<Fetched>, Error> {
-    let mut fetched = Vec::with_capacity(wants.len());
-    for want in wants {
-        match store.read(want) {
-            Ok(read) => fetched.push(read),
-            Err(error) if store.is_wanted(want) => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(fetched)
+/// Reads once more what could not be read: it has perhaps only moved.
+#[cold]
+async fn read_again(want: Want, store: &Arc<Store>) -> Result<Option<Fetched>, Error> {
+    let store = store.clone();
+    let read = tokio::task::spawn_blocking(move || match store.read(&want) {
+        Err(error) if store.is_wanted(&want) => Err(error),
+        read => Ok(read.ok()),
+    });
+    read.await.map_err(io::Error::other)?
 }
