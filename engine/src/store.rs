@@ -9,14 +9,14 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
-use crate::cold::{Moved, SegmentFiles};
-use crate::cold::spill::Spill;
 use crate::clock::Clock;
+use crate::cold::spill::Spill;
+use crate::cold::{Moved, SegmentFiles};
 use crate::disk::Disk;
 use crate::error::{Error, Refusal};
+use crate::format::StoreId;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
-use crate::format::StoreId;
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};

@@ -12,6 +12,8 @@
 mod files;
 mod read;
 pub(crate) mod spill;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -41,6 +43,12 @@ impl Want {
     pub(crate) fn of(database: u8, entry: &Entry) -> Want {
         let (lsn, length) = (entry.lsn(), entry.cold_length());
         Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
+    }
+
+    /// Where the value lies in the log: no other value ever lies there.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.lsn
     }
 
     /// Bytes of the value.

@@ -83,7 +83,8 @@ impl Reading {
         let (number, base) = store.segment_of(lsn);
         let Some(file) = store.segment_files().opened(number) else { return false };
         let offset = segment::HEADER + lsn.saturating_sub(base);
-        let is_read = matches!(file.read_cached_at(&mut self.bytes, offset), Ok(Some(read)) if read == self.bytes.len());
+        let is_read =
+            matches!(file.read_cached_at(&mut self.bytes, offset), Ok(Some(read)) if read == self.bytes.len());
         if is_read {
             self.filled = Some((lsn, number));
         }

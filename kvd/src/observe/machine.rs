@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn control_groups_of_both_versions_are_found() {
         let files = limit_files("12:memory:/jobs/a\n4:cpu,cpuacct:/\n0::/user/b:c\n");
-        assert_eq!(files[2..], ["/sys/fs/cgroup/memory/jobs/a/memory.limit_in_bytes", "/sys/fs/cgroup/user/b:c/memory.max"]);
+        assert_eq!(
+            files[2..],
+            ["/sys/fs/cgroup/memory/jobs/a/memory.limit_in_bytes", "/sys/fs/cgroup/user/b:c/memory.max"]
+        );
     }
 
     #[test]

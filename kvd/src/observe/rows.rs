@@ -101,11 +101,7 @@ const CLIENTS: &[Row] = &[
 ];
 
 const MEMORY: &[Row] = &[
-    row(
-        "used_memory",
-        |s| s.store().memory().into(),
-        "Bytes of keys, values and their tables in memory.",
-    ),
+    row("used_memory", |s| s.store().memory().into(), "Bytes of keys, values and their tables in memory."),
     row("used_memory_human", |s| human(s.store().memory()), "The same for people."),
     row("used_memory_rss", |s| s.process().resident_bytes.into(), "Bytes of memory the process holds."),
     row("used_memory_rss_human", |s| human(s.process().resident_bytes), "The same for people."),

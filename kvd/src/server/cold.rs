@@ -3,17 +3,22 @@
 //! A request that turns out to need such a value has changed nothing: it is left, the value is read without any lock, and it
 //! runs again with what was read. What the requests behind it will need is read at the same time.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::Arc;
 
 use engine::cold::{Fetched, Reading, Want};
-use engine::{Error, Key, Store, Transaction};
+use engine::{Error, Key, Lsn, Store, Transaction};
+use parking_lot::Mutex;
 use resp::{Batch, Request};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::Server;
 use super::execute::keys_of;
-use crate::commands::{self, Entry};
+use crate::commands;
 
 /// Requests behind one that waits for which values are read with it.
 const AHEAD: usize = 64;
@@ -24,7 +29,12 @@ const READERS: usize = 16;
 
 /// The values that a request which changes keys needs and that are not in memory.
 #[inline]
-pub fn wants(entry: &Entry, request: &Request<'_>, keys: &[Key<'_>], transaction: &Transaction<'_>) -> Vec<Want> {
+pub fn wants(
+    entry: &commands::Entry,
+    request: &Request<'_>,
+    keys: &[Key<'_>],
+    transaction: &Transaction<'_>,
+) -> Vec<Want> {
     let mut wants = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         if entry.command.needs_value(request, index) {
@@ -70,9 +80,66 @@ pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) 
     left
 }
 
+/// Values that are being read, and who else waits for each: what many want at once is read once.
+#[derive(Default)]
+pub struct UnderWay(Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>);
+
+impl UnderWay {
+    /// The turn to read a value, or the way to get it from whoever has that.
+    fn join(&self, lsn: Lsn) -> Result<Turn<'_>, oneshot::Receiver<Fetched>> {
+        match self.0.lock().entry(lsn) {
+            Entry::Vacant(place) => {
+                place.insert(Vec::new());
+                Ok(Turn { under_way: self, lsn, has_ended: Cell::new(false) })
+            }
+            Entry::Occupied(mut waiting) => {
+                let (sender, receiver) = oneshot::channel();
+                waiting.get_mut().push(sender);
+                Err(receiver)
+            }
+        }
+    }
+}
+
+/// The turn to read a value. It ends when it is dropped, with a value for all or without one.
+struct Turn<'u> {
+    under_way: &'u UnderWay,
+    lsn: Lsn,
+    has_ended: Cell<bool>,
+}
+
+impl Turn<'_> {
+    fn end(&self, read: Option<&Fetched>) {
+        if self.has_ended.replace(true) {
+            return;
+        }
+        let waiting = self.under_way.0.lock().remove(&self.lsn).unwrap_or_default();
+        let Some(read) = read else { return };
+        for sender in waiting {
+            // Who waited may be gone.
+            let _ = sender.send(read.clone());
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
 /// Reads the rest, off this thread. What has changed meanwhile is left out; one that is damaged is an error.
-pub async fn read(readings: Vec<Reading>, store: &Arc<Store>, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
-    let each = readings.len().div_ceil(READERS).max(1);
+pub async fn read(readings: Vec<Reading>, server: &Server, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+    let store = &server.store;
+    let (mut mine, mut others) = (Vec::new(), Vec::new());
+    for reading in readings {
+        match server.cold_reads.join(reading.want().position()) {
+            Ok(turn) => mine.push((reading, turn)),
+            Err(receiver) => others.push((reading, receiver)),
+        }
+    }
+    let each = mine.len().div_ceil(READERS).max(1);
+    let (readings, turns): (Vec<Reading>, Vec<Turn<'_>>) = mine.into_iter().unzip();
     let mut left = readings.into_iter();
     let mut readers = JoinSet::new();
     loop {
@@ -89,11 +156,25 @@ pub async fn read(readings: Vec<Reading>, store: &Arc<Store>, fetched: &mut Vec<
     while let Some(part) = readers.join_next().await {
         let (part, read) = part.map_err(io::Error::other)?;
         for (reading, read) in part.into_iter().zip(read) {
-            match read.then(|| reading.finish(store)) {
-                Some(Ok(read)) => fetched.push(read),
-                _ => fetched.extend(read_again(reading.want().clone(), store).await?),
+            let read = match read.then(|| reading.finish(store)) {
+                Some(Ok(read)) => Some(read),
+                _ => read_again(reading.want().clone(), store).await?,
+            };
+            let position = reading.want().position();
+            if let Some(turn) = turns.iter().find(|turn| turn.lsn == position) {
+                turn.end(read.as_ref());
             }
+            fetched.extend(read);
         }
+    }
+    // Nobody may wait for this one while it waits for others: two could wait for each other.
+    drop(turns);
+    for (reading, receiver) in others {
+        fetched.extend(match receiver.await {
+            Ok(read) => Some(read),
+            // Whoever had the turn has gone, or could not read it.
+            Err(_) => read_again(reading.want().clone(), store).await?,
+        });
     }
     Ok(())
 }

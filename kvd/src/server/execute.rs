@@ -473,9 +473,8 @@ impl Run<'_> {
         };
         match done {
             Err(error) => fail(error, session, output),
-            Ok(After::Exec) => {
-                exec::run(session, self.fetched, server, output, self.now_ms).unwrap_or_else(|error| fail(error, session, output))
-            }
+            Ok(After::Exec) => exec::run(session, self.fetched, server, output, self.now_ms)
+                .unwrap_or_else(|error| fail(error, session, output)),
             Ok(After::Reply) if session.authenticated && !was_authenticated => Some(Pause::Widened),
             Ok(After::Reply) => None,
             Ok(After::Gate(lsn)) => {

@@ -11,8 +11,8 @@ use resp::{Batch, Limits, RequestCodec};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
-use super::connection::Connection;
 use super::cold;
+use super::connection::Connection;
 use super::execute::{self, Pause, Ready};
 use super::socket::Reader;
 use super::wait;
@@ -304,7 +304,7 @@ impl Task {
             Pause::Wants(_) => true,
             Pause::Cold(readings) => {
                 self.release();
-                let read = cold::read(readings, &self.worker.server.store, &mut ready.fetched);
+                let read = cold::read(readings, &self.worker.server, &mut ready.fetched);
                 match self.connection.excused(wait::unless_gone(read, &self.connection)).await {
                     None => return false,
                     Some(Ok(())) => {}

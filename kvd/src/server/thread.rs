@@ -23,7 +23,11 @@ pub fn start(server: Arc<Server>, index: usize) -> io::Result<Mailbox> {
     let wake = Arc::new(Wake::default());
     let (mailbox, mut messages) = Mailbox::new(load.clone(), wake.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = match Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build_local(LocalOptions::default()) {
+        let runtime = match Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build_local(LocalOptions::default())
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker has no event loop");
