@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle compact sweep audit digest` → `background`.
+//! `recover settle compact sweep evict audit digest` → `background`.
 
 mod audit;
 mod background;
@@ -41,6 +41,7 @@ mod compact;
 mod digest;
 pub mod disk;
 mod error;
+mod evict;
 pub mod failpoint;
 pub mod format;
 mod keyspace;
@@ -59,7 +60,11 @@ pub mod value;
 pub use background::{Background, Maintenance};
 pub use digest::Digest;
 pub use error::{Error, Refusal};
+pub use evict::{EvictionSettings, Evictor, Room};
 pub use format::blob::Reference;
+pub use keyspace::access::{Scale, Use};
+pub use keyspace::policy::Policy;
+pub use keyspace::rules::{Rules, Usage};
 pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};

@@ -54,6 +54,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("nil_after_del_ungated", "always: a miss waits for nothing"),
     ("ungated_read", "always: a hit waits for nothing"),
     ("expiry_unlogged", "an expired key goes without a tomb"),
+    ("eviction_unlogged", "an evicted key goes without a tomb"),
     ("scan_leaves_expired", "an expired key is not shown and not removed"),
     ("no_stall", "everysec: writes go on however far the disk is behind"),
     ("wall_clock_timer", "everysec: the age of bytes is measured by the wall clock"),

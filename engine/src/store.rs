@@ -12,6 +12,7 @@ use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::{Error, Refusal};
+use crate::evict::Eviction;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
@@ -94,6 +95,7 @@ pub struct Store {
     pub(crate) sweeps: AtomicBool,
     pub(crate) expiry_held_until_ms: AtomicU64,
     limits: SharedLimits,
+    eviction: Eviction,
     attention: Attention,
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
@@ -143,6 +145,7 @@ impl Store {
             sweeps: AtomicBool::new(true),
             expiry_held_until_ms: AtomicU64::new(0),
             limits: SharedLimits::new(&limits),
+            eviction: Eviction::default(),
             garbage: Mutex::default(),
             attention: Attention::default(),
             listener: OnceLock::new(),
@@ -331,9 +334,9 @@ impl Store {
         self.expired.load(Ordering::Relaxed)
     }
 
-    /// Keys, and fields of hashes, removed because their time had come.
-    pub fn expired_counts(&self) -> [u64; 2] {
-        [self.expired_count(), self.expired_field_count()]
+    /// Keys, and fields of hashes, removed because their time had come; and keys removed to make room.
+    pub fn removed_counts(&self) -> [u64; 3] {
+        [self.expired_count(), self.expired_field_count(), self.evicted_count()]
     }
 
     /// Hash fields removed because their time had come.
@@ -552,6 +555,11 @@ impl Store {
 
     pub(crate) fn count_keys(&self, physical: u8, by: i64) {
         self.figures[usize::from(physical)].keys.fetch_add(by, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn eviction(&self) -> &Eviction {
+        &self.eviction
     }
 
     pub(crate) fn set_compacting(&self, compacting: bool) {

@@ -164,6 +164,14 @@ impl Bucket {
         (0..self.end()).filter_map(|position| self.get(position))
     }
 
+    pub(super) fn for_each_mut(&mut self, change: &mut impl FnMut(&mut Entry)) {
+        for position in 0..self.end() {
+            if self.get(position).is_some() {
+                change(self.at_mut(position));
+            }
+        }
+    }
+
     pub(super) fn overflow_bytes(&self) -> usize {
         self.overflow().map_or(0, Overflow::bytes)
     }

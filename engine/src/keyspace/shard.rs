@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::access::{Kind, READ, Use};
 use super::deadlines::{Deadlines, Next};
 use super::entry::Entry;
+use super::rules::Rules;
 use super::table::Table;
 use crate::log::Lsn;
+use crate::random::Random;
 use crate::value::{HASH, HashView, Slot};
 
 /// How many shards there are: enough that two workers seldom want the same, few enough to lock them all.
@@ -77,6 +80,12 @@ pub struct Shard {
     due_total: u32,
     /// When.
     deadlines: Deadlines,
+    /// How the uses of its entries are kept.
+    rules: Arc<Rules>,
+    /// Decides which uses count, where not all do.
+    chance: Random,
+    /// Entries that were read, where that is what they go for: physical database and hash. Some may be gone since.
+    read: Vec<(u8, u64)>,
 }
 
 impl Shard {
@@ -111,6 +120,81 @@ impl Shard {
     #[inline]
     pub fn find_mut(&mut self, database: u8, key: &Key<'_>) -> Option<&mut Entry> {
         self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)
+    }
+
+    /// The same, for a use of it at this time.
+    #[inline]
+    pub fn find_used(
+        &mut self,
+        database: u8,
+        key: &Key<'_>,
+        used: Option<Use>,
+        now_ms: u64,
+    ) -> Option<&mut Entry> {
+        let entry = self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)?;
+        if let Some(used) = used {
+            let access = self.rules.used(entry, used, now_ms, &mut self.chance);
+            // Of all that is kept only this says that an entry was read: a time that looks the same does no harm.
+            if access == READ && access != entry.access() {
+                note_read(&self.rules, &mut self.read, database, key);
+            }
+            entry.set_access(access);
+        }
+        Some(entry)
+    }
+
+    /// What an entry keeps of its uses when it comes, or gets another value.
+    #[inline]
+    pub fn access_of_written(&mut self, database: u8, key: &Key<'_>, now_ms: u64) -> u16 {
+        let counted = match self.rules.policy_of(key.bytes).kind() {
+            Kind::Count => self.tables.get(usize::from(database)).and_then(|table| table.find(key.hash, key.bytes)),
+            Kind::Time | Kind::Read => None,
+        };
+        match counted {
+            Some(entry) => self.rules.scale.used(entry.access(), now_ms, &mut self.chance),
+            None => self.rules.first(key.bytes, now_ms),
+        }
+    }
+
+    /// How the uses of its entries are kept.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Has the uses of its entries kept in another way from now on.
+    pub fn set_rules(&mut self, rules: &Arc<Rules>, now_ms: u64) {
+        let before = std::mem::replace(&mut self.rules, rules.clone());
+        if before.scale != rules.scale || before.policy.kind() != rules.policy.kind() {
+            self.read = Vec::new();
+            for table in &mut self.tables {
+                table.for_each_mut(|entry| entry.set_access(rules.taken_over(entry, &before, now_ms)));
+            }
+        }
+    }
+
+    /// Takes some of the entries that were read, as physical database and key.
+    pub fn take_read(&mut self, most: usize) -> Vec<(u8, Vec<u8>)> {
+        let at = self.read.len().saturating_sub(most);
+        let read = self.read.split_off(at);
+        if self.read.is_empty() {
+            self.read = Vec::new();
+        }
+        let found = read.into_iter().filter_map(|(database, hash)| {
+            let table = self.tables.get(usize::from(database))?;
+            let entry = table.find_where(hash, |entry| entry.access() == READ)?;
+            Some((database, entry.key().to_vec()))
+        });
+        found.collect()
+    }
+
+    /// Notes again that an entry was read.
+    pub fn put_back_read(&mut self, database: u8, hash: u64) {
+        self.read.push((database, hash));
+    }
+
+    /// Whether some entry may have been read, where that is what they go for.
+    pub fn has_read(&self) -> bool {
+        !self.read.is_empty()
     }
 
     /// Whether some entry may have expired by this time. False is certain.
@@ -244,9 +328,15 @@ impl Shard {
     }
 }
 
+#[cold]
+fn note_read(rules: &Rules, read: &mut Vec<(u8, u64)>, database: u8, key: &Key<'_>) {
+    if rules.policy_of(key.bytes).kind() == Kind::Read {
+        read.push((database, key.hash));
+    }
+}
+
 /// A shard on cache lines of its own: neighbours' locks do not slow each other.
 #[repr(align(64))]
-#[derive(Default)]
 struct Line(Mutex<Shard>);
 
 /// All shards.
@@ -255,7 +345,8 @@ pub struct Shards(Box<[Line]>);
 impl Shards {
     /// Empty shards.
     pub fn new() -> Shards {
-        Shards((0..SHARDS).map(|_| Line::default()).collect())
+        let shard = |index| Shard { chance: Random::new(index), ..Shard::default() };
+        Shards((0..SHARDS as u64).map(|index| Line(Mutex::new(shard(index)))).collect())
     }
 
     /// Locks one.

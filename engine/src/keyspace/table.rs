@@ -133,6 +133,13 @@ impl Table {
         self.chunks.iter().flat_map(|chunk| chunk.iter()).flat_map(Bucket::iter)
     }
 
+    /// Gives each entry to `change`. Its key must stay.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Entry)) {
+        for bucket in self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut()) {
+            bucket.for_each_mut(&mut change);
+        }
+    }
+
     /// Some entry, each with the same chance for a random number (but in tables so unlucky, or so full of holes after
     /// removals, that a few tries fail). `None` only from an empty table.
     pub fn random(&self, random: u64) -> Option<&Entry> {

@@ -8,6 +8,7 @@
 
 mod collection;
 mod database;
+mod evict;
 mod journal;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ mod value;
 
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
-use crate::keyspace::access;
+use crate::keyspace::access::Use;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Due, Guards, Key, Shard};
 use crate::listener::Class;
@@ -25,6 +26,7 @@ use crate::store::Store;
 use crate::value::HASH;
 use collection::Change;
 pub use collection::{Applied, Collection};
+pub(crate) use evict::Evicted;
 use journal::{NewBlob, Scratch};
 pub(crate) use value::live_cost;
 pub use value::{Item, Value, WrongType};
@@ -71,8 +73,10 @@ pub struct Transaction<'s> {
     swapped: bool,
     /// What it writes changes nothing that anybody can see.
     is_silent: bool,
-    /// To look at a key counts as a use, at this time as [`access`] keeps it.
-    uses_at: Option<u16>,
+    /// To look at a key counts as a use.
+    uses: Option<Use>,
+    /// What goes, goes to make room.
+    evicts: bool,
 }
 
 impl<'s> Transaction<'s> {
@@ -95,7 +99,8 @@ impl<'s> Transaction<'s> {
             flushed: false,
             swapped: false,
             is_silent: false,
-            uses_at: None,
+            uses: None,
+            evicts: false,
         }
     }
 
@@ -133,16 +138,8 @@ impl<'s> Transaction<'s> {
 
     /// Whether to look at a key counts as a use from here on; at first it does not.
     #[inline]
-    pub fn set_uses(&mut self, uses: bool) {
-        self.uses_at = uses.then(|| access::at(self.now_ms));
-    }
-
-    /// Lets a key seem to have been unused for so many seconds, as far as that can be kept. No log holds it.
-    pub fn set_idle_seconds(&mut self, key: &Key<'_>, seconds: u64) {
-        let (database, now_ms) = (self.database, self.now_ms);
-        if let Some(entry) = self.guards.shard(key.shard()).find_mut(database, key) {
-            entry.set_access(access::before(now_ms, seconds));
-        }
+    pub fn set_uses(&mut self, uses: Option<Use>) {
+        self.uses = uses;
     }
 
     /// Whether anybody listens to events.
@@ -177,11 +174,7 @@ impl<'s> Transaction<'s> {
         self.bury_expired(key);
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let mut found = shard.find_mut(self.database, key);
-        if let (Some(entry), Some(access)) = (&mut found, self.uses_at) {
-            entry.set_access(access);
-        }
-        let found = found.map(|entry| &*entry);
+        let found = shard.find_used(self.database, key, self.uses, self.now_ms).map(|entry| &*entry);
         reveal(&mut self.gate, self.safe, found, removed, swapped);
         // Still there though expired: the log could not take the tomb, or nothing may go at present.
         let now_ms = self.now_ms;
@@ -371,12 +364,9 @@ impl<'s> Transaction<'s> {
         let (database, now_ms) = (self.database, self.now_ms);
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let found = shard.find_mut(database, key);
+        let found = shard.find_used(database, key, self.uses, now_ms);
         reveal(&mut self.gate, self.safe, found.as_deref(), removed, swapped);
         let Some(entry) = found.filter(|entry| entry.deadline().is_none_or(|at| at > now_ms)) else { return false };
-        if let Some(access) = self.uses_at {
-            entry.set_access(access);
-        }
         let in_blob = NewBlob::holds(entry, database, key.hash, &self.new_blobs, self.store.blobs());
         let part_bytes = self.store.options().part_bytes;
         let (memory, live, lsn) = (entry.footprint() as i64, live_cost(entry, in_blob, part_bytes), entry.lsn());
@@ -428,8 +418,8 @@ impl<'s> Transaction<'s> {
 
     /// Puts a value in the table.
     fn put(&mut self, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, was_blob: bool) {
-        let access = access::at(self.now_ms);
         let shard = self.guards.shard(key.shard());
+        let access = shard.access_of_written(self.database, key, self.now_ms);
         let (due, now_due);
         match shard.find_mut(self.database, key) {
             Some(entry) => {
@@ -508,7 +498,10 @@ impl<'s> Transaction<'s> {
         let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
         let emptied = !Item::of(&entry, 0).has_elements();
         self.store.free(entry);
-        if !(due && planted("expiry_unlogged") || emptied && planted("emptied_not_buried")) {
+        let unlogged = due && planted("expiry_unlogged")
+            || emptied && planted("emptied_not_buried")
+            || self.evicts && planted("eviction_unlogged");
+        if !unlogged {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
         }
     }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use crate::format::blob::Reference;
 use crate::format::frame;
-use crate::keyspace::access;
 use crate::keyspace::entry::Entry;
 use crate::value::{self, HASH, HashView, LIST, ListView, SET, STRING, SetView, Slot, ZSET, ZsetView};
 
@@ -124,11 +123,6 @@ impl<'a> Item<'a> {
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.entry.deadline()
-    }
-
-    /// Seconds since the key was last used, as far as that is kept.
-    pub fn idle_seconds(&self) -> u64 {
-        access::idle_seconds(self.entry.access(), self.now_ms)
     }
 
     /// Bytes of memory that the key and its value take.
