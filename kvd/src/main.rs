@@ -95,6 +95,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .collect();
     let hot = Hot::default();
     hot.set(&settings);
+    store.set_eviction(&settings.eviction(hot.max_memory.load(Ordering::Relaxed)));
     let server = Arc::new(Server {
         store: store.clone(),
         started_ms: clock.monotonic_ms(),

@@ -78,6 +78,8 @@ pub(crate) struct Eviction {
     evicted: AtomicU64,
     /// Bytes that somebody waits for beyond those there are too many.
     awaited: AtomicU64,
+    /// The evictor has found nothing that may go.
+    is_exhausted: AtomicBool,
     pools: [Mutex<Pool>; POOLS],
 }
 
@@ -92,6 +94,7 @@ impl Default for Eviction {
             expires_after_read: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             awaited: AtomicU64::new(0),
+            is_exhausted: AtomicBool::new(false),
             pools: Default::default(),
         }
     }
@@ -134,6 +137,7 @@ impl Store {
         eviction.limit_bytes.store(*limit_bytes, Ordering::Relaxed);
         eviction.threshold_bytes.store(threshold as u64, Ordering::Relaxed);
         eviction.awaited.store(0, Ordering::Relaxed);
+        eviction.is_exhausted.store(false, Ordering::Relaxed);
     }
 
     /// By how many bytes memory is above its limit, or would be with so many more.
@@ -160,11 +164,25 @@ impl Store {
     /// memory is full. It takes a bounded time, and lets the write go on when as much was freed as it brings, also if that
     /// is not enough: the rest is the evictor's.
     #[inline]
-    pub fn make_room(&self, growth: u64, bytes: u64) -> Room {
+    pub fn make_room(&self, growth: u64, bytes: impl FnOnce() -> u64) -> Room {
         match self.memory_to_free(growth) {
             0 => Room::Enough,
-            excess => self.evict_for(excess, growth, bytes),
+            excess => self.evict_for(excess, growth, bytes()),
         }
+    }
+
+    /// Whether there is room for so many bytes more, or will be a little later because keys go for it; to be asked by who
+    /// holds locks and cannot make any.
+    pub fn await_room(&self, growth: u64) -> Room {
+        let eviction = self.eviction();
+        if self.excess_memory(growth) == 0 {
+            return Room::Enough;
+        }
+        if !eviction.evicts.load(Ordering::Relaxed) || eviction.is_exhausted.load(Ordering::Relaxed) {
+            return Room::Full;
+        }
+        eviction.awaited.fetch_max(growth, Ordering::Relaxed);
+        Room::Later
     }
 
     #[cold]
@@ -222,10 +240,12 @@ impl Evictor {
         let excess = store.memory_to_free(growth);
         if excess == 0 {
             eviction.awaited.store(0, Ordering::Relaxed);
+            eviction.is_exhausted.store(false, Ordering::Relaxed);
             return false;
         }
         let policy = eviction.rules.read().policy;
         let search = self.pool.evict(store, policy, excess, KEYS_AT_ONCE, LOOKS_AT_ONCE);
+        eviction.is_exhausted.store(matches!(search, Search::Nothing | Search::NoRoom), Ordering::Relaxed);
         if matches!(search, Search::Freed(..)) {
             store.log().write_out();
         }

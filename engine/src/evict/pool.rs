@@ -8,6 +8,7 @@
 use crate::keyspace::policy::Policy;
 use crate::keyspace::rules::Rules;
 use crate::keyspace::shard::{DATABASES, SHARDS, Shard};
+use crate::random::Random;
 use crate::store::Store;
 use crate::txn::Evicted;
 
@@ -48,6 +49,8 @@ pub(crate) struct Pool {
     bucket: u64,
     /// Shards that were left since a victim was seen.
     fruitless: usize,
+    /// Orders victims where the policy draws lots: the order of a bucket would favour the oldest.
+    chance: Random,
 }
 
 impl Pool {
@@ -57,7 +60,7 @@ impl Pool {
             return Search::Nothing;
         }
         if policy != self.policy {
-            *self = Pool { policy, shard: self.shard, ..Pool::default() };
+            *self = Pool { policy, shard: self.shard, chance: self.chance.clone(), ..Pool::default() };
         }
         self.fruitless = 0;
         let (mut freed, mut gone, mut left) = (0, 0, looks);
@@ -125,6 +128,7 @@ impl Pool {
                         let score = policy.score(entry, now_ms, rules.scale).filter(|_| policy == self.policy);
                         if let Some(score) = score {
                             found += 1;
+                            let score = if policy.draws_lots() { self.chance.next_u64() } else { score };
                             offer(&mut self.best, score, database, entry.key());
                         }
                     });

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_counter_falls_by_one_for_each_period_without_a_use() {
         let minute = 60_000;
-        let start = 1_700_000_000_000 / minute * minute;
+        let start = 1_700_000_000_000 / (2 * minute) * (2 * minute);
         let scale = Scale { log_factor: 10, decay_minutes: 2 };
         let access = scale.with(9, start);
         for (minutes, left) in [(0, 9), (1, 9), (2, 8), (7, 6), (18, 0), (300, 0)] {

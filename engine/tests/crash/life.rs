@@ -26,6 +26,7 @@ pub struct Counts {
     pub bit_flips: u64,
     pub corruption_told: u64,
     pub refused: u64,
+    pub evicted: u64,
 }
 
 impl Counts {
@@ -38,6 +39,7 @@ impl Counts {
         self.bit_flips += other.bit_flips;
         self.corruption_told += other.corruption_told;
         self.refused += other.refused;
+        self.evicted += other.evicted;
     }
 }
 
@@ -295,6 +297,7 @@ impl World {
         };
         self.sequence = session.sequence();
         self.counts.refused += session.refused;
+        self.counts.evicted += session.evicted;
         self.model = session.model;
         self.counts.commits += self.model.len() as u64;
         let log = store.log();

@@ -7,9 +7,10 @@ use engine::clock::{Clock, SimClock};
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
-use engine::{FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Value};
+use engine::{EvictionSettings, FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Use, Value};
 
 use crate::content::{Change, Content, Element};
+use crate::evictions::{self, Evictions};
 use crate::model::{Cell, Model, Verdict};
 
 /// The keys of a run: names in two databases.
@@ -135,6 +136,8 @@ pub struct Session {
     lately: Vec<usize>,
     sequence: u64,
     pub refused: u64,
+    pub evicted: u64,
+    evictions: Arc<Evictions>,
     /// When the log was first seen to take nothing any more.
     pub failed_us: Option<u64>,
 }
@@ -150,6 +153,7 @@ impl Session {
         sequence: u64,
     ) -> Session {
         let last_gate = store.log().appended();
+        let evictions = Evictions::of(&store);
         Session {
             store,
             model,
@@ -162,6 +166,8 @@ impl Session {
             lately: Vec::new(),
             sequence,
             refused: 0,
+            evicted: 0,
+            evictions,
             failed_us: None,
         }
     }
@@ -172,7 +178,36 @@ impl Session {
         match self.chance.below(60) {
             0 => self.flush(),
             1 | 2 => self.scan(),
+            3 => {
+                self.evict();
+                Ok(())
+            }
             _ => self.transact(),
+        }
+    }
+
+    /// Memory is short all of a sudden, for a moment or for longer.
+    fn evict(&mut self) {
+        let settings = evictions::settings(&mut self.chance, self.store.memory());
+        self.store.set_eviction(&settings);
+        let _ = self.store.make_room(self.chance.below(100), || 100);
+        if self.chance.below(4) > 0 {
+            self.store.set_eviction(&EvictionSettings { limit_bytes: 0, ..settings });
+        }
+        self.hear_evictions();
+    }
+
+    /// Each eviction was a transaction of its own, of the store's own accord: nobody waits for it.
+    fn hear_evictions(&mut self) {
+        for (database, name, lsn) in self.evictions.take() {
+            let key = self.keys.numbers[&(database, name)];
+            self.evicted += 1;
+            self.last_gate = self.last_gate.max(lsn);
+            self.model.begin();
+            if self.model.get(key, 0).is_some() {
+                self.model.put(key, None);
+            }
+            self.model.commit(self.last_gate);
         }
     }
 
@@ -208,6 +243,7 @@ impl Session {
     }
 
     fn look_at_clock(&mut self) {
+        self.hear_evictions();
         self.model.newest_ms = self.model.newest_ms.max(self.store.now_ms());
     }
 
@@ -273,6 +309,7 @@ impl Session {
             true => store.begin_all(DATABASES[database], now_ms),
             false => store.begin(DATABASES[database], &named, now_ms),
         };
+        transaction.set_uses([None, Some(Use::Read), Some(Use::Write)][self.chance.below(3) as usize]);
         self.model.begin();
         let mut revealed = 0;
         for (key, action) in plan {

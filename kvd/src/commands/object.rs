@@ -1,9 +1,9 @@
 //! OBJECT: how a value is kept, and when it was last used.
 
-use engine::Item;
+use engine::{Item, Usage};
 use resp::exact_integer;
 
-use super::error::NO_FREQUENCIES;
+use super::error::{NO_FREQUENCIES, NO_IDLE_TIMES, ONLY_READS};
 use super::{Call, Command, Done, Flag, Group, ReadHandler, Reply, View, help};
 
 /// The rows of this family.
@@ -60,19 +60,28 @@ fn encoding_of(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
 }
 
 fn frequency(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    if view.look(&call.keys[0]).is_some() {
-        return Err(NO_FREQUENCIES);
+    match usage(view, call) {
+        Some(Usage::Frequency(count)) => reply.integer(i64::from(count)),
+        Some(Usage::Idle(_) | Usage::Read(_)) => return Err(NO_FREQUENCIES),
+        None => reply.null(),
     }
-    reply.null();
     Ok(())
 }
 
 fn idle_time(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    match view.look(&call.keys[0]) {
-        Some(item) => reply.integer(item.idle_seconds() as i64),
+    match usage(view, call) {
+        Some(Usage::Idle(seconds)) => reply.integer(seconds as i64),
+        Some(Usage::Frequency(_)) => return Err(NO_IDLE_TIMES),
+        Some(Usage::Read(_)) => return Err(ONLY_READS),
         None => reply.null(),
     }
     Ok(())
+}
+
+fn usage(view: &mut View<'_, '_>, call: &Call<'_>) -> Option<Usage> {
+    let key = &call.keys[0];
+    view.look(key)?;
+    view.transaction().usage(key)
 }
 
 fn reference_count(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {

@@ -35,6 +35,8 @@ pub enum Kind {
     Switch,
     /// One of these names.
     Choice(&'static [&'static str]),
+    /// The same, with other names for some.
+    ChoiceOr(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// One or more of these names; the first stands for none of the others.
     Choices(&'static [&'static str]),
     /// An integer from … to ….
@@ -115,6 +117,7 @@ impl Kind {
             Kind::Switch if word.eq_ignore_ascii_case("no") => Ok(Value::Switch(false)),
             Kind::Switch => Err("argument must be 'yes' or 'no'".into()),
             Kind::Choice(names) => choose(word, names).map(Value::Choice),
+            Kind::ChoiceOr(names, aliases) => choose_or(word, names, aliases).map(Value::Choice),
             Kind::Integer(least, most) => integer(word).and_then(|number| within(number, least, most)),
             Kind::Size(least, most) => {
                 let bytes = size(word).ok_or("argument must be a memory value")?;
@@ -177,7 +180,7 @@ impl Kind {
         let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match self {
             Kind::Switch => "`yes`, `no`".into(),
-            Kind::Choice(all) => names(all),
+            Kind::Choice(all) | Kind::ChoiceOr(all, _) => names(all),
             Kind::Choices(all) => format!("some of {}", names(all)),
             Kind::Integer(least, most) => range("", least, most, i128::to_string),
             Kind::Integers(count, least, most) => range(&format!("{count} times "), least, most, i128::to_string),
@@ -222,6 +225,16 @@ fn shown_size(bytes: &i128) -> String {
 fn choose(word: &str, names: &'static [&'static str]) -> Result<&'static str, String> {
     let found = names.iter().find(|name| name.eq_ignore_ascii_case(word));
     found.copied().ok_or_else(|| format!("argument(s) must be one of the following: {}", names.join(", ")))
+}
+
+/// A name of the list, also by another name of it.
+pub(super) fn choose_or(
+    word: &str,
+    names: &'static [&'static str],
+    aliases: &[(&str, &'static str)],
+) -> Result<&'static str, String> {
+    let known = aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(word));
+    known.map_or_else(|| choose(word, names), |(_, name)| Ok(name))
 }
 
 fn integer(word: &str) -> Result<i128, String> {

@@ -16,14 +16,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::FsyncMode;
 use engine::value::Limits;
+use engine::{EvictionSettings, FsyncMode, Policy, Rules, Scale};
 
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Percentiles, Permission, Permit,
-    Recover, Secret, Value,
+    BindAddress, Field, LogLevel, MaxMemory, Named, OutputLimits, POLICY_ALIASES, Percentiles, Permission, Permit, Recover,
+    Secret, Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
@@ -126,9 +126,18 @@ settings! {
     "Memory" {
         /// Memory limit; 0 and `auto` mean 70 % of the machine or its control group.
         maxmemory: MaxMemory = "0", Kind::Memory, live;
-        /// What is removed when memory runs out.
-        maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
-            only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");
+        /// What is removed when memory runs out. `lru`, `lfu`, `allkeys-mru` and `allkeys-mfu` are other names of
+        /// `allkeys-lru`, `allkeys-lfu`, `mru` and `mfu`; with `ear`, also called `expire_after_read` and
+        /// `expireafterread`, a key that was read goes within a second, whether memory is full or not.
+        maxmemory_policy: Policy = "noeviction", Kind::ChoiceOr(Policy::NAMES, POLICY_ALIASES), live;
+        /// Percent of `maxmemory` at which eviction begins; writes are refused at 100 all the same.
+        eviction_threshold: u64 = "100", Kind::Integer(1, 100), live;
+        /// Keys looked at for one eviction.
+        maxmemory_samples: u64 = "5", Kind::Integer(1, 64), live;
+        /// How slowly a key's counter of hits grows, under a policy that counts them.
+        lfu_log_factor: u32 = "10", Kind::Integer(0, INT_MAX), live;
+        /// Minutes after which that counter shrinks by one; 0 for never.
+        lfu_decay_time: u32 = "1", Kind::Integer(0, INT_MAX), live;
         /// Longest HyperLogLog that is kept in its sparse form.
         hll_sparse_max_bytes: u64 = "3000", Kind::Size(0, LONG_MAX), live;
         /// Memory for requests whose end has not come and replies that wait, of all clients together; a client that
@@ -200,6 +209,17 @@ settings! {
 }
 
 impl Settings {
+    /// What is evicted, and when, where `maxmemory` is so many bytes.
+    pub fn eviction(&self, limit_bytes: u64) -> EvictionSettings {
+        let scale = Scale { log_factor: self.lfu_log_factor, decay_minutes: self.lfu_decay_time };
+        EvictionSettings {
+            rules: Rules { policy: self.maxmemory_policy, scale },
+            limit_bytes,
+            threshold_percent: self.eviction_threshold,
+            samples: usize::try_from(self.maxmemory_samples).expect(FITS),
+        }
+    }
+
     /// Up to where collections are kept in compact form.
     pub fn value_limits(&self) -> Limits {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

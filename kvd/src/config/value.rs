@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use engine::FsyncMode;
+use engine::{FsyncMode, Policy};
 
 /// A checked value of any row, between its text and its typed field.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,31 +184,31 @@ names! {
     }
 }
 
-choice! {
-    /// What is removed when memory runs out.
-    MaxMemoryPolicy {
-        /// The least recently used key that has a deadline.
+names! {
+    Policy {
         VolatileLru => "volatile-lru",
-        /// The least frequently used key that has a deadline.
         VolatileLfu => "volatile-lfu",
-        /// Any key that has a deadline.
         VolatileRandom => "volatile-random",
-        /// The key whose deadline is next.
         VolatileTtl => "volatile-ttl",
-        /// The least recently used key.
         AllKeysLru => "allkeys-lru",
-        /// The least frequently used key.
         AllKeysLfu => "allkeys-lfu",
-        /// Any key.
         AllKeysRandom => "allkeys-random",
-        /// Nothing: commands that need memory answer `-OOM`.
         NoEviction => "noeviction",
-        /// The most recently used key.
         Mru => "mru",
-        /// Keys that were read.
+        Mfu => "mfu",
         ExpireAfterRead => "ear",
     }
 }
+
+/// Other names of policies.
+pub(super) const POLICY_ALIASES: &[(&str, &str)] = &[
+    ("lru", "allkeys-lru"),
+    ("lfu", "allkeys-lfu"),
+    ("allkeys-mru", "mru"),
+    ("allkeys-mfu", "mfu"),
+    ("expire_after_read", "ear"),
+    ("expireafterread", "ear"),
+];
 
 choice! {
     /// The least important message that is logged.

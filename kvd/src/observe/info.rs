@@ -192,7 +192,7 @@ impl<'a> Sources<'a> {
         Sources {
             server,
             settings: server.settings(),
-            totals: server.stats.totals(server.store.expired_counts()),
+            totals: server.stats.totals(server.store.removed_counts()),
             process: OnceCell::new(),
             clients: OnceCell::new(),
         }

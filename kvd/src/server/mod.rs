@@ -109,7 +109,7 @@ pub struct Server {
 /// Settings as the hot path reads them.
 #[derive(Default)]
 pub struct Hot {
-    /// Bytes of memory in force, 0 for no limit.
+    /// `maxmemory` in bytes.
     pub max_memory: AtomicU64,
     /// Whether a password is needed.
     pub password: AtomicBool,
@@ -167,13 +167,6 @@ impl Server {
         frames.saturating_sub(self.saved_frames.load(Ordering::Relaxed))
     }
 
-    /// Whether memory is full for commands that need more, of which so many bytes are known.
-    #[inline]
-    pub fn is_out_of_memory(&self, growth: u64) -> bool {
-        let limit = self.hot.max_memory.load(Ordering::Relaxed);
-        limit != 0 && self.store.memory() + growth > limit
-    }
-
     /// How much may wait to be sent to one client now.
     #[inline]
     pub fn output_bounds(&self, client: &Client) -> Bounds {
@@ -229,6 +222,7 @@ impl Server {
             log::set_level(settings.loglevel);
         }
         self.store.set_limits(settings.value_limits());
+        self.store.set_eviction(&settings.eviction(self.hot.max_memory.load(Ordering::Relaxed)));
         let mode = settings.appendfsync;
         *self.settings.write() = Arc::new(settings);
         let log = self.store.log();

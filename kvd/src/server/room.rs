@@ -52,11 +52,17 @@ impl<'s> Room<'s> {
     fn take(&self, entry: &Entry, bytes: u64) -> Result<(), Refusal> {
         let taken = self.taken.get() + bytes;
         if taken > self.asked.get() {
-            if entry.gate.deny_oom && self.server.is_out_of_memory(taken) {
-                return Err(Refusal::OutOfMemory);
-            }
+            let memory = match entry.gate.deny_oom {
+                true => self.server.store.await_room(taken),
+                false => engine::Room::Enough,
+            };
             let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
-            match self.server.store.admit(need, taken) {
+            let admitted = match memory {
+                engine::Room::Enough => self.server.store.admit(need, taken),
+                engine::Room::Later if self.waits => Err(Refusal::Stalled),
+                engine::Room::Later | engine::Room::Full => Err(Refusal::OutOfMemory),
+            };
+            match admitted {
                 Err(Refusal::Stalled) if !self.waits => {}
                 admitted => {
                     self.stalled.set(admitted == Err(Refusal::Stalled));

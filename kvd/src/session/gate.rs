@@ -19,7 +19,7 @@ pub enum Verdict {
     Pass(u64),
     /// Answer this.
     Refuse(CommandError),
-    /// The disk is behind: ask again a little later.
+    /// The disk is behind, or keys have to go first: ask again a little later.
     Wait,
     /// Clients are paused: ask again when they are not.
     Postpone,
@@ -42,8 +42,12 @@ pub fn check(
         return Verdict::Refuse(error::NO_AUTH);
     }
     let growth = entry.command.added_bytes(request, &mut measure);
-    if entry.gate.deny_oom && server.is_out_of_memory(growth) {
-        return Verdict::Refuse(error::OOM);
+    if entry.gate.deny_oom {
+        match server.store.make_room(growth, || bytes_of(request, usize::MAX)) {
+            engine::Room::Enough => {}
+            engine::Room::Later => return Verdict::Wait,
+            engine::Room::Full => return Verdict::Refuse(error::OOM),
+        }
     }
     if session.listens()
         && let Some(error) = refused_while_listening(entry, session)

@@ -1,0 +1,61 @@
+//! What a store says it has evicted, and settings that let it evict something now and then.
+
+use std::sync::{Arc, Mutex};
+
+use engine::listener::{Class, Event, Listener, Presence};
+use engine::random::Random;
+use engine::{EvictionSettings, Lsn, Policy, Rules, Scale, Store};
+
+/// Hears of keys that went to make room: their databases and names, and where their tombs end.
+#[derive(Default)]
+pub struct Evictions(Mutex<Vec<(u8, Vec<u8>, Lsn)>>);
+
+impl Evictions {
+    /// Listens to a store.
+    pub fn of(store: &Store) -> Arc<Evictions> {
+        let evictions = Arc::new(Evictions::default());
+        store.set_listener(evictions.clone());
+        store.attention().set_events(true);
+        evictions
+    }
+
+    pub fn take(&self) -> Vec<(u8, Vec<u8>, Lsn)> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl Listener for Evictions {
+    fn changed(&self, _: u8, _: &[u8], _: bool) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if event.class == Class::Evicted {
+            self.0.lock().unwrap().push((event.database, event.key.to_vec(), event.lsn));
+        }
+    }
+
+    fn replaced(&self, _: u8, _: &mut dyn FnMut(&[u8]) -> Presence) {}
+}
+
+const POLICIES: [Policy; 8] = [
+    Policy::AllKeysLru,
+    Policy::AllKeysLfu,
+    Policy::AllKeysRandom,
+    Policy::VolatileLru,
+    Policy::VolatileTtl,
+    Policy::Mru,
+    Policy::ExpireAfterRead,
+    Policy::NoEviction,
+];
+
+/// Some policy, and a limit that is a little too low for what is there, or none.
+pub fn settings(chance: &mut Random, memory: u64) -> EvictionSettings {
+    let policy = POLICIES[chance.below(POLICIES.len() as u64) as usize];
+    let scale = Scale { log_factor: chance.below(12) as u32, decay_minutes: chance.below(3) as u32 };
+    let limit_bytes = if chance.below(3) == 0 { 0 } else { memory.saturating_sub(1 + chance.below(600)).max(1) };
+    EvictionSettings {
+        rules: Rules { policy, scale },
+        limit_bytes,
+        threshold_percent: [100, 99][chance.below(2) as usize],
+        samples: 1 + chance.below(6) as usize,
+    }
+}
