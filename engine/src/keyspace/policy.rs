@@ -42,6 +42,12 @@ impl Policy {
         }
     }
 
+    /// Whether it matters when or how often a key is used.
+    pub fn looks_at_uses(self) -> bool {
+        use Policy::{AllKeysLfu, AllKeysLru, Mfu, Mru, VolatileLfu, VolatileLru};
+        matches!(self, AllKeysLru | VolatileLru | AllKeysLfu | VolatileLfu | Mru | Mfu)
+    }
+
     /// Whether only keys with a deadline go.
     pub fn is_volatile(self) -> bool {
         use Policy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};

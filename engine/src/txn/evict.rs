@@ -2,6 +2,7 @@
 
 use super::Transaction;
 use super::value::frame_cost;
+use crate::keyspace::policy::Policy;
 use crate::keyspace::rules::Usage;
 use crate::keyspace::shard::Key;
 use crate::listener::Class;
@@ -35,9 +36,15 @@ impl Transaction<'_> {
         }
         self.evicts = true;
         self.bury(key);
+        self.memory -= self.guards.shard(key.shard()).give_back_empty(physical) as i64;
         self.store.eviction().count();
         self.notify(Class::Evicted, "evicted", key);
         Evicted::Freed(freed)
+    }
+
+    /// What goes first of the keys that are evicted together with this one.
+    pub fn policy(&mut self, key: &Key<'_>) -> Policy {
+        self.guards.shard(key.shard()).rules().policy_of(key.bytes)
     }
 
     /// What is known of the uses of a key that is there.

@@ -1,6 +1,6 @@
 //! OBJECT: how a value is kept, and when it was last used.
 
-use engine::{Item, Usage};
+use engine::{Item, Policy, Usage};
 use resp::exact_integer;
 
 use super::error::{NO_FREQUENCIES, NO_IDLE_TIMES, ONLY_READS};
@@ -45,9 +45,9 @@ pub(super) fn encoding(item: Item<'_>) -> &'static str {
     }
 }
 
-/// How many share a value in Redis.
-pub(super) fn references(item: Item<'_>) -> i64 {
-    let integer = item.string().ok().and_then(exact_integer);
+/// How many share a value in Redis, under a policy of eviction: none where the uses of each key are kept.
+pub(super) fn references(item: Item<'_>, policy: Policy) -> i64 {
+    let integer = item.string().ok().and_then(exact_integer).filter(|_| !policy.looks_at_uses());
     if integer.is_some_and(|integer| (0..SHARED_INTEGERS).contains(&integer)) { SHARED_REFERENCES } else { 1 }
 }
 
@@ -85,8 +85,10 @@ fn usage(view: &mut View<'_, '_>, call: &Call<'_>) -> Option<Usage> {
 }
 
 fn reference_count(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    match view.look(&call.keys[0]) {
-        Some(item) => reply.integer(references(item)),
+    let key = &call.keys[0];
+    let policy = view.transaction().policy(key);
+    match view.look(key) {
+        Some(item) => reply.integer(references(item, policy)),
         None => reply.null(),
     }
     Ok(())
