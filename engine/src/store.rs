@@ -55,6 +55,11 @@ pub struct Options {
     pub part_bytes: usize,
     /// When collections leave their packed form.
     pub limits: Limits,
+    /// Keys to expect, for the first size of tables and segments; 0 when nothing is known. A hint, for which memory is taken
+    /// at once.
+    pub expected_keys: u64,
+    /// Bytes of a typical value; the same.
+    pub expected_value_bytes: u64,
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
@@ -71,6 +76,8 @@ impl Default for Options {
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),
+            expected_keys: 0,
+            expected_value_bytes: 0,
             secrets_from: None,
         }
     }
@@ -129,7 +136,7 @@ impl Store {
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
         let limits = options.limits;
-        Ok(Arc::new(Store {
+        let store = Arc::new(Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
             log: parts.log,
@@ -155,7 +162,25 @@ impl Store {
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
             _lock: parts.lock,
-        }))
+        });
+        store.make_tables();
+        Ok(store)
+    }
+
+    /// Makes the tables of the first database as large as its keys are expected to need.
+    fn make_tables(&self) {
+        let entries = usize::try_from(self.options.expected_keys / SHARDS as u64).unwrap_or(0);
+        if entries == 0 {
+            return;
+        }
+        let physical = self.physical(0);
+        for index in 0..SHARDS {
+            let mut shard = self.shards.lock(index);
+            let table = shard.table_mut(physical);
+            let before = table.memory();
+            table.reserve(entries, |entry| self.hash(entry.key()));
+            self.account(physical, (table.memory() - before) as i64, 0);
+        }
     }
 
     /// A key with its hash.

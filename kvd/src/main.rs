@@ -69,6 +69,8 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
 
+    let hot = Hot::default();
+    hot.set(&settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
@@ -77,6 +79,8 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         limits: settings.value_limits(),
+        expected_keys: settings.expected_keys(hot.max_memory.load(Ordering::Relaxed)),
+        expected_value_bytes: settings.value_bytes,
         ..Options::default()
     };
     let store = Store::open(Arc::new(disk), clock.clone(), options)
@@ -93,8 +97,6 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let hot = Hot::default();
-    hot.set(&settings);
     store.set_eviction(&settings.eviction(hot.max_memory.load(Ordering::Relaxed)));
     let server = Arc::new(Server {
         store: store.clone(),

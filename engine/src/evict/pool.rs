@@ -5,8 +5,10 @@
 //! that were looked at are kept from one search to the next, as in Redis: so a sample of five comes close to the true
 //! order.
 
+use std::sync::Arc;
+
 use crate::keyspace::policy::Policy;
-use crate::keyspace::rules::Rules;
+use crate::keyspace::rules::{Group, Rules};
 use crate::keyspace::shard::{DATABASES, SHARDS, Shard};
 use crate::random::Random;
 use crate::store::Store;
@@ -16,10 +18,14 @@ use crate::txn::Evicted;
 const KEPT: usize = 16;
 /// Buckets looked at under one lock.
 const BUCKETS_AT_ONCE: usize = 16;
+/// So long nobody looks again where a round has found no victim.
+const FRUITLESS_MS: u64 = 100;
 
 /// A key that may go.
 struct Candidate {
     score: u64,
+    /// Drawn among those that are equally good: the order of a bucket would favour the oldest.
+    lot: u64,
     database: u8,
     key: Vec<u8>,
 }
@@ -37,39 +43,62 @@ pub(crate) enum Search {
     NoRoom,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Bytes to free.
+    pub bytes: u64,
+    /// Keys that may go at most.
+    pub keys: u64,
+    /// Buckets that may be looked at.
+    pub looks: usize,
+}
+
 /// Where a round is, and the best victims so far.
 #[derive(Default)]
 pub(crate) struct Pool {
     /// The best is the last.
     best: Vec<Candidate>,
-    /// By which policy they are the best.
+    /// Whose victims they are, under which rules.
+    group: Group,
+    rules: Option<Arc<Rules>>,
     policy: Policy,
     shard: usize,
     database: usize,
     bucket: u64,
     /// Shards that were left since a victim was seen.
     fruitless: usize,
-    /// Orders victims where the policy draws lots: the order of a bucket would favour the oldest.
     chance: Random,
+    /// Monotonic time until which there is nothing to be found.
+    fruitless_until_ms: u64,
 }
 
 impl Pool {
-    /// Evicts keys until so many bytes are free or so many keys are gone, and looks at no more than so many buckets.
-    pub(crate) fn evict(&mut self, store: &Store, policy: Policy, wanted: u64, keys: u64, looks: usize) -> Search {
-        if policy == Policy::NoEviction {
+    /// Evicts keys of a group until enough is free or gone, or was looked at.
+    pub(crate) fn evict(&mut self, store: &Store, rules: &Arc<Rules>, group: Group, wanted: Wanted) -> Search {
+        let policy = rules.policy_of_group(group);
+        let namespace = if let Group::Namespace(place) = group { rules.at(place) } else { None };
+        if policy == Policy::NoEviction || namespace.is_some_and(|namespace| namespace.totals().0 <= 0) {
             return Search::Nothing;
         }
-        if policy != self.policy {
-            *self = Pool { policy, shard: self.shard, chance: self.chance.clone(), ..Pool::default() };
+        if group != self.group || !self.rules.as_ref().is_some_and(|own| Arc::ptr_eq(own, rules)) {
+            let (shard, chance) = (self.shard, self.chance.clone());
+            *self = Pool { group, rules: Some(rules.clone()), policy, shard, chance, ..Pool::default() };
         }
-        self.fruitless = 0;
-        let (mut freed, mut gone, mut left) = (0, 0, looks);
+        if store.clock().monotonic_ms() < self.fruitless_until_ms {
+            return Search::Nothing;
+        }
+        let (mut freed, mut gone, mut left) = (0, 0, wanted.looks);
         let now_ms = store.now_ms();
+        let mut end = Search::Unfinished;
         let ended = loop {
-            if freed >= wanted || gone >= keys {
+            if freed >= wanted.bytes || gone >= wanted.keys {
                 return Search::Freed(freed, gone);
             }
-            let end = self.look(store, now_ms, &mut left);
+            // Those that are kept may still be there when no others are.
+            if end != Search::Nothing {
+                end = self.look(store, now_ms, &mut left);
+            }
             let Some(best) = self.best.pop() else { break end };
             let key = store.key(&best.key);
             let mut transaction = store.begin(0, &[key], now_ms);
@@ -90,6 +119,10 @@ impl Pool {
         let mut found = 0;
         while found < wanted {
             if self.fruitless > SHARDS {
+                self.fruitless = 0;
+                if self.best.is_empty() {
+                    self.fruitless_until_ms = store.clock().monotonic_ms() + FRUITLESS_MS;
+                }
                 return Search::Nothing;
             }
             if *left == 0 {
@@ -99,9 +132,6 @@ impl Pool {
             let seen = self.look_at(&shard, now_ms, wanted - found, left);
             drop(shard);
             found += seen;
-            if seen > 0 {
-                self.fruitless = 0;
-            }
         }
         Search::Unfinished
     }
@@ -109,10 +139,13 @@ impl Pool {
     /// Looks at some of a shard; how many may go.
     fn look_at(&mut self, shard: &Shard, now_ms: u64, wanted: usize, left: &mut usize) -> usize {
         let (mut found, mut buckets) = (0, BUCKETS_AT_ONCE);
-        let rules = shard.rules().clone();
+        let Some(rules) = self.rules.clone() else { return 0 };
         while self.database < DATABASES.min(shard.databases()) {
             let database = self.database as u8;
+            // The rules are about to change: who asks then follows the new ones.
+            let others = !Arc::ptr_eq(&rules, shard.rules());
             let none = match self.policy {
+                _ if others => true,
                 Policy::ExpireAfterRead => !shard.has_read(),
                 policy => policy.is_volatile() && shard.volatile(database) == 0,
             };
@@ -123,13 +156,16 @@ impl Pool {
                     }
                     buckets -= 1;
                     *left -= 1;
+                    let (group, policy) = (self.group, self.policy);
                     self.bucket = table.scan(self.bucket, |entry| {
-                        let policy = rules.policy_of(entry.key());
-                        let score = policy.score(entry, now_ms, rules.scale).filter(|_| policy == self.policy);
-                        if let Some(score) = score {
+                        if group != Group::All && rules.group_of(entry.key()) != group {
+                            return;
+                        }
+                        if let Some(score) = policy.score(entry, now_ms, rules.set.scale) {
                             found += 1;
-                            let score = if policy.draws_lots() { self.chance.next_u64() } else { score };
-                            offer(&mut self.best, score, database, entry.key());
+                            self.fruitless = 0;
+                            let lot = self.chance.next_u64();
+                            offer(&mut self.best, (score, lot), database, entry.key());
                         }
                     });
                     if self.bucket == 0 {
@@ -150,18 +186,13 @@ impl Pool {
 }
 
 /// Keeps a victim if it is among the best.
-fn offer(best: &mut Vec<Candidate>, score: u64, database: u8, key: &[u8]) {
+fn offer(best: &mut Vec<Candidate>, (score, lot): (u64, u64), database: u8, key: &[u8]) {
     best.retain(|other| other.database != database || other.key != key);
-    let at = best.partition_point(|other| other.score <= score);
-    if best.len() < KEPT {
-        best.insert(at, Candidate { score, database, key: key.to_vec() });
-    } else if at > 0 {
-        best.insert(at, Candidate { score, database, key: key.to_vec() });
+    let at = best.partition_point(|other| (other.score, other.lot) <= (score, lot));
+    if best.len() < KEPT || at > 0 {
+        best.insert(at, Candidate { score, lot, database, key: key.to_vec() });
+    }
+    if best.len() > KEPT {
         best.remove(0);
     }
-}
-
-/// Whether rules let anything go.
-pub(crate) fn lets_go(rules: &Rules) -> bool {
-    rules.policy != Policy::NoEviction
 }

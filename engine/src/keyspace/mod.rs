@@ -5,6 +5,7 @@ mod bucket;
 pub mod deadlines;
 pub mod entry;
 pub mod figures;
+pub mod namespace;
 pub mod policy;
 pub mod rules;
 pub mod shard;

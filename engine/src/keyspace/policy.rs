@@ -73,13 +73,8 @@ impl Policy {
         }
     }
 
-    /// Whether all victims are equally good.
-    pub(crate) fn draws_lots(self) -> bool {
-        matches!(self, Policy::AllKeysRandom | Policy::VolatileRandom)
-    }
-
     /// Whether a victim that was chosen a while ago is none any more when it is a worse one by now: it was used.
     pub(crate) fn spares_the_used(self) -> bool {
-        !matches!(self, Policy::Mru | Policy::Mfu) && !self.draws_lots()
+        !matches!(self, Policy::Mru | Policy::Mfu)
     }
 }

@@ -95,6 +95,11 @@ impl Shard {
         self.tables.get(usize::from(database))
     }
 
+    /// Bytes of memory that its tables take.
+    pub fn table_memory(&self) -> usize {
+        self.tables.iter().map(Table::memory).sum()
+    }
+
     /// Databases that have a table, whether something is in it or not.
     pub fn databases(&self) -> usize {
         self.tables.len()
@@ -124,13 +129,7 @@ impl Shard {
 
     /// The same, for a use of it at this time.
     #[inline]
-    pub fn find_used(
-        &mut self,
-        database: u8,
-        key: &Key<'_>,
-        used: Option<Use>,
-        now_ms: u64,
-    ) -> Option<&mut Entry> {
+    pub fn find_used(&mut self, database: u8, key: &Key<'_>, used: Option<Use>, now_ms: u64) -> Option<&mut Entry> {
         let entry = self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)?;
         if let Some(used) = used {
             let access = self.rules.used(entry, used, now_ms, &mut self.chance);
@@ -151,7 +150,7 @@ impl Shard {
             Kind::Time | Kind::Read => None,
         };
         match counted {
-            Some(entry) => self.rules.scale.used(entry.access(), now_ms, &mut self.chance),
+            Some(entry) => self.rules.set.scale.used(entry.access(), now_ms, &mut self.chance),
             None => self.rules.first(key.bytes, now_ms),
         }
     }
@@ -164,10 +163,28 @@ impl Shard {
     /// Has the uses of its entries kept in another way from now on.
     pub fn set_rules(&mut self, rules: &Arc<Rules>, now_ms: u64) {
         let before = std::mem::replace(&mut self.rules, rules.clone());
-        if before.scale != rules.scale || before.policy.kind() != rules.policy.kind() {
-            self.read = Vec::new();
-            for table in &mut self.tables {
-                table.for_each_mut(|entry| entry.set_access(rules.taken_over(entry, &before, now_ms)));
+        if !rules.differ_from(&before) {
+            return;
+        }
+        self.read = Vec::new();
+        for (database, table) in (0..).zip(&mut self.tables) {
+            table.for_each_mut(|entry| {
+                let access = rules.take_over(entry, database, &before, now_ms);
+                entry.set_access(access);
+            });
+        }
+    }
+
+    /// Counts keys and bytes of memory that have come to a namespace, or left it.
+    #[inline]
+    pub fn count(&self, database: u8, key: &[u8], keys: i64, memory: i64) {
+        if keys == 0 && memory == 0 {
+            return;
+        }
+        if let Some(namespaces) = self.rules.namespaces() {
+            let namespace = if keys > 0 { namespaces.of_new(key) } else { namespaces.of(key) };
+            if let Some(namespace) = namespace {
+                namespace.add(database, keys, memory);
             }
         }
     }

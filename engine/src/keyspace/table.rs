@@ -109,6 +109,18 @@ impl Table {
         }
     }
 
+    /// Makes it as large as it becomes by so many entries.
+    pub fn reserve(&mut self, entries: usize, rehash: impl Fn(&Entry) -> u64) {
+        let wanted = entries.saturating_mul(MAX_LOAD.1).div_ceil(MAX_LOAD.0);
+        self.chunks.reserve_exact(wanted.div_ceil(CHUNK).saturating_sub(self.chunks.len()));
+        if self.buckets == 0 && wanted > 0 {
+            self.add_bucket();
+        }
+        while self.buckets < wanted {
+            self.split(&rehash);
+        }
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         if self.buckets == 0 {

@@ -3,6 +3,7 @@
 use super::Transaction;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::entry::Entry;
+use crate::keyspace::rules::Rules;
 use crate::keyspace::shard::DATABASES;
 use crate::listener::Presence;
 use crate::mutant::planted;
@@ -21,6 +22,15 @@ impl Transaction<'_> {
                     self.gate = self.gate.max(self.store.log().appended());
                 }
                 continue;
+            }
+            let mut cleared = std::ptr::null();
+            for shard in self.guards.all() {
+                // Different ones only while the rules change.
+                let rules: *const Rules = &raw const **shard.rules();
+                if rules != cleared {
+                    cleared = rules;
+                    shard.rules().namespaces().into_iter().for_each(|namespaces| namespaces.clear(physical));
+                }
             }
             emptied += 1;
             self.flushed = true;

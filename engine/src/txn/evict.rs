@@ -27,12 +27,15 @@ impl Transaction<'_> {
         let Some(entry) = shard.find(physical, key) else { return Evicted::Spared };
         let (rules, freed) = (shard.rules(), entry.footprint() as u64);
         let policy = rules.policy_of(key.bytes);
-        let Some(now) = policy.score(entry, now_ms, rules.scale) else { return Evicted::Spared };
+        let Some(now) = policy.score(entry, now_ms, rules.set.scale) else { return Evicted::Spared };
         if now < score && policy.spares_the_used() {
             return Evicted::Spared;
         }
         if !self.store.log().takes_tomb(frame_cost(key.bytes.len(), 0, None) as u64) {
             return Evicted::NoRoom;
+        }
+        if let Some(namespace) = rules.namespace_of(key.bytes) {
+            namespace.add_evicted(1);
         }
         self.evicts = true;
         self.bury(key);

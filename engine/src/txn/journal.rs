@@ -129,7 +129,11 @@ impl Transaction<'_> {
                     _ => {}
                 }
                 entry.set_lsn(lsn);
-                self.store.account(touch.database, entry.footprint() as i64 - before, 0);
+                let grown = entry.footprint() as i64 - before;
+                self.store.account(touch.database, grown, 0);
+                if !planted("namespace_forgets_growth") {
+                    shard.count(touch.database, key.bytes, 0, grown);
+                }
             }
         }
         for blob in self.new_blobs.drain(..) {

@@ -299,7 +299,8 @@ impl<'s> Transaction<'s> {
         );
         let before = entry.footprint() as i64;
         entry.set_base(None);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
+        self.count(key, 0, grown);
         match self.take_blob_at(key, lsn) {
             Some(reference) if !changed => {
                 self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
@@ -330,7 +331,8 @@ impl<'s> Transaction<'s> {
         let base = entry.base().unwrap_or(version);
         let before = entry.footprint() as i64;
         entry.set_base(None);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
+        self.count(key, 0, grown);
         let old_blob = self.take_blob_at(key, base);
         if old_blob.is_none() {
             self.live -= outside;
@@ -377,9 +379,10 @@ impl<'s> Transaction<'s> {
         }
         let now_due = Due::of(entry);
         if change == Change::Emptied {
-            self.memory += entry.footprint() as i64 - memory;
+            let grown = entry.footprint() as i64 - memory;
             self.live += live_cost(entry, in_blob, part_bytes) - live;
             shard.note_due(database, key.hash, due, now_due);
+            self.count(key, 0, grown);
             self.bury(key);
             return true;
         }
@@ -388,7 +391,7 @@ impl<'s> Transaction<'s> {
         // be when the transaction ends.
         let base = entry.base().unwrap_or(lsn);
         entry.set_base((by_delta && base != 0).then_some(base));
-        self.memory += entry.footprint() as i64 - memory;
+        let grown = entry.footprint() as i64 - memory;
         let value_type = entry.value_type();
         let is_expiry = value_type == HASH && due.at.is_some_and(|at| at <= self.now_ms);
         let unlogged = is_expiry && planted("field_expiry_unlogged");
@@ -398,6 +401,7 @@ impl<'s> Transaction<'s> {
         self.live += live_cost(entry, in_blob && by_delta, part_bytes) - live;
         if unlogged {
             shard.note_due(database, key.hash, due, now_due);
+            self.count(key, 0, grown);
             return true;
         }
         if by_delta {
@@ -409,6 +413,7 @@ impl<'s> Transaction<'s> {
             self.scratch.push_image(database, key, entry, part_bytes);
         }
         shard.note_due(database, key.hash, due, now_due);
+        self.count(key, 0, grown);
         if in_blob && !by_delta {
             let blob = self.take_blob_at(key, base);
             self.retire(blob);
@@ -420,7 +425,8 @@ impl<'s> Transaction<'s> {
     fn put(&mut self, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, was_blob: bool) {
         let shard = self.guards.shard(key.shard());
         let access = shard.access_of_written(self.database, key, self.now_ms);
-        let (due, now_due);
+        let (due, now_due, grown);
+        let mut keys = 0;
         match shard.find_mut(self.database, key) {
             Some(entry) => {
                 due = Due::of(entry);
@@ -428,7 +434,7 @@ impl<'s> Transaction<'s> {
                 let before = entry.footprint() as i64;
                 let old = entry.replace(value, deadline, None, 0);
                 entry.set_access(access);
-                self.memory += entry.footprint() as i64 - before;
+                grown = entry.footprint() as i64 - before;
                 now_due = Due::of(entry);
                 if let Some(object) = old {
                     self.store.free_object(object);
@@ -438,7 +444,7 @@ impl<'s> Transaction<'s> {
                 let mut entry = Entry::new(key.bytes, value, deadline, 0);
                 entry.set_access(access);
                 (due, now_due) = (Due::default(), Due::of(&entry));
-                self.memory += entry.footprint() as i64;
+                (keys, grown) = (1, entry.footprint() as i64);
                 let table = shard.table_mut(self.database);
                 let before = table.memory();
                 table.insert(key.hash, entry, |entry| self.store.hash(entry.key()));
@@ -450,6 +456,14 @@ impl<'s> Transaction<'s> {
             }
         }
         shard.note_due(self.database, key.hash, due, now_due);
+        self.count(key, keys, grown);
+    }
+
+    /// Counts what a key takes more, and whether it came or went.
+    #[inline]
+    fn count(&mut self, key: &Key<'_>, keys: i64, memory: i64) {
+        self.memory += memory;
+        self.guards.shard(key.shard()).count(self.database, key.bytes, keys, memory);
     }
 
     /// Removes an expired key that is being looked at, or its expired fields, if the log has room for that. How much it
@@ -492,8 +506,8 @@ impl<'s> Transaction<'s> {
         let Some(entry) = table.remove(key.hash, key.bytes) else { return };
         self.memory += table.memory() as i64 - before as i64;
         self.live -= live_cost(&entry, was_blob, self.store.options().part_bytes);
-        self.memory -= entry.footprint() as i64;
         shard.note_due(self.database, key.hash, Due::of(&entry), Due::default());
+        self.count(key, -1, -(entry.footprint() as i64));
         self.store.count_keys(self.database, -1);
         let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
         let emptied = !Item::of(&entry, 0).has_elements();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use engine::listener::{Class, Event, Listener, Presence};
 use engine::random::Random;
-use engine::{EvictionSettings, Lsn, Policy, Rules, Scale, Store};
+use engine::{EvictionRules, EvictionSettings, Lsn, Policy, Scale, Store};
 
 /// Hears of keys that went to make room: their databases and names, and where their tombs end.
 #[derive(Default)]
@@ -52,8 +52,14 @@ pub fn settings(chance: &mut Random, memory: u64) -> EvictionSettings {
     let policy = POLICIES[chance.below(POLICIES.len() as u64) as usize];
     let scale = Scale { log_factor: chance.below(12) as u32, decay_minutes: chance.below(3) as u32 };
     let limit_bytes = if chance.below(3) == 0 { 0 } else { memory.saturating_sub(1 + chance.below(600)).max(1) };
+    let policies = match chance.below(2) {
+        0 => Vec::new(),
+        _ => vec![(b"a".to_vec(), POLICIES[chance.below(POLICIES.len() as u64) as usize])],
+    };
+    let separator = if chance.below(3) == 0 { Vec::new() } else { b"/".to_vec() };
+    let max_namespaces = chance.below(3) as usize;
     EvictionSettings {
-        rules: Rules { policy, scale },
+        rules: EvictionRules { policy, scale, separator, max_namespaces, policies },
         limit_bytes,
         threshold_percent: [100, 99][chance.below(2) as usize],
         samples: 1 + chance.below(6) as usize,

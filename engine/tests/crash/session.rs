@@ -26,6 +26,8 @@ impl Keys {
     pub fn new(in_each: usize) -> Keys {
         let name = |number: usize| match number % 5 {
             4 => format!("key{number}{}", "-".repeat(number * 31)),
+            1 => format!("a/{number}"),
+            3 => format!("{}/{number}", ["b", "c", "default"][number / 5 % 3]),
             _ => format!("k{number}"),
         };
         let names: Vec<_> =
@@ -154,6 +156,11 @@ impl Session {
     ) -> Session {
         let last_gate = store.log().appended();
         let evictions = Evictions::of(&store);
+        let mut chance = chance;
+        if chance.below(2) == 0 {
+            let settings = evictions::settings(&mut chance, 0);
+            store.set_eviction(&EvictionSettings { limit_bytes: 0, ..settings });
+        }
         Session {
             store,
             model,
@@ -190,7 +197,8 @@ impl Session {
     fn evict(&mut self) {
         let settings = evictions::settings(&mut self.chance, self.store.memory());
         self.store.set_eviction(&settings);
-        let _ = self.store.make_room(self.chance.below(100), || 100);
+        let key = self.chance.below(self.keys.len() as u64) as usize;
+        let _ = self.store.make_room(self.chance.below(100), || (self.keys.name(key), 100));
         if self.chance.below(4) > 0 {
             self.store.set_eviction(&EvictionSettings { limit_bytes: 0, ..settings });
         }

@@ -2,7 +2,7 @@
 
 use crate::pubsub::notify::Events;
 
-use super::value::{MaxMemory, OutputLimit, OutputLimits, Secret, Value};
+use super::value::{MaxMemory, NamespacePolicies, OutputLimit, OutputLimits, Secret, Value};
 
 /// 2³¹ − 1, the upper end of most of Redis's integer settings.
 pub(super) const INT_MAX: i128 = i32::MAX as i128;
@@ -49,6 +49,8 @@ pub enum Kind {
     Memory,
     /// Octal digits up to ….
     Octal(u32),
+    /// Names of namespaces with their policies.
+    NamespacePolicies,
     /// Any text.
     Text,
     /// Any text, never shown in logs or messages.
@@ -124,6 +126,7 @@ impl Kind {
                 within(i128::from(bytes), least, most)
             }
             Kind::Memory => memory(word).map(Value::Memory),
+            Kind::NamespacePolicies => NamespacePolicies::parse(word).map(|set| Value::Text(set.to_string())),
             Kind::Octal(most) => octal(word, most).map(Value::Permission),
             Kind::Secret => Ok(Value::Secret(Secret(word.to_owned()))),
             Kind::Events => match Events::parse(word) {
@@ -187,6 +190,7 @@ impl Kind {
             Kind::Size(least, most) => range("bytes, ", least, most, shown_size),
             Kind::Memory => "bytes, `1%` to `100%`, `auto`".into(),
             Kind::Octal(most) => format!("octal, 0 to {most:o}"),
+            Kind::NamespacePolicies => "`name:policy`, separated by commas".into(),
             Kind::Text => "text".into(),
             Kind::Events => "some of `KEg$lshzxetdnmA`".into(),
             Kind::Secret => "text, kept out of logs".into(),

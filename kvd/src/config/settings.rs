@@ -17,17 +17,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use engine::value::Limits;
-use engine::{EvictionSettings, FsyncMode, Policy, Rules, Scale};
+use engine::{EvictionRules, EvictionSettings, FsyncMode, Policy, Scale};
 
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, Field, LogLevel, MaxMemory, Named, OutputLimits, POLICY_ALIASES, Percentiles, Permission, Permit, Recover,
-    Secret, Value,
+    BindAddress, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES, Percentiles,
+    Permission, Permit, Recover, Secret, Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
 const MAX_BULK: i128 = 512 * MIB;
+
+/// Bytes that a key takes at least, with its place in a table.
+const LEAST_ENTRY: u64 = 64;
 
 const FITS: &str = "a test writes the default and the ends of the range to every field";
 
@@ -117,10 +120,11 @@ settings! {
             only(&["refuse"], "salvage is not supported by this version, which only refuses");
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
-        /// Keys to expect; a hint.
-        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start, no_effect;
-        /// Bytes of a typical value; a hint.
-        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start, no_effect;
+        /// Keys to expect, if that is known: tables have their size from the start, and the first segments of the log are
+        /// larger. A hint; no more are expected than fit into `maxmemory`.
+        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start;
+        /// Bytes of a typical value; a hint of use together with `cardinality`.
+        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start;
     }
 
     "Memory" {
@@ -132,6 +136,14 @@ settings! {
         maxmemory_policy: Policy = "noeviction", Kind::ChoiceOr(Policy::NAMES, POLICY_ALIASES), live;
         /// Percent of `maxmemory` at which eviction begins; writes are refused at 100 all the same.
         eviction_threshold: u64 = "100", Kind::Integer(1, 100), live;
+        /// What ends the name of a namespace in a key: the part before the first one is its namespace. Empty: there are
+        /// none.
+        namespace_separator: String = "/", Kind::Text, live;
+        /// Namespaces that are counted by themselves, from their first key on; the keys of all others count under
+        /// `default`. Those that `namespace-policy` names come first.
+        max_namespaces: u64 = "1024", Kind::Integer(0, 65_536), live;
+        /// Policies of namespaces, as in `sessions:lru,cache:mru`; the others follow `maxmemory-policy`.
+        namespace_policy: NamespacePolicies = "", Kind::NamespacePolicies, live;
         /// Keys looked at for one eviction.
         maxmemory_samples: u64 = "5", Kind::Integer(1, 64), live;
         /// How slowly a key's counter of hits grows, under a policy that counts them.
@@ -209,11 +221,22 @@ settings! {
 }
 
 impl Settings {
+    /// Keys to expect where `maxmemory` is so many bytes: no more than there is place for.
+    pub fn expected_keys(&self, limit_bytes: u64) -> u64 {
+        self.cardinality.min(limit_bytes / self.value_bytes.saturating_add(LEAST_ENTRY))
+    }
+
     /// What is evicted, and when, where `maxmemory` is so many bytes.
     pub fn eviction(&self, limit_bytes: u64) -> EvictionSettings {
         let scale = Scale { log_factor: self.lfu_log_factor, decay_minutes: self.lfu_decay_time };
         EvictionSettings {
-            rules: Rules { policy: self.maxmemory_policy, scale },
+            rules: EvictionRules {
+                policy: self.maxmemory_policy,
+                scale,
+                separator: self.namespace_separator.clone().into_bytes(),
+                max_namespaces: usize::try_from(self.max_namespaces).expect(FITS),
+                policies: self.namespace_policy.0.clone(),
+            },
             limit_bytes,
             threshold_percent: self.eviction_threshold,
             samples: usize::try_from(self.maxmemory_samples).expect(FITS),

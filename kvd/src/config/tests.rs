@@ -82,7 +82,9 @@ fn the_ends_of_every_range_fit_the_field() {
     for row in rows() {
         let texts: Vec<String> = match row.kind {
             Kind::Integer(least, most) | Kind::Size(least, most) => vec![least.to_string(), most.to_string()],
-            Kind::Choice(names) | Kind::Choices(names) | Kind::ChoiceOr(names, _) => names.iter().map(|&name| name.to_owned()).collect(),
+            Kind::Choice(names) | Kind::Choices(names) | Kind::ChoiceOr(names, _) => {
+                names.iter().map(|&name| name.to_owned()).collect()
+            }
             Kind::Switch => vec!["yes".into(), "no".into()],
             Kind::Octal(most) => vec!["0".into(), format!("{most:o}")],
             Kind::Memory => vec!["auto".into(), "1%".into(), "7gb".into()],

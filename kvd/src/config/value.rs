@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use engine::{FsyncMode, Policy};
+use engine::{FsyncMode, LONGEST_NAMESPACE, Policy};
+
+use super::kind::choose_or;
 
 /// A checked value of any row, between its text and its typed field.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,6 +199,50 @@ names! {
         Mru => "mru",
         Mfu => "mfu",
         ExpireAfterRead => "ear",
+    }
+}
+
+/// Policies of namespaces, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespacePolicies(pub Vec<(Vec<u8>, Policy)>);
+
+impl NamespacePolicies {
+    /// From `name:policy,name:policy`; the policy stands behind the last colon.
+    pub(super) fn parse(text: &str) -> Result<NamespacePolicies, String> {
+        let mut policies = Vec::new();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let (name, policy) = word.rsplit_once(':').ok_or("argument must be name:policy,name:policy")?;
+            if name.is_empty() || name.len() > LONGEST_NAMESPACE {
+                return Err(format!("the name of a namespace has 1 to {LONGEST_NAMESPACE} bytes"));
+            }
+            let chosen = choose_or(policy, Policy::NAMES, POLICY_ALIASES)?;
+            let policy = Policy::from_value(Value::Choice(chosen)).ok_or("no such policy")?;
+            if policies.iter().any(|(known, _)| known == name.as_bytes()) {
+                return Err(format!("the namespace '{name}' is named twice"));
+            }
+            policies.push((name.as_bytes().to_vec(), policy));
+        }
+        Ok(NamespacePolicies(policies))
+    }
+}
+
+impl fmt::Display for NamespacePolicies {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, policy)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(out, "{comma}{}:{}", String::from_utf8_lossy(name), policy.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Field for NamespacePolicies {
+    fn from_value(value: Value) -> Option<Self> {
+        String::from_value(value).and_then(|text| NamespacePolicies::parse(&text).ok())
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
     }
 }
 

@@ -34,7 +34,7 @@ pub fn of(section: Section) -> &'static [Row] {
         Section::Cpu => CPU,
         Section::Cluster => CLUSTER,
         Section::Modules | Section::Commandstats | Section::Errorstats => &[],
-        Section::Latencystats | Section::Keyspace => &[],
+        Section::Latencystats | Section::Keyspace | Section::Namespaces => &[],
     }
 }
 

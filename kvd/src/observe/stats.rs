@@ -393,7 +393,10 @@ mod tests {
 
         stats.reset([5, 7, 9]);
         stats.count_commands(0, 1);
-        assert_eq!(stats.totals([6, 9, 12]), Totals { commands: 1, expired: 1, expired_fields: 2, evicted: 3, ..Totals::default() });
+        assert_eq!(
+            stats.totals([6, 9, 12]),
+            Totals { commands: 1, expired: 1, expired_fields: 2, evicted: 3, ..Totals::default() }
+        );
         assert!(stats.errors_by_code().is_empty());
     }
 

@@ -38,7 +38,9 @@ pub fn run(
     let room = match multi.entries.iter().any(|entry| entry.gate.deny_oom) {
         true => {
             let bytes = || batch.iter().map(|request| gate::bytes_of(&request, usize::MAX)).sum();
-            server.store.make_room(0, bytes)
+            let mut grows = batch.iter().zip(&multi.entries).filter(|(_, entry)| entry.gate.deny_oom);
+            let mut key = || grows.next().map_or(&b""[..], |(request, entry)| gate::first_key(entry, &request));
+            server.store.make_room(0, || (key(), bytes()))
         }
         false => engine::Room::Enough,
     };
@@ -181,7 +183,7 @@ fn run_admitted(
     }
     Reply::new(output, session.version).write().array(batch.len());
     let mut last = Last::default();
-    let room = Room::new(server, asked, false);
+    let room = Room::new(server, b"", asked, false);
     let mut stopwatch = Stopwatch::new(server.clock.monotonic_us());
     for (at, (request, entry)) in batch.iter().zip(&multi.entries).enumerate() {
         stopwatch.start(Some(entry), request.len(), batch, &session.client, server);

@@ -354,7 +354,7 @@ impl Run<'_> {
         // The gate has asked for it.
         let room = entry.command.growth.map(|_| {
             let bytes = gate::bytes_of(&self.request, usize::MAX) + growth;
-            let room = Room::new(server, bytes, true);
+            let room = Room::new(server, keys.first().map_or(b"", |key| key.bytes), bytes, true);
             let taken = room.begin(entry, bytes, growth);
             debug_assert!(taken.is_ok(), "no more is taken than was asked");
             room

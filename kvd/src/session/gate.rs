@@ -43,7 +43,8 @@ pub fn check(
     }
     let growth = entry.command.added_bytes(request, &mut measure);
     if entry.gate.deny_oom {
-        match server.store.make_room(growth, || bytes_of(request, usize::MAX)) {
+        let write = || (first_key(entry, request), bytes_of(request, usize::MAX));
+        match server.store.make_room(growth, write) {
             engine::Room::Enough => {}
             engine::Room::Later => return Verdict::Wait,
             engine::Room::Full => return Verdict::Refuse(error::OOM),
@@ -80,6 +81,12 @@ pub fn check(
         return Verdict::Refuse(error::KEY_TOO_LONG);
     }
     Verdict::Pass(growth)
+}
+
+/// The key that a request is about, or the first of them; nothing when it has none.
+pub fn first_key<'r>(entry: &Entry, request: &Request<'r>) -> &'r [u8] {
+    let first = entry.syntax.keys.positions(request).next();
+    first.and_then(|position| request.get(position)).unwrap_or_default()
 }
 
 /// Whether a request waits while writes are paused. EXEC does what was queued.

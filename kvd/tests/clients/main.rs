@@ -3,6 +3,7 @@
 mod blocking;
 mod client;
 mod debug;
+mod eviction;
 mod exec;
 mod hashes;
 mod large;

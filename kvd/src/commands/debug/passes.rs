@@ -156,7 +156,7 @@ impl Slices for Population {
         let end = self.count.min(self.next.saturating_add(at_once));
         let one = (self.prefix.len() + self.value_bytes.max(LONGEST_NUMBER) + FRAME_BYTES) as u64;
         let bytes = one * (end - self.next);
-        match store.make_room(0, || bytes) {
+        match store.make_room(0, || (&self.prefix, bytes)) {
             engine::Room::Enough => {}
             engine::Room::Later => return Step::Stalled,
             engine::Room::Full => return Step::Failed(OOM),
