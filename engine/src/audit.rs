@@ -25,6 +25,7 @@ impl Store {
             }
         }
         self.audit_namespaces(&by_name)?;
+        self.audit_order(&counted.map(|figures| figures.keys))?;
         for (database, counted) in (0..).zip(counted) {
             let figures = self.figures(database);
             for (what, noted, counted) in [
@@ -69,7 +70,7 @@ impl Store {
                 *memory += entry.footprint() as i64;
             }
             counted.keys += 1;
-            counted.memory += entry.footprint() as i64;
+            counted.memory += (entry.footprint() + shard.order_bytes(entry.key())) as i64;
             counted.live_bytes += live_cost(entry, in_blob, self.options().part_bytes);
             let when = Due::of(entry);
             volatile += u32::from(when.is_volatile);

@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle compact sweep evict audit digest` → `background`.
+//! `recover settle compact sweep evict order audit digest` → `background`.
 
 mod audit;
 mod background;
@@ -48,6 +48,7 @@ mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod mutant;
+mod order;
 mod prefetch;
 pub mod random;
 mod recover;
@@ -69,6 +70,7 @@ pub use keyspace::rules::{EvictionRules, Usage};
 pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
+pub use order::KeyRange;
 pub use recover::Recovery;
 pub use store::{MAX_VALUE, Options, Store, owned};
 pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

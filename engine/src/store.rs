@@ -18,6 +18,7 @@ use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
+use crate::keyspace::order::Order;
 use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
@@ -33,6 +34,7 @@ enum Garbage {
     Entry(Entry),
     Object(Box<Object>),
     Tables(Vec<Table>),
+    Order(Arc<Order>),
 }
 
 /// How a store is opened.
@@ -60,6 +62,8 @@ pub struct Options {
     pub expected_keys: u64,
     /// Bytes of a typical value; the same.
     pub expected_value_bytes: u64,
+    /// Keep the keys in their order.
+    pub key_order: bool,
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
@@ -78,6 +82,7 @@ impl Default for Options {
             limits: Limits::default(),
             expected_keys: 0,
             expected_value_bytes: 0,
+            key_order: false,
             secrets_from: None,
         }
     }
@@ -164,6 +169,9 @@ impl Store {
             _lock: parts.lock,
         });
         store.make_tables();
+        if store.keeps_order() {
+            store.make_order();
+        }
         Ok(store)
     }
 
@@ -622,6 +630,11 @@ impl Store {
     /// Frees whole tables behind.
     pub(crate) fn free_tables(&self, tables: Vec<Table>) {
         self.garbage.lock().push(Garbage::Tables(tables));
+    }
+
+    /// Frees an order of keys behind.
+    pub(crate) fn free_order(&self, order: Arc<Order>) {
+        self.garbage.lock().push(Garbage::Order(order));
     }
 
     /// Frees a large collection behind.

@@ -81,6 +81,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         limits: settings.value_limits(),
         expected_keys: settings.expected_keys(hot.max_memory.load(Ordering::Relaxed)),
         expected_value_bytes: settings.value_bytes,
+        key_order: settings.key_order,
         ..Options::default()
     };
     let store = Store::open(Arc::new(disk), clock.clone(), options)

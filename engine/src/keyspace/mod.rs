@@ -6,6 +6,7 @@ pub mod deadlines;
 pub mod entry;
 pub mod figures;
 pub mod namespace;
+pub mod order;
 pub mod policy;
 pub mod rules;
 pub mod shard;

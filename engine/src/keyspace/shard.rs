@@ -7,9 +7,11 @@ use parking_lot::{Mutex, MutexGuard};
 use super::access::{Kind, READ, Use};
 use super::deadlines::{Deadlines, Next};
 use super::entry::Entry;
+use super::order::{Order, Orders};
 use super::rules::Rules;
 use super::table::Table;
 use crate::log::Lsn;
+use crate::mutant::planted;
 use crate::random::Random;
 use crate::value::{HASH, HashView, Slot};
 
@@ -86,6 +88,8 @@ pub struct Shard {
     chance: Random,
     /// Entries that were read, where that is what they go for: physical database and hash. Some may be gone since.
     read: Vec<(u8, u64)>,
+    /// The order of all keys, where it is kept; the same in every shard.
+    order: Option<Box<Orders>>,
 }
 
 impl Shard {
@@ -175,9 +179,37 @@ impl Shard {
         }
     }
 
-    /// Counts keys and bytes of memory that have come to a namespace, or left it.
+    /// The order of the keys of a physical database, where it is kept.
+    pub fn order(&self, database: u8) -> Option<&Arc<Order>> {
+        self.order.as_ref().map(|orders| &orders[usize::from(database)])
+    }
+
+    /// Keeps the order of keys from now on.
+    pub fn set_order(&mut self, orders: Box<Orders>) {
+        self.order = Some(orders);
+    }
+
+    /// A physical database is empty: its keys have another order, which has none yet. The old one, to be dropped elsewhere.
+    pub fn replace_order(&mut self, database: u8, order: &Arc<Order>) -> Option<Arc<Order>> {
+        let orders = self.order.as_mut()?;
+        Some(std::mem::replace(&mut orders[usize::from(database)], order.clone()))
+    }
+
+    /// Bytes that the order takes for a key, where it is kept.
+    #[inline]
+    pub fn order_bytes(&self, key: &[u8]) -> usize {
+        if self.order.is_some() { Order::bytes_of(key) } else { 0 }
+    }
+
+    /// Counts keys and bytes of memory that have come to a namespace, or left it, and keeps the order of keys.
     #[inline]
     pub fn count(&self, database: u8, key: &[u8], keys: i64, memory: i64) {
+        match (&self.order, keys) {
+            (None, _) | (Some(_), 0) => {}
+            (Some(orders), 1..) => orders[usize::from(database)].add(key),
+            (Some(_), _) if planted("order_keeps_removed") => {}
+            (Some(orders), _) => orders[usize::from(database)].remove(key),
+        }
         if keys == 0 && memory == 0 {
             return;
         }

@@ -462,8 +462,9 @@ impl<'s> Transaction<'s> {
     /// Counts what a key takes more, and whether it came or went.
     #[inline]
     fn count(&mut self, key: &Key<'_>, keys: i64, memory: i64) {
-        self.memory += memory;
-        self.guards.shard(key.shard()).count(self.database, key.bytes, keys, memory);
+        let shard = self.guards.shard(key.shard());
+        shard.count(self.database, key.bytes, keys, memory);
+        self.memory += memory + keys * shard.order_bytes(key.bytes) as i64;
     }
 
     /// Removes an expired key that is being looked at, or its expired fields, if the log has room for that. How much it

@@ -100,6 +100,7 @@ impl World {
             part_bytes: [300, 2000, 4 << 20][chance.below(3) as usize],
             limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
+            key_order: chance.below(2) == 0,
             secrets_from: Some(seed),
             ..Options::default()
         };

@@ -7,7 +7,7 @@ use engine::clock::{Clock, SimClock};
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
-use engine::{EvictionSettings, FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Use, Value};
+use engine::{EvictionSettings, FsyncMode, KeyRange, Lsn, Need, Reference, Refusal, Store, Transaction, Use, Value};
 
 use crate::content::{Change, Content, Element};
 use crate::evictions::{self, Evictions};
@@ -519,10 +519,39 @@ impl Session {
         self.reply(gate, revealed, before);
     }
 
+    /// Walks over all keys in their order, page by page: they are those that were found.
+    fn walk(&mut self, found: &BTreeMap<usize, Cell>) -> Verdict {
+        for database in DATABASES {
+            let descending = self.chance.below(2) == 0;
+            let mut range = KeyRange { prefix: Vec::new(), behind: None, descending };
+            let mut seen = Vec::new();
+            loop {
+                let enough = 1 + self.chance.below(7) as usize;
+                range.behind = self.store.walk(None, database, &range, enough, |key, _| seen.push(key.to_vec()));
+                if range.behind.is_none() {
+                    break;
+                }
+            }
+            let of_database = found.keys().filter(|key| self.keys.database(**key) == database);
+            let mut expected: Vec<Vec<u8>> = of_database.map(|key| self.keys.name(*key).to_vec()).collect();
+            expected.sort_unstable();
+            if descending {
+                expected.reverse();
+            }
+            if seen != expected {
+                return Err(format!("{} keys in order instead of {}", seen.len(), expected.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at all keys. As every reply about the whole store, this one waits for the end of the log.
     fn scan(&mut self) -> Verdict {
         let before = self.store.log().appended();
         let found = self.keys.read(&self.store)?;
+        if self.store.keeps_order() {
+            self.walk(&found)?;
+        }
         self.model.begin();
         for key in 0..self.model.keys() {
             self.seen(key, found.get(&key).cloned())?;

@@ -118,6 +118,9 @@ settings! {
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "refuse", Kind::Choice(Recover::NAMES),
             only(&["refuse"], "salvage is not supported by this version, which only refuses");
+        /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their
+        /// pattern does, and KEYS with options takes as long as its reply. It costs about 60 bytes a key.
+        key_order: bool = "no", Kind::Switch, at_start;
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
         /// Keys to expect, if that is known: tables have their size from the start, and the first segments of the log are

@@ -9,6 +9,7 @@ mod hashes;
 mod large;
 mod limits;
 mod monitor;
+mod ordered;
 mod port;
 mod pubsub;
 #[path = "../golden_runner/server.rs"]
