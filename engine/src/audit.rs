@@ -1,5 +1,6 @@
 //! Counting everything again: what the running figures must be equal to.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use crate::keyspace::figures::Figures;
@@ -7,18 +8,24 @@ use crate::keyspace::shard::{DATABASES, Due, SHARDS, Shard};
 use crate::store::Store;
 use crate::txn::live_cost;
 
+/// Keys and bytes by namespace and physical database.
+type ByName = BTreeMap<(Vec<u8>, u8), (i64, i64)>;
+
 impl Store {
     /// Counts keys, memory, bytes of log and deadlines of all databases again, and says which figure is wrong. Nobody may
     /// write meanwhile, and it walks over everything: for tests.
     pub fn audit(&self) -> Result<(), String> {
         let mut counted = [Figures::default(); DATABASES];
+        let mut by_name = BTreeMap::new();
         for index in 0..SHARDS {
             let shard = self.shards().lock(index);
             for (database, figures) in (0..).zip(&mut counted).take(shard.databases()) {
-                let wrong = self.count(&shard, database, figures);
+                let wrong = self.count(&shard, database, figures, &mut by_name);
                 wrong.map_err(|what| format!("database {database}, shard {index}: {what}"))?;
             }
         }
+        self.audit_namespaces(&by_name)?;
+        self.audit_order(&counted.map(|figures| figures.keys))?;
         for (database, counted) in (0..).zip(counted) {
             let figures = self.figures(database);
             for (what, noted, counted) in [
@@ -36,15 +43,36 @@ impl Store {
         Ok(())
     }
 
-    fn count(&self, shard: &Shard, database: u8, counted: &mut Figures) -> Result<(), String> {
+    fn audit_namespaces(&self, counted: &ByName) -> Result<(), String> {
+        let rules = self.shards().lock(0).rules().clone();
+        let Some(namespaces) = rules.namespaces() else { return Ok(()) };
+        for (_, namespace) in namespaces.all() {
+            for database in 0..DATABASES {
+                let noted = namespace.figures(database);
+                let counted = counted.get(&(namespace.name().to_vec(), database as u8)).copied().unwrap_or_default();
+                if noted != counted {
+                    let name = namespace.name().escape_ascii();
+                    return Err(format!("namespace {name}, database {database}: {noted:?} noted, {counted:?} counted"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, shard: &Shard, database: u8, counted: &mut Figures, by_name: &mut ByName) -> Result<(), String> {
         let Some(table) = shard.table(database).filter(|table| table.memory() != 0) else { return Ok(()) };
         let (mut volatile, mut due) = (0, 0);
         counted.memory += table.memory() as i64;
         for entry in table.iter() {
             let in_blob = self.blobs().contains(entry.base().unwrap_or(entry.lsn()));
+            if let Some(namespace) = shard.rules().namespace_of(entry.key()) {
+                let (keys, memory) = by_name.entry((namespace.name().to_vec(), database)).or_default();
+                *keys += 1;
+                *memory += entry.footprint() as i64;
+            }
             counted.keys += 1;
             counted.cold += i64::from(entry.is_cold());
-            counted.memory += entry.footprint() as i64;
+            counted.memory += (entry.footprint() + shard.order_bytes(entry.key())) as i64;
             counted.live_bytes += live_cost(entry, in_blob, self.options().part_bytes);
             let when = Due::of(entry);
             volatile += u32::from(when.is_volatile);

@@ -1,5 +1,5 @@
-//! Threads that loop over the machines: some sync, one expires, one lets go of values, one prepares segments, compacts and
-//! frees.
+//! Threads that loop over the machines: some sync, one expires and evicts, one lets go of values, one prepares segments,
+//! compacts and frees.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::compact::Compactor;
+use crate::evict::Evictor;
 use crate::log::Preparer;
 use crate::log::flusher::{Decision, Flusher, SYNCS_AT_ONCE};
 use crate::store::Store;
@@ -20,13 +21,15 @@ use crate::sweep::Sweeper;
 pub struct Maintenance {
     upkeep: Upkeep,
     sweeper: Sweeper,
+    evictor: Evictor,
 }
 
 impl Maintenance {
     /// Does a little of everything. Whether there is more to do at once.
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
         let swept = self.sweeper.step(store);
-        self.upkeep.step(store, now_us) | swept | store.spill_some()
+        let evicted = self.evictor.step(store);
+        self.upkeep.step(store, now_us) | swept | evicted | store.spill_some()
     }
 }
 
@@ -99,12 +102,14 @@ impl Background {
             let thread = std::thread::Builder::new().name("flusher".into());
             background.threads.push(thread.spawn(move || flush(&flushed, &flusher, &until))?);
         }
-        // A thread of its own, which does not stand back: who waits for an `expired` event waits for this one.
+        // A thread of its own, which does not stand back: who waits for an `expired` event, or for memory, waits for this
+        // one.
         let (swept, until) = (store.clone(), stop.clone());
         background.threads.push(std::thread::Builder::new().name("expiry".into()).spawn(move || {
-            let mut sweeper = Sweeper::default();
+            let (mut sweeper, mut evictor) = (Sweeper::default(), Evictor::default());
             while !until.load(Ordering::Acquire) {
-                if !sweeper.step(&swept) {
+                let more = sweeper.step(&swept) | evictor.step(&swept);
+                if !more {
                     std::thread::park_timeout(REST);
                 }
             }

@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle cold compact sweep audit digest` → `background`.
+//! `recover settle cold compact sweep evict order audit digest` → `background`.
 
 mod audit;
 mod background;
@@ -42,12 +42,14 @@ mod compact;
 mod digest;
 pub mod disk;
 mod error;
+mod evict;
 pub mod failpoint;
 pub mod format;
 mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod mutant;
+mod order;
 mod prefetch;
 pub mod random;
 mod recover;
@@ -60,10 +62,16 @@ pub mod value;
 pub use background::{Background, Maintenance};
 pub use digest::Digest;
 pub use error::{Error, Refusal};
+pub use evict::{EvictionSettings, Evictor, NamespaceFigures, Room};
 pub use format::blob::Reference;
+pub use keyspace::access::{Scale, Use};
+pub use keyspace::namespace::LONGEST_NAME as LONGEST_NAMESPACE;
+pub use keyspace::policy::Policy;
+pub use keyspace::rules::{EvictionRules, Usage};
 pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
+pub use order::KeyRange;
 pub use recover::Recovery;
 pub use store::{MAX_VALUE, Options, Store, owned};
 pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

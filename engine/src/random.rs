@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 /// A small, fast generator (SplitMix64, Steele et al. 2014). Not for secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Random(u64);
 
 impl Random {

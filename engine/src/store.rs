@@ -14,12 +14,14 @@ use crate::cold::spill::Spill;
 use crate::cold::{Moved, SegmentFiles};
 use crate::disk::Disk;
 use crate::error::{Error, Refusal};
+use crate::evict::Eviction;
 use crate::format::StoreId;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
+use crate::keyspace::order::Order;
 use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
@@ -35,6 +37,7 @@ enum Garbage {
     Entry(Entry),
     Object(Box<Object>),
     Tables(Vec<Table>),
+    Order(Arc<Order>),
 }
 
 /// How a store is opened.
@@ -59,6 +62,13 @@ pub struct Options {
     pub part_bytes: usize,
     /// When collections leave their packed form.
     pub limits: Limits,
+    /// Keys to expect, for the first size of tables and segments; 0 when nothing is known. A hint, for which memory is taken
+    /// at once.
+    pub expected_keys: u64,
+    /// Bytes of a typical value; the same.
+    pub expected_value_bytes: u64,
+    /// Keep the keys in their order.
+    pub key_order: bool,
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
@@ -76,6 +86,9 @@ impl Default for Options {
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),
+            expected_keys: 0,
+            expected_value_bytes: 0,
+            key_order: false,
             secrets_from: None,
         }
     }
@@ -104,6 +117,7 @@ pub struct Store {
     pub(crate) sweeps: AtomicBool,
     pub(crate) expiry_held_until_ms: AtomicU64,
     limits: SharedLimits,
+    eviction: Eviction,
     attention: Attention,
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
@@ -137,7 +151,7 @@ impl Store {
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
         let limits = options.limits;
-        Ok(Arc::new(Store {
+        let store = Arc::new(Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
             log: parts.log,
@@ -157,6 +171,7 @@ impl Store {
             sweeps: AtomicBool::new(true),
             expiry_held_until_ms: AtomicU64::new(0),
             limits: SharedLimits::new(&limits),
+            eviction: Eviction::default(),
             garbage: Mutex::default(),
             attention: Attention::default(),
             listener: OnceLock::new(),
@@ -166,7 +181,28 @@ impl Store {
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
             _lock: parts.lock,
-        }))
+        });
+        store.make_tables();
+        if store.keeps_order() {
+            store.make_order();
+        }
+        Ok(store)
+    }
+
+    /// Makes the tables of the first database as large as its keys are expected to need.
+    fn make_tables(&self) {
+        let entries = usize::try_from(self.options.expected_keys / SHARDS as u64).unwrap_or(0);
+        if entries == 0 {
+            return;
+        }
+        let physical = self.physical(0);
+        for index in 0..SHARDS {
+            let mut shard = self.shards.lock(index);
+            let table = shard.table_mut(physical);
+            let before = table.memory();
+            table.reserve(entries, |entry| self.hash(entry.key()));
+            self.account(physical, (table.memory() - before) as i64, 0);
+        }
     }
 
     /// A key with its hash.
@@ -345,9 +381,9 @@ impl Store {
         self.expired.load(Ordering::Relaxed)
     }
 
-    /// Keys, and fields of hashes, removed because their time had come.
-    pub fn expired_counts(&self) -> [u64; 2] {
-        [self.expired_count(), self.expired_field_count()]
+    /// Keys, and fields of hashes, removed because their time had come; and keys removed to make room.
+    pub fn removed_counts(&self) -> [u64; 3] {
+        [self.expired_count(), self.expired_field_count(), self.evicted_count()]
     }
 
     /// Hash fields removed because their time had come.
@@ -608,6 +644,11 @@ impl Store {
         self.figures[usize::from(physical)].keys.fetch_add(by, Ordering::Relaxed);
     }
 
+    #[inline]
+    pub(crate) fn eviction(&self) -> &Eviction {
+        &self.eviction
+    }
+
     pub(crate) fn set_compacting(&self, compacting: bool) {
         self.compacting.store(compacting, Ordering::Relaxed);
     }
@@ -643,6 +684,11 @@ impl Store {
     /// Frees whole tables behind.
     pub(crate) fn free_tables(&self, tables: Vec<Table>) {
         self.garbage.lock().push(Garbage::Tables(tables));
+    }
+
+    /// Frees an order of keys behind.
+    pub(crate) fn free_order(&self, order: Arc<Order>) {
+        self.garbage.lock().push(Garbage::Order(order));
     }
 
     /// Frees a large collection behind.

@@ -69,6 +69,8 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
 
+    let hot = Hot::default();
+    hot.set(&settings);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
@@ -77,6 +79,9 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         limits: settings.value_limits(),
+        expected_keys: settings.expected_keys(hot.max_memory.load(Ordering::Relaxed)),
+        expected_value_bytes: settings.value_bytes,
+        key_order: settings.key_order,
         ..Options::default()
     };
     let store = Store::open(Arc::new(disk), clock.clone(), options)
@@ -93,8 +98,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let hot = Hot::default();
-    hot.set(&settings);
+    store.set_eviction(&settings.eviction());
     let server = Arc::new(Server {
         store: store.clone(),
         started_ms: clock.monotonic_ms(),
@@ -125,6 +129,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     });
     store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
     store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
+    store.set_spills(server.settings().spill);
     server.govern_memory();
     let watched = server.clone();
     store.log().on_progress(Box::new(move || watched.on_log_progress()));

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::keyspace::access;
+use crate::keyspace::rules::{Rules, Usage};
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::{DATABASES, Due, SHARDS};
+use crate::evict::Room;
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
@@ -34,8 +35,10 @@ const LONGEST_COLLECTION: usize = 1 << 20;
 /// When to let go of what.
 pub(crate) struct Spill {
     goal: AtomicU64,
-    /// Seconds for which what went lately was idle: what is used again sooner stays.
+    /// How idle what went lately was: what is less so stays when it is used again.
     age: AtomicU64,
+    /// Whether values may go at all.
+    is_on: AtomicBool,
     /// Nothing more can go.
     exhausted: AtomicBool,
     hand: Mutex<Hand>,
@@ -73,6 +76,7 @@ impl Spill {
         Spill {
             goal: AtomicU64::new(goal),
             age: AtomicU64::new(0),
+            is_on: AtomicBool::new(true),
             exhausted: AtomicBool::new(false),
             hand: Mutex::default(),
             spilled: AtomicU64::new(0),
@@ -83,9 +87,9 @@ impl Spill {
 
     /// Whether a value that is being read again is to stay in memory: there is room, or it was used more lately than what
     /// had to go.
-    pub(crate) fn keeps(&self, entry: &Entry, memory: u64, now_ms: u64) -> bool {
+    pub(crate) fn keeps(&self, entry: &Entry, rules: &Rules, memory: u64, now_ms: u64) -> bool {
         let goal = self.goal.load(Ordering::Relaxed);
-        memory < goal - goal / 64 || access::idle_seconds(entry.access(), now_ms) < self.age.load(Ordering::Relaxed)
+        memory < goal - goal / 64 || idleness(entry, rules, now_ms) < self.age.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -114,6 +118,32 @@ impl Store {
     /// Sets how many bytes keys, values and tables should take at most.
     pub fn set_memory_goal(&self, bytes: u64) {
         self.spill().goal.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets whether values may leave memory while their keys stay.
+    pub fn set_spills(&self, spills: bool) {
+        self.spill().is_on.store(spills, Ordering::Relaxed);
+    }
+
+    /// Whether values may leave memory while their keys stay.
+    pub fn spills(&self) -> bool {
+        self.spill().is_on.load(Ordering::Relaxed)
+    }
+
+    /// Where values begin to leave memory. Where keys are evicted these go first; it is for what they leave.
+    fn spill_from(&self) -> u64 {
+        let goal = self.memory_goal();
+        if self.evicts() { goal.saturating_add(goal / 32) } else { goal }
+    }
+
+    /// Whether who needs so many bytes finds room in memory although it holds what it should, because values can leave it.
+    pub(crate) fn room_by_spilling(&self, growth: u64) -> Room {
+        let (goal, memory) = (self.spill_from(), self.memory());
+        match () {
+            () if !self.spills() || self.is_exhausted() || growth > goal => Room::Full,
+            () if memory > goal.saturating_add(goal / 32) => Room::Later,
+            () => Room::Enough,
+        }
     }
 
     /// How many bytes keys, values and tables should take at most.
@@ -152,7 +182,7 @@ impl Store {
     /// `None` when there is nothing to be done, or somebody else does it for all.
     fn spill_a_few(&self) -> Option<Looked> {
         let spill = self.spill();
-        if self.memory() <= spill.goal.load(Ordering::Relaxed) {
+        if self.memory() <= self.spill_from() || !self.spills() {
             return None;
         }
         let mut hand = spill.hand.try_lock()?;
@@ -194,6 +224,7 @@ impl Store {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
+        let rules = shard.rules().clone();
         // Before the lock is let go of.
         self.spill().note_cold();
         for physical in 0..DATABASES as u8 {
@@ -205,8 +236,8 @@ impl Store {
             let run = from..from + RUN;
             table.prefetch_run(run.clone());
             let mut ages: Vec<(u64, Reverse<Lsn>)> = Vec::new();
-            table.visit_mut(run.clone(), |entry| match self.may_go(entry, durable) {
-                Some(true) => ages.push(age(entry, now_ms)),
+            table.visit_mut(run.clone(), &mut |entry: &mut Entry| match self.may_go(entry, durable) {
+                Some(true) => ages.push(age(entry, &rules, now_ms)),
                 Some(false) => looked.waits = true,
                 None => {}
             });
@@ -217,8 +248,8 @@ impl Store {
             let at = ages.len() - left;
             let least = *ages.select_nth_unstable(at).1;
             let (mut memory, mut went) = (0, 0);
-            table.visit_mut(run, |entry| {
-                let age = age(entry, now_ms);
+            table.visit_mut(run, &mut |entry: &mut Entry| {
+                let age = age(entry, &rules, now_ms);
                 if left == 0 || age < least || self.may_go(entry, durable) != Some(true) {
                     return;
                 }
@@ -232,7 +263,11 @@ impl Store {
                 if let Some(object) = entry.chill(length) {
                     self.free_object(object);
                 }
-                memory += entry.footprint() as i64 - before;
+                let grown = entry.footprint() as i64 - before;
+                if let Some(namespace) = rules.namespace_of(entry.key()) {
+                    namespace.add(physical, 0, grown);
+                }
+                memory += grown;
                 went += 1;
                 self.spill().note_age(age.0);
             });
@@ -294,6 +329,15 @@ impl Store {
 
 /// How long a value was idle, and how long ago it was written: what was written together mostly lies together in memory, which
 /// is free for other uses only when all of it has gone.
-fn age(entry: &Entry, now_ms: u64) -> (u64, Reverse<Lsn>) {
-    (access::idle_seconds(entry.access(), now_ms), Reverse(entry.lsn()))
+fn age(entry: &Entry, rules: &Rules, now_ms: u64) -> (u64, Reverse<Lsn>) {
+    (idleness(entry, rules, now_ms), Reverse(entry.lsn()))
+}
+
+/// How idle a value is, by what is kept of its uses: in seconds, or by how seldom it is used.
+fn idleness(entry: &Entry, rules: &Rules, now_ms: u64) -> u64 {
+    match rules.usage(entry, now_ms) {
+        Usage::Idle(seconds) => seconds,
+        Usage::Frequency(count) => u64::from(u8::MAX - count),
+        Usage::Read(_) => 0,
+    }
 }

@@ -164,10 +164,10 @@ impl Bucket {
         (0..self.end()).filter_map(|position| self.get(position))
     }
 
-    pub(super) fn for_each_mut(&mut self, mut visit: impl FnMut(&mut Entry)) {
+    pub(super) fn for_each_mut(&mut self, change: &mut impl FnMut(&mut Entry)) {
         for position in 0..self.end() {
             if self.get(position).is_some() {
-                visit(self.at_mut(position));
+                change(self.at_mut(position));
             }
         }
     }

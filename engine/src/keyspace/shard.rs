@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::access::{Kind, READ, Use};
 use super::deadlines::{Deadlines, Next};
 use super::entry::Entry;
+use super::order::{Order, Orders};
+use super::rules::Rules;
 use super::table::Table;
 use crate::log::Lsn;
+use crate::mutant::planted;
+use crate::random::Random;
 use crate::value::{HASH, HashView, Slot};
 
 /// How many shards there are: enough that two workers seldom want the same, few enough to lock them all.
@@ -78,6 +83,14 @@ pub struct Shard {
     due_total: u32,
     /// When.
     deadlines: Deadlines,
+    /// How the uses of its entries are kept.
+    rules: Arc<Rules>,
+    /// Decides which uses count, where not all do.
+    chance: Random,
+    /// Entries that were read, where that is what they go for: physical database and hash. Some may be gone since.
+    read: Vec<(u8, u64)>,
+    /// The order of all keys, where it is kept; the same in every shard.
+    order: Option<Box<Orders>>,
 }
 
 impl Shard {
@@ -85,6 +98,11 @@ impl Shard {
     #[inline]
     pub fn table(&self, database: u8) -> Option<&Table> {
         self.tables.get(usize::from(database))
+    }
+
+    /// Bytes of memory that its tables take.
+    pub fn table_memory(&self) -> usize {
+        self.tables.iter().map(Table::memory).sum()
     }
 
     /// Databases that have a table, whether something is in it or not.
@@ -112,6 +130,121 @@ impl Shard {
     #[inline]
     pub fn find_mut(&mut self, database: u8, key: &Key<'_>) -> Option<&mut Entry> {
         self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)
+    }
+
+    /// The same, for a use of it at this time.
+    #[inline]
+    pub fn find_used(&mut self, database: u8, key: &Key<'_>, used: Option<Use>, now_ms: u64) -> Option<&mut Entry> {
+        let entry = self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)?;
+        if let Some(used) = used {
+            let access = self.rules.used(entry, used, now_ms, &mut self.chance);
+            // Of all that is kept only this says that an entry was read: a time that looks the same does no harm.
+            if access == READ && access != entry.access() {
+                note_read(&self.rules, &mut self.read, database, key);
+            }
+            entry.set_access(access);
+        }
+        Some(entry)
+    }
+
+    /// What an entry keeps of its uses when it comes, or gets another value.
+    #[inline]
+    pub fn access_of_written(&mut self, database: u8, key: &Key<'_>, now_ms: u64) -> u16 {
+        let counted = match self.rules.policy_of(key.bytes).kind() {
+            Kind::Count => self.tables.get(usize::from(database)).and_then(|table| table.find(key.hash, key.bytes)),
+            Kind::Time | Kind::Read => None,
+        };
+        match counted {
+            Some(entry) => self.rules.set.scale.used(entry.access(), now_ms, &mut self.chance),
+            None => self.rules.first(key.bytes, now_ms),
+        }
+    }
+
+    /// How the uses of its entries are kept.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Has the uses of its entries kept in another way from now on.
+    pub fn set_rules(&mut self, rules: &Arc<Rules>, now_ms: u64) {
+        let before = std::mem::replace(&mut self.rules, rules.clone());
+        if !rules.differ_from(&before) {
+            return;
+        }
+        self.read = Vec::new();
+        for (database, table) in (0..).zip(&mut self.tables) {
+            table.for_each_mut(|entry| {
+                let access = rules.take_over(entry, database, &before, now_ms);
+                entry.set_access(access);
+            });
+        }
+    }
+
+    /// The order of the keys of a physical database, where it is kept.
+    pub fn order(&self, database: u8) -> Option<&Arc<Order>> {
+        self.order.as_ref().map(|orders| &orders[usize::from(database)])
+    }
+
+    /// Keeps the order of keys from now on.
+    pub fn set_order(&mut self, orders: Box<Orders>) {
+        self.order = Some(orders);
+    }
+
+    /// A physical database is empty: its keys have another order, which has none yet. The old one, to be dropped elsewhere.
+    pub fn replace_order(&mut self, database: u8, order: &Arc<Order>) -> Option<Arc<Order>> {
+        let orders = self.order.as_mut()?;
+        Some(std::mem::replace(&mut orders[usize::from(database)], order.clone()))
+    }
+
+    /// Bytes that the order takes for a key, where it is kept.
+    #[inline]
+    pub fn order_bytes(&self, key: &[u8]) -> usize {
+        if self.order.is_some() { Order::bytes_of(key) } else { 0 }
+    }
+
+    /// Counts keys and bytes of memory that have come to a namespace, or left it, and keeps the order of keys.
+    #[inline]
+    pub fn count(&self, database: u8, key: &[u8], keys: i64, memory: i64) {
+        match (&self.order, keys) {
+            (None, _) | (Some(_), 0) => {}
+            (Some(orders), 1..) => orders[usize::from(database)].add(key),
+            (Some(_), _) if planted("order_keeps_removed") => {}
+            (Some(orders), _) => orders[usize::from(database)].remove(key),
+        }
+        if keys == 0 && memory == 0 {
+            return;
+        }
+        if let Some(namespaces) = self.rules.namespaces() {
+            let namespace = if keys > 0 { namespaces.of_new(key) } else { namespaces.of(key) };
+            if let Some(namespace) = namespace {
+                namespace.add(database, keys, memory);
+            }
+        }
+    }
+
+    /// Takes some of the entries that were read, as physical database and key.
+    pub fn take_read(&mut self, most: usize) -> Vec<(u8, Vec<u8>)> {
+        let at = self.read.len().saturating_sub(most);
+        let read = self.read.split_off(at);
+        if self.read.is_empty() {
+            self.read = Vec::new();
+        }
+        let found = read.into_iter().filter_map(|(database, hash)| {
+            let table = self.tables.get(usize::from(database))?;
+            let entry = table.find_where(hash, |entry| entry.access() == READ)?;
+            Some((database, entry.key().to_vec()))
+        });
+        found.collect()
+    }
+
+    /// Notes again that an entry was read.
+    pub fn put_back_read(&mut self, database: u8, hash: u64) {
+        self.read.push((database, hash));
+    }
+
+    /// Whether some entry may have been read, where that is what they go for.
+    pub fn has_read(&self) -> bool {
+        !self.read.is_empty()
     }
 
     /// Whether some entry may have expired by this time. False is certain.
@@ -232,6 +365,13 @@ impl Shard {
         self.deadlines.next()
     }
 
+    /// Gives back the table of a database if nothing is left in it; how many bytes. Whoever is scanning it misses nothing: no
+    /// entry has been in it all the time.
+    pub fn give_back_empty(&mut self, database: u8) -> usize {
+        let table = self.table_mut(database);
+        if table.is_empty() { std::mem::take(table).memory() } else { 0 }
+    }
+
     /// Empties a database. Its table, to be dropped elsewhere.
     pub fn take_table(&mut self, database: u8) -> Table {
         self.volatile[usize::from(database)] = 0;
@@ -245,9 +385,15 @@ impl Shard {
     }
 }
 
+#[cold]
+fn note_read(rules: &Rules, read: &mut Vec<(u8, u64)>, database: u8, key: &Key<'_>) {
+    if rules.policy_of(key.bytes).kind() == Kind::Read {
+        read.push((database, key.hash));
+    }
+}
+
 /// A shard on cache lines of its own: neighbours' locks do not slow each other.
 #[repr(align(64))]
-#[derive(Default)]
 struct Line(Mutex<Shard>);
 
 /// All shards.
@@ -256,7 +402,8 @@ pub struct Shards(Box<[Line]>);
 impl Shards {
     /// Empty shards.
     pub fn new() -> Shards {
-        Shards((0..SHARDS).map(|_| Line::default()).collect())
+        let shard = |index| Shard { chance: Random::new(index), ..Shard::default() };
+        Shards((0..SHARDS as u64).map(|index| Line(Mutex::new(shard(index)))).collect())
     }
 
     /// Locks one.

@@ -110,6 +110,18 @@ impl Table {
         }
     }
 
+    /// Makes it as large as it becomes by so many entries.
+    pub fn reserve(&mut self, entries: usize, rehash: impl Fn(&Entry) -> u64) {
+        let wanted = entries.saturating_mul(MAX_LOAD.1).div_ceil(MAX_LOAD.0);
+        self.chunks.reserve_exact(wanted.div_ceil(CHUNK).saturating_sub(self.chunks.len()));
+        if self.buckets == 0 && wanted > 0 {
+            self.add_bucket();
+        }
+        while self.buckets < wanted {
+            self.split(&rehash);
+        }
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         if self.buckets == 0 {
@@ -130,10 +142,10 @@ impl Table {
     }
 
     /// Visits the entries of some buckets, to change them in place (but their keys). Nothing behind the last bucket.
-    pub fn visit_mut(&mut self, buckets: Range<usize>, mut visit: impl FnMut(&mut Entry)) {
+    pub fn visit_mut(&mut self, buckets: Range<usize>, visit: &mut impl FnMut(&mut Entry)) {
         let end = buckets.end.min(self.buckets);
         for index in buckets.start..end {
-            self.bucket_mut(index).for_each_mut(&mut visit);
+            self.bucket_mut(index).for_each_mut(visit);
         }
     }
 
@@ -153,6 +165,13 @@ impl Table {
     /// All entries, in the order of a scan.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.chunks.iter().flat_map(|chunk| chunk.iter()).flat_map(Bucket::iter)
+    }
+
+    /// Gives each entry to `change`. Its key must stay.
+    pub fn for_each_mut(&mut self, mut change: impl FnMut(&mut Entry)) {
+        for bucket in self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut()) {
+            bucket.for_each_mut(&mut change);
+        }
     }
 
     /// Some entry, each with the same chance for a random number (but in tables so unlucky, or so full of holes after

@@ -166,6 +166,8 @@ pub(crate) struct Lengths {
     pub segment: u64,
     /// For a large transaction.
     pub longest: u64,
+    /// Bytes of log to expect.
+    pub expected: u64,
 }
 
 /// Where a newly opened log goes on.
@@ -191,7 +193,7 @@ impl Log {
         mode: FsyncMode,
         from: &Continue,
     ) -> Log {
-        let mut ready = Ready::new(from.number, from.lengths.segment);
+        let mut ready = Ready::new(from.number, from.lengths.segment, from.lengths.expected);
         let first = ready.claim(0);
         Log {
             disk,

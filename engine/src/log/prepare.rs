@@ -20,13 +20,18 @@ const WANTED: usize = 2 + Need::Grow as usize;
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
 pub const MIN_SEGMENT: u64 = 64 << 10;
-/// Segment of a log that has just been opened. Later ones hold a quarter of what has been appended since, up to the setting:
+/// Segment of a log that has just been opened and of which nothing more is known. Later ones hold a quarter of what has been appended since, up to the setting:
 /// what is made ahead is then never much more than what was used.
 const FIRST_SEGMENT: u64 = 1 << 20;
 /// So many zeros are written before they are synced: a sync of frames must not wait behind a whole segment of them.
 const ZEROS: usize = 1 << 20;
 /// How soon a full disk is tried again.
 const RETRY_US: u64 = 20_000;
+
+/// The size of a segment of a log of so many bytes.
+fn wish(log_bytes: u64) -> u64 {
+    (log_bytes / 4).next_multiple_of(FIRST_SEGMENT).max(FIRST_SEGMENT)
+}
 
 /// A segment that is to be filled next.
 pub(super) struct Claimed {
@@ -44,12 +49,16 @@ pub(super) struct Ready {
     wish_bytes: u64,
     limit_bytes: u64,
     max_bytes: u64,
+    /// Size of the first file, and the least size of the others while the disk has room.
+    first_bytes: u64,
 }
 
 impl Ready {
-    pub(super) fn new(next: u64, max_bytes: u64) -> Ready {
+    pub(super) fn new(next: u64, max_bytes: u64, expected_bytes: u64) -> Ready {
         let max_bytes = max_bytes.max(MIN_SEGMENT);
-        Ready { files: VecDeque::new(), next, wish_bytes: FIRST_SEGMENT, limit_bytes: max_bytes, max_bytes }
+        let first_bytes = wish(expected_bytes.min(4 * max_bytes));
+        let files = VecDeque::new();
+        Ready { files, next, wish_bytes: first_bytes, limit_bytes: max_bytes, max_bytes, first_bytes }
     }
 
     /// The next segment to fill, at least `needed` bytes long.
@@ -247,8 +256,7 @@ impl Preparer {
                 }
                 return false;
             }
-            ready.wish_bytes =
-                (log.counters.bytes.load(Ordering::Relaxed) / 4).next_multiple_of(FIRST_SEGMENT).max(FIRST_SEGMENT);
+            ready.wish_bytes = wish(log.counters.bytes.load(Ordering::Relaxed)).max(ready.first_bytes);
             (ready.next, ready.next_bytes())
         };
         match log.create_locked(number, bytes) {

@@ -311,7 +311,11 @@ fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next
 }
 
 fn lengths(options: &Options) -> Lengths {
-    Lengths { segment: options.segment_bytes, longest: options.longest_segment_bytes }
+    let expected = options.expected_keys.saturating_mul(options.expected_value_bytes.saturating_add(EXPECTED_FRAME));
+    Lengths { segment: options.segment_bytes, longest: options.longest_segment_bytes, expected }
 }
+
+/// Bytes of a frame beside its value, with a short key.
+const EXPECTED_FRAME: u64 = 64;
 
 const _: () = assert!(MAX_SEGMENT >= frame::MAX_FRAME as u64, "a segment must hold the longest frame");

@@ -5,6 +5,8 @@ use parking_lot::Mutex;
 use super::*;
 use crate::clock::{Clock, SimClock};
 use crate::disk::sim::{SimDisk, Survival};
+use crate::keyspace::access::Use;
+use crate::keyspace::rules::Usage;
 use crate::listener::{Class, Event, Listener, Presence};
 use crate::log::Lsn;
 use crate::store::Options;
@@ -323,22 +325,24 @@ fn only_a_use_ends_idleness() {
     let idle = |bench: &Bench, uses: bool| {
         let key = bench.store.key(b"h");
         let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
-        transaction.set_uses(uses);
-        transaction.get(&key).unwrap().idle_seconds()
+        transaction.set_uses(uses.then_some(Use::Read));
+        transaction.get(&key).unwrap();
+        transaction.usage(&key)
     };
     let bench = bench();
     bench.set("h", "a");
     bench.clock.advance_ms(100_000);
-    assert_eq!((idle(&bench, false), idle(&bench, false)), (100, 100));
-    assert_eq!((idle(&bench, true), idle(&bench, false)), (0, 0));
+    let seconds = |seconds| Some(Usage::Idle(seconds));
+    assert_eq!((idle(&bench, false), idle(&bench, false)), (seconds(100), seconds(100)));
+    assert_eq!((idle(&bench, true), idle(&bench, false)), (seconds(0), seconds(0)));
     let key = bench.store.key(b"h");
     let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
-    transaction.set_idle_seconds(&key, 1000);
+    transaction.set_usage(&key, Usage::Idle(1000));
     transaction.commit();
-    assert_eq!(idle(&bench, false), 1000);
+    assert_eq!(idle(&bench, false), seconds(1000));
     bench.clock.advance_ms(5000);
     let later = bench.store.now_ms();
-    assert_eq!(idle(&bench.reopened(later), false), 0, "nobody knows");
+    assert_eq!(idle(&bench.reopened(later), false), seconds(0), "nobody knows");
 }
 
 #[test]

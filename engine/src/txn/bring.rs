@@ -28,10 +28,11 @@ impl Transaction<'_> {
             if !self.guards.holds(key.shard()) {
                 continue;
             }
-            let Some(entry) = self.guards.shard(key.shard()).find(one.database, &key) else { continue };
+            let shard = self.guards.shard(key.shard());
+            let Some(entry) = shard.find(one.database, &key) else { continue };
             let stays = entry.is_cold()
                 && one.is_at(one.database, entry.lsn())
-                && self.store.spill().keeps(entry, self.store.memory(), now_ms);
+                && self.store.spill().keeps(entry, shard.rules(), self.store.memory(), now_ms);
             if stays {
                 self.put_warm(&key, one.database, one.to_entry());
             }
@@ -93,10 +94,12 @@ impl Transaction<'_> {
     }
 
     fn put_warm(&mut self, key: &Key<'_>, database: u8, read: Entry) {
-        let Some(entry) = self.guards.shard(key.shard()).find_mut(database, key) else { return };
+        let shard = self.guards.shard(key.shard());
+        let Some(entry) = shard.find_mut(database, key) else { return };
         let before = entry.footprint() as i64;
         entry.warm(read);
         let more = entry.footprint() as i64 - before;
+        shard.count(database, key.bytes, 0, more);
         self.store.account(database, more, 0);
         self.store.count_cold(database, -1);
         self.store.spill().count_kept();

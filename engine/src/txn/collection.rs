@@ -308,7 +308,8 @@ impl Transaction<'_> {
         let before = entry.footprint() as i64;
         let (deadline, base, lsn) = (entry.deadline(), entry.base(), entry.lsn());
         let old = entry.replace(Stored::Object(object), deadline, base, lsn);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
+        self.count(key, 0, grown);
         if let Some(old) = old {
             self.store.free_object(old);
         }
@@ -326,10 +327,11 @@ impl Transaction<'_> {
         let (deadline, base, lsn) = (entry.deadline(), entry.base(), entry.lsn());
         let object = entry.replace(Stored::copy(b""), deadline, base, lsn);
         let left = Due::of(entry);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
         self.live += super::live_cost(entry, false, self.store.options().part_bytes) - live;
         // Its fields' deadlines have gone with it.
         shard.note_due(database, key.hash, due, left);
+        self.count(key, 0, grown);
         self.bury_without_blob(key, false);
         object
     }

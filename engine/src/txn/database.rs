@@ -1,8 +1,12 @@
 //! Whole databases in a transaction that holds all locks: emptied, and exchanged.
 
+use std::sync::Arc;
+
 use super::Transaction;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::entry::Entry;
+use crate::keyspace::order::Order;
+use crate::keyspace::rules::Rules;
 use crate::keyspace::shard::DATABASES;
 use crate::listener::Presence;
 use crate::mutant::planted;
@@ -22,6 +26,15 @@ impl Transaction<'_> {
                 }
                 continue;
             }
+            let mut cleared = std::ptr::null();
+            for shard in self.guards.all() {
+                // Different ones only while the rules change.
+                let rules: *const Rules = &raw const **shard.rules();
+                if rules != cleared {
+                    cleared = rules;
+                    shard.rules().namespaces().into_iter().for_each(|namespaces| namespaces.clear(physical));
+                }
+            }
             emptied += 1;
             self.flushed = true;
             self.push_whole(Kind::Flush, physical, b"");
@@ -34,6 +47,11 @@ impl Transaction<'_> {
                 });
             }
             self.store.free_tables(old);
+            let order = Arc::new(Order::default());
+            let orders = self.guards.all().filter_map(|shard| shard.replace_order(physical, &order));
+            if let Some(old) = orders.last() {
+                self.store.free_order(old);
+            }
             let gone = self.new_blobs.extract_if(.., |blob| blob.is_of(physical));
             self.dead_blobs.extend(gone.map(|blob| blob.number()));
             self.dead_blobs.extend(self.store.blobs().take_database(physical));

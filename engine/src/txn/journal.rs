@@ -98,7 +98,8 @@ impl Transaction<'_> {
     /// Gives the frames to the log and tells entries and blobs where they went; the position to wait for.
     pub(super) fn finish(&mut self) -> Lsn {
         if self.scratch.batch.is_empty() {
-            if planted("emptied_not_buried") || planted("field_expiry_unlogged") {
+            let unlogged = ["emptied_not_buried", "field_expiry_unlogged", "eviction_unlogged"];
+            if unlogged.into_iter().any(planted) {
                 self.account();
             }
             if !self.events.is_empty() {
@@ -131,7 +132,11 @@ impl Transaction<'_> {
                     self.store.moved().insert(entry.lsn(), lsn);
                 }
                 entry.set_lsn(lsn);
-                self.store.account(touch.database, entry.footprint() as i64 - before, 0);
+                let grown = entry.footprint() as i64 - before;
+                self.store.account(touch.database, grown, 0);
+                if !planted("namespace_forgets_growth") {
+                    shard.count(touch.database, key.bytes, 0, grown);
+                }
             }
         }
         for blob in self.new_blobs.drain(..) {

@@ -9,6 +9,7 @@
 mod bring;
 mod collection;
 mod database;
+mod evict;
 mod journal;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ mod value;
 use crate::cold::{Fetched, Want};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
-use crate::keyspace::access;
+use crate::keyspace::access::Use;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Due, Guards, Key, Shard};
 use crate::listener::Class;
@@ -28,6 +29,7 @@ use crate::value::HASH;
 use bring::brought;
 use collection::Change;
 pub use collection::{Applied, Collection};
+pub(crate) use evict::Evicted;
 use journal::{NewBlob, Scratch};
 use value::frame_cost;
 pub use value::{Item, Value, WrongType};
@@ -74,8 +76,10 @@ pub struct Transaction<'s> {
     swapped: bool,
     /// What it writes changes nothing that anybody can see.
     is_silent: bool,
-    /// To look at a key counts as a use, at this time as [`access`] keeps it.
-    uses_at: Option<u16>,
+    /// To look at a key counts as a use.
+    uses: Option<Use>,
+    /// What goes, goes to make room.
+    evicts: bool,
     /// Values that lie in the log only, read before.
     brought: Vec<Fetched>,
     /// Those that were looked at and not brought.
@@ -104,7 +108,8 @@ impl<'s> Transaction<'s> {
             flushed: false,
             swapped: false,
             is_silent: false,
-            uses_at: None,
+            uses: None,
+            evicts: false,
             brought: Vec::new(),
             wanted: Vec::new(),
             reads_at_once: false,
@@ -145,16 +150,8 @@ impl<'s> Transaction<'s> {
 
     /// Whether to look at a key counts as a use from here on; at first it does not.
     #[inline]
-    pub fn set_uses(&mut self, uses: bool) {
-        self.uses_at = uses.then(|| access::at(self.now_ms));
-    }
-
-    /// Lets a key seem to have been unused for so many seconds, as far as that can be kept. No log holds it.
-    pub fn set_idle_seconds(&mut self, key: &Key<'_>, seconds: u64) {
-        let (database, now_ms) = (self.database, self.now_ms);
-        if let Some(entry) = self.guards.shard(key.shard()).find_mut(database, key) {
-            entry.set_access(access::before(now_ms, seconds));
-        }
+    pub fn set_uses(&mut self, uses: Option<Use>) {
+        self.uses = uses;
     }
 
     /// Whether anybody listens to events.
@@ -192,11 +189,7 @@ impl<'s> Transaction<'s> {
         }
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let mut found = shard.find_mut(self.database, key);
-        if let (Some(entry), Some(access)) = (&mut found, self.uses_at) {
-            entry.set_access(access);
-        }
-        let found = found.map(|entry| &*entry);
+        let found = shard.find_used(self.database, key, self.uses, self.now_ms).map(|entry| &*entry);
         reveal(&mut self.gate, self.safe, found, removed, swapped);
         let found = found.map(|entry| brought(entry, self.database, &self.brought));
         // Still there though expired: the log could not take the tomb, or nothing may go at present.
@@ -326,7 +319,8 @@ impl<'s> Transaction<'s> {
         );
         let before = entry.footprint() as i64;
         entry.set_base(None);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
+        self.count(key, 0, grown);
         match self.take_blob_at(key, lsn) {
             Some(reference) if !changed => {
                 self.push(key, Kind::Blob, deadline, None, [&reference.encode(), b""]);
@@ -362,7 +356,8 @@ impl<'s> Transaction<'s> {
         let base = entry.base().unwrap_or(version);
         let before = entry.footprint() as i64;
         entry.set_base(None);
-        self.memory += entry.footprint() as i64 - before;
+        let grown = entry.footprint() as i64 - before;
+        self.count(key, 0, grown);
         let old_blob = self.take_blob_at(key, base);
         if old_blob.is_none() {
             self.live -= outside;
@@ -399,12 +394,9 @@ impl<'s> Transaction<'s> {
         let (database, now_ms) = (self.database, self.now_ms);
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let found = shard.find_mut(database, key);
+        let found = shard.find_used(database, key, self.uses, now_ms);
         reveal(&mut self.gate, self.safe, found.as_deref(), removed, swapped);
         let Some(entry) = found.filter(|entry| entry.deadline().is_none_or(|at| at > now_ms)) else { return false };
-        if let Some(access) = self.uses_at {
-            entry.set_access(access);
-        }
         let in_blob = NewBlob::holds(entry, database, key.hash, &self.new_blobs, self.store.blobs());
         let part_bytes = self.store.options().part_bytes;
         let (memory, live, lsn) = (entry.footprint() as i64, live_cost(entry, in_blob, part_bytes), entry.lsn());
@@ -415,9 +407,10 @@ impl<'s> Transaction<'s> {
         }
         let now_due = Due::of(entry);
         if change == Change::Emptied {
-            self.memory += entry.footprint() as i64 - memory;
+            let grown = entry.footprint() as i64 - memory;
             self.live += live_cost(entry, in_blob, part_bytes) - live;
             shard.note_due(database, key.hash, due, now_due);
+            self.count(key, 0, grown);
             self.bury(key);
             return true;
         }
@@ -426,7 +419,7 @@ impl<'s> Transaction<'s> {
         // be when the transaction ends.
         let base = entry.base().unwrap_or(lsn);
         entry.set_base((by_delta && base != 0).then_some(base));
-        self.memory += entry.footprint() as i64 - memory;
+        let grown = entry.footprint() as i64 - memory;
         let value_type = entry.value_type();
         let is_expiry = value_type == HASH && due.at.is_some_and(|at| at <= self.now_ms);
         let unlogged = is_expiry && planted("field_expiry_unlogged");
@@ -436,6 +429,7 @@ impl<'s> Transaction<'s> {
         self.live += live_cost(entry, in_blob && by_delta, part_bytes) - live;
         if unlogged {
             shard.note_due(database, key.hash, due, now_due);
+            self.count(key, 0, grown);
             return true;
         }
         if by_delta {
@@ -447,6 +441,7 @@ impl<'s> Transaction<'s> {
             self.scratch.push_image(database, key, entry, part_bytes);
         }
         shard.note_due(database, key.hash, due, now_due);
+        self.count(key, 0, grown);
         if in_blob && !by_delta {
             let blob = self.take_blob_at(key, base);
             self.retire(blob);
@@ -456,9 +451,10 @@ impl<'s> Transaction<'s> {
 
     /// Puts a value in the table.
     fn put(&mut self, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, was_blob: bool) {
-        let access = access::at(self.now_ms);
         let shard = self.guards.shard(key.shard());
-        let (due, now_due);
+        let access = shard.access_of_written(self.database, key, self.now_ms);
+        let (due, now_due, grown);
+        let mut keys = 0;
         match shard.find_mut(self.database, key) {
             Some(entry) => {
                 due = Due::of(entry);
@@ -469,7 +465,7 @@ impl<'s> Transaction<'s> {
                 }
                 let old = entry.replace(value, deadline, None, 0);
                 entry.set_access(access);
-                self.memory += entry.footprint() as i64 - before;
+                grown = entry.footprint() as i64 - before;
                 now_due = Due::of(entry);
                 if let Some(object) = old {
                     self.store.free_object(object);
@@ -479,7 +475,7 @@ impl<'s> Transaction<'s> {
                 let mut entry = Entry::new(key.bytes, value, deadline, 0);
                 entry.set_access(access);
                 (due, now_due) = (Due::default(), Due::of(&entry));
-                self.memory += entry.footprint() as i64;
+                (keys, grown) = (1, entry.footprint() as i64);
                 let table = shard.table_mut(self.database);
                 let before = table.memory();
                 table.insert(key.hash, entry, |entry| self.store.hash(entry.key()));
@@ -491,6 +487,15 @@ impl<'s> Transaction<'s> {
             }
         }
         shard.note_due(self.database, key.hash, due, now_due);
+        self.count(key, keys, grown);
+    }
+
+    /// Counts what a key takes more, and whether it came or went.
+    #[inline]
+    fn count(&mut self, key: &Key<'_>, keys: i64, memory: i64) {
+        let shard = self.guards.shard(key.shard());
+        shard.count(self.database, key.bytes, keys, memory);
+        self.memory += memory + keys * shard.order_bytes(key.bytes) as i64;
     }
 
     /// Removes an expired key that is being looked at, or its expired fields, if the log has room for that. How much it
@@ -533,8 +538,8 @@ impl<'s> Transaction<'s> {
         let Some(entry) = table.remove(key.hash, key.bytes) else { return };
         self.memory += table.memory() as i64 - before as i64;
         self.live -= live_cost(&entry, was_blob, self.store.options().part_bytes);
-        self.memory -= entry.footprint() as i64;
         shard.note_due(self.database, key.hash, Due::of(&entry), Due::default());
+        self.count(key, -1, -(entry.footprint() as i64));
         self.store.count_keys(self.database, -1);
         if entry.is_cold() {
             self.store.count_cold(self.database, -1);
@@ -542,7 +547,10 @@ impl<'s> Transaction<'s> {
         let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
         let emptied = !Item::of(&entry, 0).has_elements();
         self.store.free(entry);
-        if !(due && planted("expiry_unlogged") || emptied && planted("emptied_not_buried")) {
+        let unlogged = due && planted("expiry_unlogged")
+            || emptied && planted("emptied_not_buried")
+            || self.evicts && planted("eviction_unlogged");
+        if !unlogged {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
         }
     }

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use crate::cold;
 use crate::format::blob::Reference;
 use crate::format::frame;
-use crate::keyspace::access;
 use crate::keyspace::entry::Entry;
 use crate::value::{self, HASH, HashView, LIST, ListView, SET, STRING, SetView, Slot, ZSET, ZsetView};
 
@@ -135,11 +134,6 @@ impl<'a> Item<'a> {
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.entry.deadline()
-    }
-
-    /// Seconds since the key was last used, as far as that is kept.
-    pub fn idle_seconds(&self) -> u64 {
-        access::idle_seconds(self.entry.access(), self.now_ms)
     }
 
     /// Whether the value lies in the log only and has not been read: no accessor gives it.

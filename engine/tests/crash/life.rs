@@ -26,6 +26,7 @@ pub struct Counts {
     pub bit_flips: u64,
     pub corruption_told: u64,
     pub refused: u64,
+    pub evicted: u64,
 }
 
 impl Counts {
@@ -38,6 +39,7 @@ impl Counts {
         self.bit_flips += other.bit_flips;
         self.corruption_told += other.corruption_told;
         self.refused += other.refused;
+        self.evicted += other.evicted;
     }
 }
 
@@ -99,6 +101,7 @@ impl World {
             limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],
             memory_goal: [u64::MAX, 0, 0, 40_000][chance.below(4) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
+            key_order: chance.below(2) == 0,
             secrets_from: Some(seed),
             ..Options::default()
         };
@@ -296,6 +299,7 @@ impl World {
         };
         self.sequence = session.sequence();
         self.counts.refused += session.refused;
+        self.counts.evicted += session.evicted;
         self.model = session.model;
         self.counts.commits += self.model.len() as u64;
         let log = store.log();

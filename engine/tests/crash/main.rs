@@ -5,6 +5,7 @@
 //!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
+//!  evictions  what the store says it has evicted
 //!  model      what was committed in which order, and what of it must survive
 //! ```
 //!
@@ -16,6 +17,7 @@ mod bench;
 mod content;
 mod crash_everywhere;
 mod disks;
+mod evictions;
 mod images;
 mod life;
 mod log_image;

@@ -8,9 +8,10 @@ use engine::cold::Fetched;
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
-use engine::{FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Value};
+use engine::{FsyncMode, KeyRange, Lsn, Need, Reference, Refusal, Store, Transaction, Use, Value};
 
 use crate::content::{Change, Content, Element};
+use crate::evictions::{self, Evictions};
 use crate::model::{Cell, Model, Verdict};
 
 /// The keys of a run: names in two databases.
@@ -26,6 +27,8 @@ impl Keys {
     pub fn new(in_each: usize) -> Keys {
         let name = |number: usize| match number % 5 {
             4 => format!("key{number}{}", "-".repeat(number * 31)),
+            1 => format!("a/{number}"),
+            3 => format!("{}/{number}", ["b", "c", "default"][number / 5 % 3]),
             _ => format!("k{number}"),
         };
         let names: Vec<_> =
@@ -153,6 +156,8 @@ pub struct Session {
     lately: Vec<usize>,
     sequence: u64,
     pub refused: u64,
+    pub evicted: u64,
+    evictions: Arc<Evictions>,
     /// When the log was first seen to take nothing any more.
     pub failed_us: Option<u64>,
 }
@@ -168,6 +173,13 @@ impl Session {
         sequence: u64,
     ) -> Session {
         let last_gate = store.log().appended();
+        let evictions = Evictions::of(&store);
+        let mut chance = chance;
+        if chance.below(2) == 0 {
+            let settings = evictions::settings(&mut chance);
+            store.set_memory_goal(evictions::usual_goal(&settings, store.options().memory_goal));
+            store.set_eviction(&settings);
+        }
         Session {
             store,
             model,
@@ -181,6 +193,8 @@ impl Session {
             lately: Vec::new(),
             sequence,
             refused: 0,
+            evicted: 0,
+            evictions,
             failed_us: None,
         }
     }
@@ -191,7 +205,39 @@ impl Session {
         match self.chance.below(60) {
             0 => self.flush(),
             1 | 2 => self.scan(),
+            3 => {
+                self.evict();
+                Ok(())
+            }
             _ => self.transact(),
+        }
+    }
+
+    /// Memory is short all of a sudden, for a moment or for longer.
+    fn evict(&mut self) {
+        let settings = evictions::settings(&mut self.chance);
+        self.store.set_memory_goal(u64::MAX);
+        self.store.set_eviction(&settings);
+        self.store.set_memory_goal(evictions::goal(&mut self.chance, self.store.memory()));
+        let key = self.chance.below(self.keys.len() as u64) as usize;
+        let _ = self.store.make_room(self.chance.below(100), || (self.keys.name(key), 100));
+        if self.chance.below(4) > 0 {
+            self.store.set_memory_goal(evictions::usual_goal(&settings, self.store.options().memory_goal));
+        }
+        self.hear_evictions();
+    }
+
+    /// Each eviction was a transaction of its own, of the store's own accord: nobody waits for it.
+    fn hear_evictions(&mut self) {
+        for (database, name, lsn) in self.evictions.take() {
+            let key = self.keys.numbers[&(database, name)];
+            self.evicted += 1;
+            self.last_gate = self.last_gate.max(lsn);
+            self.model.begin();
+            if self.model.get(key, 0).is_some() {
+                self.model.put(key, None);
+            }
+            self.model.commit(self.last_gate);
         }
     }
 
@@ -227,6 +273,7 @@ impl Session {
     }
 
     fn look_at_clock(&mut self) {
+        self.hear_evictions();
         self.model.newest_ms = self.model.newest_ms.max(self.store.now_ms());
     }
 
@@ -295,6 +342,7 @@ impl Session {
             true => store.begin_all(DATABASES[database], now_ms),
             false => store.begin(DATABASES[database], &named, now_ms),
         };
+        transaction.set_uses([None, Some(Use::Read), Some(Use::Write)][self.chance.below(3) as usize]);
         transaction.bring(&self.fetched);
         // What was not brought is read now, as a server does that has not known before which keys it needs.
         let mut wants = Vec::new();
@@ -527,10 +575,39 @@ impl Session {
         self.reply(gate, revealed, before);
     }
 
+    /// Walks over all keys in their order, page by page: they are those that were found.
+    fn walk(&mut self, found: &BTreeMap<usize, Cell>) -> Verdict {
+        for database in DATABASES {
+            let descending = self.chance.below(2) == 0;
+            let mut range = KeyRange { prefix: Vec::new(), behind: None, descending };
+            let mut seen = Vec::new();
+            loop {
+                let enough = 1 + self.chance.below(7) as usize;
+                range.behind = self.store.walk(None, database, &range, enough, |key, _| seen.push(key.to_vec()));
+                if range.behind.is_none() {
+                    break;
+                }
+            }
+            let of_database = found.keys().filter(|key| self.keys.database(**key) == database);
+            let mut expected: Vec<Vec<u8>> = of_database.map(|key| self.keys.name(*key).to_vec()).collect();
+            expected.sort_unstable();
+            if descending {
+                expected.reverse();
+            }
+            if seen != expected {
+                return Err(format!("{} keys in order instead of {}", seen.len(), expected.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at all keys. As every reply about the whole store, this one waits for the end of the log.
     fn scan(&mut self) -> Verdict {
         let before = self.store.log().appended();
         let found = self.keys.read(&self.store)?;
+        if self.store.keeps_order() {
+            self.walk(&found)?;
+        }
         self.model.begin();
         for key in 0..self.model.keys() {
             self.seen(key, found.get(&key).cloned())?;

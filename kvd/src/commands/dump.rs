@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::listener::Class;
 use engine::value::{self, op};
-use engine::{Collection, Item, MAX_VALUE, Transaction, Value};
+use engine::{Collection, Item, MAX_VALUE, Transaction, Usage, Value};
 use rdb::Checksum;
 
 use super::args::{integer, is};
@@ -78,7 +78,7 @@ fn serialize(item: Item<'_>) -> Result<Vec<u8>, CommandError> {
 struct Options {
     replaces: bool,
     absolute: bool,
-    idle_seconds: Option<u64>,
+    usage: Option<Usage>,
 }
 
 impl Options {
@@ -91,15 +91,14 @@ impl Options {
                 options.replaces = true;
             } else if is(word, "ABSTTL") {
                 options.absolute = true;
-            } else if is(word, "IDLETIME") && more {
+            } else if is(word, "IDLETIME") && more && !matches!(options.usage, Some(Usage::Frequency(_))) {
                 at += 1;
                 let seconds = u64::try_from(integer(call.arg(at))?).map_err(|_| RESTORE_IDLETIME)?;
-                options.idle_seconds = Some(seconds);
-            } else if is(word, "FREQ") && more {
+                options.usage = Some(Usage::Idle(seconds));
+            } else if is(word, "FREQ") && more && !matches!(options.usage, Some(Usage::Idle(_))) {
                 at += 1;
-                if !(0..=255).contains(&integer(call.arg(at))?) {
-                    return Err(RESTORE_FREQ);
-                }
+                let count = u8::try_from(integer(call.arg(at))?).map_err(|_| RESTORE_FREQ)?;
+                options.usage = Some(Usage::Frequency(count));
             } else {
                 return Err(SYNTAX);
             }
@@ -146,8 +145,8 @@ fn restore(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
     }
     if deadline.is_none_or(|deadline| deadline > now_ms) {
         store(transaction, call, value, deadline);
-        if let Some(seconds) = options.idle_seconds {
-            transaction.set_idle_seconds(key, seconds);
+        if let Some(usage) = options.usage {
+            transaction.set_usage(key, usage);
         }
         transaction.notify(Class::Generic, "restore", key);
     }

@@ -186,6 +186,14 @@ pub const NO_FREQUENCIES: CommandError = CommandError::fixed(
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between \
      policies at runtime LRU and LFU data will take some time to adjust.",
 );
+/// When keys were last used decides nothing.
+pub const NO_IDLE_TIMES: CommandError = CommandError::fixed(
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at \
+     runtime LRU and LFU data will take some time to adjust.",
+);
+/// Only whether a key was read decides anything.
+pub const ONLY_READS: CommandError =
+    CommandError::fixed("ERR The maxmemory policy ear is selected, idle time not tracked.");
 /// No such key.
 pub const NO_SUCH_KEY: CommandError = CommandError::fixed("ERR no such key");
 /// A string would grow beyond the limit.

@@ -35,6 +35,12 @@ pub fn matches_all(pattern: &[u8]) -> bool {
     pattern == b"*"
 }
 
+/// What every text that matches a pattern begins with.
+pub fn prefix(pattern: &[u8]) -> &[u8] {
+    let end = pattern.iter().position(|byte| b"*?[\\".contains(byte));
+    &pattern[..end.unwrap_or(pattern.len())]
+}
+
 /// Groups of stars, one at the end apart, that a pattern may have; with more of them it matches nothing, as in Redis.
 const MAX_STARS: usize = 1000;
 

@@ -1,9 +1,9 @@
 //! OBJECT: how a value is kept, and when it was last used.
 
-use engine::Item;
+use engine::{Item, Policy, Usage};
 use resp::exact_integer;
 
-use super::error::NO_FREQUENCIES;
+use super::error::{NO_FREQUENCIES, NO_IDLE_TIMES, ONLY_READS};
 use super::{Call, Command, Done, Flag, Group, ReadHandler, Reply, View, help};
 
 /// The rows of this family.
@@ -45,9 +45,9 @@ pub(super) fn encoding(item: Item<'_>) -> &'static str {
     }
 }
 
-/// How many share a value in Redis.
-pub(super) fn references(item: Item<'_>) -> i64 {
-    let integer = item.string().ok().and_then(exact_integer);
+/// How many share a value in Redis, under a policy of eviction: none where the uses of each key are kept.
+pub(super) fn references(item: Item<'_>, policy: Policy) -> i64 {
+    let integer = item.string().ok().and_then(exact_integer).filter(|_| !policy.looks_at_uses());
     if integer.is_some_and(|integer| (0..SHARED_INTEGERS).contains(&integer)) { SHARED_REFERENCES } else { 1 }
 }
 
@@ -60,24 +60,35 @@ fn encoding_of(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
 }
 
 fn frequency(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    if view.look(&call.keys[0]).is_some() {
-        return Err(NO_FREQUENCIES);
-    }
-    reply.null();
-    Ok(())
-}
-
-fn idle_time(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    match view.look(&call.keys[0]) {
-        Some(item) => reply.integer(item.idle_seconds() as i64),
+    match usage(view, call) {
+        Some(Usage::Frequency(count)) => reply.integer(i64::from(count)),
+        Some(Usage::Idle(_) | Usage::Read(_)) => return Err(NO_FREQUENCIES),
         None => reply.null(),
     }
     Ok(())
 }
 
+fn idle_time(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
+    match usage(view, call) {
+        Some(Usage::Idle(seconds)) => reply.integer(seconds as i64),
+        Some(Usage::Frequency(_)) => return Err(NO_IDLE_TIMES),
+        Some(Usage::Read(_)) => return Err(ONLY_READS),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn usage(view: &mut View<'_, '_>, call: &Call<'_>) -> Option<Usage> {
+    let key = &call.keys[0];
+    view.look(key)?;
+    view.transaction().usage(key)
+}
+
 fn reference_count(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
-    match view.look(&call.keys[0]) {
-        Some(item) => reply.integer(references(item)),
+    let key = &call.keys[0];
+    let policy = view.transaction().policy(key);
+    match view.look(key) {
+        Some(item) => reply.integer(references(item, policy)),
         None => reply.null(),
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use engine::listener::Class;
-use engine::{Key, Lsn, Need, Refusal, Transaction};
+use engine::{Key, KeyRange, Lsn, Need, Refusal, Transaction};
 
 use super::args::{integer, is};
 use super::error::SYNTAX;
@@ -18,13 +18,14 @@ use crate::server::execute::whole_store_gate;
 pub const COMMANDS: &[Command] = &[
     Command::server("KEYS", "pattern:pattern [PIVOT pivot] [LIMIT count:int] [DESC] [WITHVALUES]", keys)
         .flags(&[Flag::Reads, Flag::Dangerous])
-        .cost("O(N), N being the number of keys in the database; O(N*log(count)) with LIMIT")
+        .cost("O(N), N being the number of keys in the database; O(N*log(count)) with LIMIT; with key-order, O(log(N)+M), M being \
+               the number of keys that begin as the pattern does, or of those up to the limit")
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
         .doc("Returns the names of all keys that match a pattern, with an option in the order of their bytes."),
     Command::server("PDEL", "pattern:pattern", pdel)
         .flags(&[Flag::Writes, Flag::Shrinks, Flag::Dangerous])
         .since("1.0.0")
-        .cost("O(N), N being the number of keys in the database")
+        .cost("O(N), N being the number of keys in the database; with key-order, that begin as the pattern does")
         .doc("Removes all keys that match a pattern, a thousand at a time, and returns how many there were."),
 ];
 
@@ -90,14 +91,23 @@ fn matches(pattern: &[u8], key: &[u8]) -> bool {
 /// Names in the wanted order, never more than are wanted.
 enum Found {
     Any(Names),
+    /// They come as they are wanted.
+    InOrder(Vec<Vec<u8>>),
     First(BinaryHeap<Vec<u8>>),
     Last(BinaryHeap<Reverse<Vec<u8>>>),
 }
 
 impl Found {
+    /// Whether no key that comes later is wanted.
+    fn is_complete(&self, limit: usize) -> bool {
+        matches!(self, Found::InOrder(names) if names.len() >= limit)
+    }
+
     fn push(&mut self, key: &[u8], limit: usize) {
         match self {
             Found::Any(names) => names.push(key),
+            Found::InOrder(names) if names.len() < limit => names.push(key.to_vec()),
+            Found::InOrder(_) => {}
             Found::First(heap) if heap.len() < limit => heap.push(key.to_vec()),
             Found::First(heap) => {
                 if let Some(mut last) = heap.peek_mut().filter(|last| key < &last[..]) {
@@ -114,34 +124,86 @@ impl Found {
     }
 }
 
+/// How far a walk over the keys of a database is.
+enum At {
+    /// Over the tables.
+    Cursor(u64),
+    /// Over the keys in their order, as far as they begin as the pattern does.
+    Range(KeyRange),
+}
+
+impl At {
+    /// The beginning. In their order the keys come where that is wanted, or where a pattern leaves most of them out.
+    fn start(server: &Server, pattern: &[u8], is_ordered: bool, behind: Option<&[u8]>, descending: bool) -> At {
+        let prefix = glob::prefix(pattern);
+        if !server.store.keeps_order() || !is_ordered && prefix.is_empty() {
+            return At::Cursor(0);
+        }
+        At::Range(KeyRange { prefix: prefix.to_vec(), behind: behind.map(<[u8]>::to_vec), descending })
+    }
+
+    /// Looks at about so many keys. Whether there are more.
+    fn go_on(
+        &mut self,
+        server: &Server,
+        held: Option<&mut Transaction<'_>>,
+        database: u8,
+        enough: usize,
+        mut visit: impl FnMut(&[u8]),
+    ) -> bool {
+        match self {
+            At::Cursor(cursor) => {
+                *cursor = server.store.scan(held, database, *cursor, enough, |key, _| visit(key));
+                *cursor != 0
+            }
+            At::Range(range) => {
+                range.behind = server.store.walk(held, database, range, enough, |key, _| visit(key));
+                range.behind.is_some()
+            }
+        }
+    }
+
+    fn is_ordered(&self) -> bool {
+        matches!(self, At::Range(_))
+    }
+}
+
 /// KEYS on its way.
 struct Listing {
     wanted: Wanted,
     database: u8,
-    cursor: u64,
+    at: At,
+    /// Keys to look at in the next slice.
+    slice: usize,
     found: Found,
 }
 
 fn keys(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let wanted = Wanted::parse(call)?;
-    let found = match (wanted.is_ordered, wanted.descending) {
-        (false, _) => Found::Any(Names::default()),
-        (true, false) => Found::First(BinaryHeap::new()),
-        (true, true) => Found::Last(BinaryHeap::new()),
+    let (pivot, descending) = (wanted.pivot.as_deref(), wanted.descending);
+    let at = At::start(context.server, &wanted.pattern, wanted.is_ordered, pivot, descending);
+    let found = match (wanted.is_ordered, at.is_ordered(), wanted.descending) {
+        (false, ..) => Found::Any(Names::default()),
+        (true, true, _) => Found::InOrder(Vec::new()),
+        (true, false, false) => Found::First(BinaryHeap::new()),
+        (true, false, true) => Found::Last(BinaryHeap::new()),
     };
     let database = context.session.database;
-    super::run_slices(Box::new(Listing { wanted, database, cursor: 0, found }), context, reply)
+    // A short page is read with few looks, however many keys there are.
+    let slice = if matches!(found, Found::InOrder(_)) { wanted.limit.clamp(1, SLICE_KEYS) } else { SLICE_KEYS };
+    super::run_slices(Box::new(Listing { wanted, database, at, slice, found }), context, reply)
 }
 
 impl Slices for Listing {
     fn step(&mut self, server: &Server, held: Option<&mut Transaction<'_>>) -> Step {
         let (wanted, found) = (&self.wanted, &mut self.found);
-        self.cursor = server.store.scan(held, self.database, self.cursor, SLICE_KEYS, |key, _| {
+        let more = self.at.go_on(server, held, self.database, self.slice, |key| {
             if wanted.limit != 0 && wanted.matches(key) {
                 found.push(key, wanted.limit);
             }
         });
-        if self.cursor == 0 { Step::Done } else { Step::More }
+        self.slice = SLICE_KEYS;
+        if more && !found.is_complete(wanted.limit) { Step::More } else { Step::Done }
     }
 
     fn finish(
@@ -155,6 +217,7 @@ impl Slices for Listing {
                 names.write(reply);
                 return Ok(whole_store_gate(server));
             }
+            Found::InOrder(names) => names,
             Found::First(heap) => heap.into_sorted_vec(),
             Found::Last(heap) => heap.into_sorted_vec().into_iter().map(|name| name.0).collect(),
         };
@@ -190,7 +253,8 @@ fn value(transaction: &mut Transaction<'_>, key: &Key<'_>, reply: &mut Reply<'_>
 struct Removal {
     pattern: Vec<u8>,
     database: u8,
-    cursor: u64,
+    at: At,
+    more: bool,
     /// Found and not yet removed.
     found: Vec<Vec<u8>>,
     removed: i64,
@@ -199,7 +263,8 @@ struct Removal {
 
 fn pdel(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let (pattern, database) = (call.arg(1).to_vec(), context.session.database);
-    let removal = Removal { pattern, database, cursor: 0, found: Vec::new(), removed: 0, gate: 0 };
+    let at = At::start(context.server, &pattern, false, None, false);
+    let removal = Removal { pattern, database, at, more: true, found: Vec::new(), removed: 0, gate: 0 };
     super::run_slices(Box::new(removal), context, reply)
 }
 
@@ -208,7 +273,7 @@ impl Slices for Removal {
         if self.found.is_empty() {
             let (pattern, found) = (&self.pattern, &mut self.found);
             let held = held.as_deref_mut();
-            self.cursor = server.store.scan(held, self.database, self.cursor, REMOVED_AT_ONCE, |key, _| {
+            self.more = self.at.go_on(server, held, self.database, REMOVED_AT_ONCE, |key| {
                 if matches(pattern, key) {
                     found.push(key.to_vec());
                 }
@@ -230,7 +295,7 @@ impl Slices for Removal {
             }
         }
         self.found.clear();
-        if self.cursor == 0 { Step::Done } else { Step::More }
+        if self.more { Step::More } else { Step::Done }
     }
 
     fn finish(

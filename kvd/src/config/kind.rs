@@ -2,7 +2,7 @@
 
 use crate::pubsub::notify::Events;
 
-use super::value::{MaxMemory, OutputLimit, OutputLimits, Secret, Value};
+use super::value::{MaxMemory, NamespacePolicies, OutputLimit, OutputLimits, Secret, Value};
 
 /// 2³¹ − 1, the upper end of most of Redis's integer settings.
 pub(super) const INT_MAX: i128 = i32::MAX as i128;
@@ -35,6 +35,8 @@ pub enum Kind {
     Switch,
     /// One of these names.
     Choice(&'static [&'static str]),
+    /// The same, with other names for some.
+    ChoiceOr(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// One or more of these names; the first stands for none of the others.
     Choices(&'static [&'static str]),
     /// An integer from … to ….
@@ -47,6 +49,8 @@ pub enum Kind {
     Memory,
     /// Octal digits up to ….
     Octal(u32),
+    /// Names of namespaces with their policies.
+    NamespacePolicies,
     /// Any text.
     Text,
     /// Any text, never shown in logs or messages.
@@ -115,12 +119,14 @@ impl Kind {
             Kind::Switch if word.eq_ignore_ascii_case("no") => Ok(Value::Switch(false)),
             Kind::Switch => Err("argument must be 'yes' or 'no'".into()),
             Kind::Choice(names) => choose(word, names).map(Value::Choice),
+            Kind::ChoiceOr(names, aliases) => choose_or(word, names, aliases).map(Value::Choice),
             Kind::Integer(least, most) => integer(word).and_then(|number| within(number, least, most)),
             Kind::Size(least, most) => {
                 let bytes = size(word).ok_or("argument must be a memory value")?;
                 within(i128::from(bytes), least, most)
             }
             Kind::Memory => memory(word).map(Value::Memory),
+            Kind::NamespacePolicies => NamespacePolicies::parse(word).map(|set| Value::Text(set.to_string())),
             Kind::Octal(most) => octal(word, most).map(Value::Permission),
             Kind::Secret => Ok(Value::Secret(Secret(word.to_owned()))),
             Kind::Events => match Events::parse(word) {
@@ -177,13 +183,14 @@ impl Kind {
         let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match self {
             Kind::Switch => "`yes`, `no`".into(),
-            Kind::Choice(all) => names(all),
+            Kind::Choice(all) | Kind::ChoiceOr(all, _) => names(all),
             Kind::Choices(all) => format!("some of {}", names(all)),
             Kind::Integer(least, most) => range("", least, most, i128::to_string),
             Kind::Integers(count, least, most) => range(&format!("{count} times "), least, most, i128::to_string),
             Kind::Size(least, most) => range("bytes, ", least, most, shown_size),
             Kind::Memory => "bytes, `1%` to `100%`, `auto`".into(),
             Kind::Octal(most) => format!("octal, 0 to {most:o}"),
+            Kind::NamespacePolicies => "`name:policy`, separated by commas".into(),
             Kind::Text => "text".into(),
             Kind::Events => "some of `KEg$lshzxetdnmA`".into(),
             Kind::Secret => "text, kept out of logs".into(),
@@ -222,6 +229,16 @@ fn shown_size(bytes: &i128) -> String {
 fn choose(word: &str, names: &'static [&'static str]) -> Result<&'static str, String> {
     let found = names.iter().find(|name| name.eq_ignore_ascii_case(word));
     found.copied().ok_or_else(|| format!("argument(s) must be one of the following: {}", names.join(", ")))
+}
+
+/// A name of the list, also by another name of it.
+pub(super) fn choose_or(
+    word: &str,
+    names: &'static [&'static str],
+    aliases: &[(&str, &'static str)],
+) -> Result<&'static str, String> {
+    let known = aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(word));
+    known.map_or_else(|| choose(word, names), |(_, name)| Ok(name))
 }
 
 fn integer(word: &str) -> Result<i128, String> {

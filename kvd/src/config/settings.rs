@@ -16,18 +16,21 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::FsyncMode;
 use engine::value::Limits;
+use engine::{EvictionRules, EvictionSettings, FsyncMode, Policy, Scale};
 
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, Field, LogLevel, MaxMemory, MaxMemoryPolicy, Named, OutputLimits, Percentiles, Permission, Permit,
-    Recover, Secret, Value,
+    BindAddress, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES, Percentiles,
+    Permission, Permit, Recover, Secret, Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
 const MAX_BULK: i128 = 512 * MIB;
+
+/// Bytes that a key takes at least, with its place in a table.
+const LEAST_ENTRY: u64 = 64;
 
 const FITS: &str = "a test writes the default and the ends of the range to every field";
 
@@ -115,12 +118,16 @@ settings! {
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "refuse", Kind::Choice(Recover::NAMES),
             only(&["refuse"], "salvage is not supported by this version, which only refuses");
+        /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their
+        /// pattern does, and KEYS with options takes as long as its reply. It costs about 60 bytes a key.
+        key_order: bool = "no", Kind::Switch, at_start;
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
-        /// Keys to expect; a hint.
-        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start, no_effect;
-        /// Bytes of a typical value; a hint.
-        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start, no_effect;
+        /// Keys to expect, if that is known: tables have their size from the start, and the first segments of the log are
+        /// larger. A hint; no more are expected than fit into `maxmemory`.
+        cardinality: u64 = "0", Kind::Integer(0, LONG_MAX), at_start;
+        /// Bytes of a typical value; a hint of use together with `cardinality`.
+        value_bytes: u64 = "0", Kind::Size(0, LONG_MAX), at_start;
     }
 
     "Memory" {
@@ -129,9 +136,26 @@ settings! {
         /// Whether values that were not used for long leave memory when it is full, and are read back from the log when
         /// they are needed; `no` lets commands that need more fail.
         spill: bool = "yes", Kind::Switch, live;
-        /// What is removed when memory runs out.
-        maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
-            only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");
+        /// What is removed when memory runs out. `lru`, `lfu`, `allkeys-mru` and `allkeys-mfu` are other names of
+        /// `allkeys-lru`, `allkeys-lfu`, `mru` and `mfu`; with `ear`, also called `expire_after_read` and
+        /// `expireafterread`, a key that was read goes within a second, whether memory is full or not.
+        maxmemory_policy: Policy = "noeviction", Kind::ChoiceOr(Policy::NAMES, POLICY_ALIASES), live;
+        /// Percent of `maxmemory` at which eviction begins; writes are refused at 100 all the same.
+        eviction_threshold: u64 = "100", Kind::Integer(1, 100), live;
+        /// What ends the name of a namespace in a key: the part before the first one is its namespace. Empty: there are
+        /// none.
+        namespace_separator: String = "/", Kind::Text, live;
+        /// Namespaces that are counted by themselves, from their first key on; the keys of all others count under
+        /// `default`. Those that `namespace-policy` names come first.
+        max_namespaces: u64 = "1024", Kind::Integer(0, 65_536), live;
+        /// Policies of namespaces, as in `sessions:lru,cache:mru`; the others follow `maxmemory-policy`.
+        namespace_policy: NamespacePolicies = "", Kind::NamespacePolicies, live;
+        /// Keys looked at for one eviction.
+        maxmemory_samples: u64 = "5", Kind::Integer(1, 64), live;
+        /// How slowly a key's counter of hits grows, under a policy that counts them.
+        lfu_log_factor: u32 = "10", Kind::Integer(0, INT_MAX), live;
+        /// Minutes after which that counter shrinks by one; 0 for never.
+        lfu_decay_time: u32 = "1", Kind::Integer(0, INT_MAX), live;
         /// Longest HyperLogLog that is kept in its sparse form.
         hll_sparse_max_bytes: u64 = "3000", Kind::Size(0, LONG_MAX), live;
         /// Memory for requests whose end has not come and replies that wait, of all clients together; a client that
@@ -203,6 +227,27 @@ settings! {
 }
 
 impl Settings {
+    /// Keys to expect where `maxmemory` is so many bytes: no more than there is place for.
+    pub fn expected_keys(&self, limit_bytes: u64) -> u64 {
+        self.cardinality.min(limit_bytes / self.value_bytes.saturating_add(LEAST_ENTRY))
+    }
+
+    /// What is evicted, and when, where `maxmemory` is so many bytes.
+    pub fn eviction(&self) -> EvictionSettings {
+        let scale = Scale { log_factor: self.lfu_log_factor, decay_minutes: self.lfu_decay_time };
+        EvictionSettings {
+            rules: EvictionRules {
+                policy: self.maxmemory_policy,
+                scale,
+                separator: self.namespace_separator.clone().into_bytes(),
+                max_namespaces: usize::try_from(self.max_namespaces).expect(FITS),
+                policies: self.namespace_policy.0.clone(),
+            },
+            threshold_percent: self.eviction_threshold,
+            samples: usize::try_from(self.maxmemory_samples).expect(FITS),
+        }
+    }
+
     /// Up to where collections are kept in compact form.
     pub fn value_limits(&self) -> Limits {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);

@@ -82,7 +82,9 @@ fn the_ends_of_every_range_fit_the_field() {
     for row in rows() {
         let texts: Vec<String> = match row.kind {
             Kind::Integer(least, most) | Kind::Size(least, most) => vec![least.to_string(), most.to_string()],
-            Kind::Choice(names) | Kind::Choices(names) => names.iter().map(|&name| name.to_owned()).collect(),
+            Kind::Choice(names) | Kind::Choices(names) | Kind::ChoiceOr(names, _) => {
+                names.iter().map(|&name| name.to_owned()).collect()
+            }
             Kind::Switch => vec!["yes".into(), "no".into()],
             Kind::Octal(most) => vec!["0".into(), format!("{most:o}")],
             Kind::Memory => vec!["auto".into(), "1%".into(), "7gb".into()],
@@ -302,7 +304,6 @@ fn what_would_be_a_lie_is_an_error() {
         ("loadmodule a.so", "modules are not supported"),
         ("rename-command CONFIG \"\"", "renaming and disabling commands is not supported"),
         ("notify-keyspace-events Kq", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
-        ("maxmemory-policy allkeys-lru", "eviction is not supported by this version, which has only 'noeviction'"),
         ("dbfilename a/b", "dbfilename can't be a path, just a filename"),
         ("module.setting 1", "Bad directive or wrong number of arguments"),
         ("include conf.d/*.conf", "include with a pattern is not supported: name each file"),
@@ -392,6 +393,17 @@ fn config_get_takes_names_and_patterns() {
             "maxmemory-samples=5",
         ]
     );
+    for (alias, name) in [
+        ("lru", "allkeys-lru"),
+        ("LFU", "allkeys-lfu"),
+        ("allkeys-mru", "mru"),
+        ("allkeys-mfu", "mfu"),
+        ("expire_after_read", "ear"),
+        ("ExpireAfterRead", "ear"),
+    ] {
+        let (changed, _) = set(&settings, &[("maxmemory-policy", alias)]).expect("another name");
+        assert_eq!(changed.maxmemory_policy.name(), name);
+    }
     assert_eq!(get(&["SLAVE-priority", "replica-priority"]), ["SLAVE-priority=100", "replica-priority=100"]);
     assert_eq!(get(&["slave-prio*"]), ["slave-priority=100"]);
     let limits = "client-output-buffer-limit=normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
@@ -436,9 +448,11 @@ fn errors_of_config_set_are_redis_s() {
         (&[("appendonly", "maybe")], "'appendonly') - argument must be 'yes' or 'no'"),
         (&[("save", "900 1 60")], "'save') - Invalid save parameters"),
         (
-            &[("maxmemory-policy", "allkeys-lru")],
-            "'maxmemory-policy') - eviction is not supported by this version, which has only 'noeviction'",
+            &[("maxmemory-policy", "fifo")],
+            "'maxmemory-policy') - argument(s) must be one of the following: volatile-lru, volatile-lfu, \
+             volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction, mru, mfu, ear",
         ),
+        (&[("eviction-threshold", "0")], "'eviction-threshold') - argument must be between 1 and 100 inclusive"),
         (&[("tls-cert-file", "/etc/passwd")], "'tls-cert-file') - TLS is not supported by this version"),
     ] {
         let expected = format!("ERR CONFIG SET failed (possibly related to argument {expected}");

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use engine::FsyncMode;
+use engine::{FsyncMode, LONGEST_NAMESPACE, Policy};
+
+use super::kind::choose_or;
 
 /// A checked value of any row, between its text and its typed field.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,31 +186,75 @@ names! {
     }
 }
 
-choice! {
-    /// What is removed when memory runs out.
-    MaxMemoryPolicy {
-        /// The least recently used key that has a deadline.
+names! {
+    Policy {
         VolatileLru => "volatile-lru",
-        /// The least frequently used key that has a deadline.
         VolatileLfu => "volatile-lfu",
-        /// Any key that has a deadline.
         VolatileRandom => "volatile-random",
-        /// The key whose deadline is next.
         VolatileTtl => "volatile-ttl",
-        /// The least recently used key.
         AllKeysLru => "allkeys-lru",
-        /// The least frequently used key.
         AllKeysLfu => "allkeys-lfu",
-        /// Any key.
         AllKeysRandom => "allkeys-random",
-        /// Nothing: commands that need memory answer `-OOM`.
         NoEviction => "noeviction",
-        /// The most recently used key.
         Mru => "mru",
-        /// Keys that were read.
+        Mfu => "mfu",
         ExpireAfterRead => "ear",
     }
 }
+
+/// Policies of namespaces, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespacePolicies(pub Vec<(Vec<u8>, Policy)>);
+
+impl NamespacePolicies {
+    /// From `name:policy,name:policy`; the policy stands behind the last colon.
+    pub(super) fn parse(text: &str) -> Result<NamespacePolicies, String> {
+        let mut policies = Vec::new();
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            let (name, policy) = word.rsplit_once(':').ok_or("argument must be name:policy,name:policy")?;
+            if name.is_empty() || name.len() > LONGEST_NAMESPACE {
+                return Err(format!("the name of a namespace has 1 to {LONGEST_NAMESPACE} bytes"));
+            }
+            let chosen = choose_or(policy, Policy::NAMES, POLICY_ALIASES)?;
+            let policy = Policy::from_value(Value::Choice(chosen)).ok_or("no such policy")?;
+            if policies.iter().any(|(known, _)| known == name.as_bytes()) {
+                return Err(format!("the namespace '{name}' is named twice"));
+            }
+            policies.push((name.as_bytes().to_vec(), policy));
+        }
+        Ok(NamespacePolicies(policies))
+    }
+}
+
+impl fmt::Display for NamespacePolicies {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, policy)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(out, "{comma}{}:{}", String::from_utf8_lossy(name), policy.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Field for NamespacePolicies {
+    fn from_value(value: Value) -> Option<Self> {
+        String::from_value(value).and_then(|text| NamespacePolicies::parse(&text).ok())
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+}
+
+/// Other names of policies.
+pub(super) const POLICY_ALIASES: &[(&str, &str)] = &[
+    ("lru", "allkeys-lru"),
+    ("lfu", "allkeys-lfu"),
+    ("allkeys-mru", "mru"),
+    ("allkeys-mfu", "mfu"),
+    ("expire_after_read", "ear"),
+    ("expireafterread", "ear"),
+];
 
 choice! {
     /// The least important message that is logged.

@@ -16,7 +16,7 @@ use super::machine::Process;
 use super::rows::{self, Row};
 use super::stats::Totals;
 use crate::commands::{self, Entry};
-use crate::config::{Percentiles, Settings};
+use crate::config::{Named, Percentiles, Settings};
 use crate::server::Server;
 
 /// A part of INFO, in the order in which they are shown.
@@ -48,11 +48,13 @@ pub enum Section {
     Cluster,
     /// Databases.
     Keyspace,
+    /// Keys by the first part of their names.
+    Namespaces,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Section; 13] = [
+    pub const ALL: [Section; 14] = [
         Section::Server,
         Section::Clients,
         Section::Memory,
@@ -66,6 +68,7 @@ impl Section {
         Section::Latencystats,
         Section::Cluster,
         Section::Keyspace,
+        Section::Namespaces,
     ];
 
     /// The heading.
@@ -84,6 +87,7 @@ impl Section {
             Section::Latencystats => "Latencystats",
             Section::Cluster => "Cluster",
             Section::Keyspace => "Keyspace",
+            Section::Namespaces => "Namespaces",
         }
     }
 
@@ -192,7 +196,7 @@ impl<'a> Sources<'a> {
         Sources {
             server,
             settings: server.settings(),
-            totals: server.stats.totals(server.store.expired_counts()),
+            totals: server.stats.totals(server.store.removed_counts()),
             process: OnceCell::new(),
             clients: OnceCell::new(),
         }
@@ -261,6 +265,7 @@ pub fn text(server: &Server, words: &[&[u8]], mut held: Option<&mut Transaction<
                 commands::all().iter().for_each(|entry| latencies(entry, percents, &mut out));
             }
             Section::Keyspace => databases(&sources, held.as_deref_mut(), &mut out),
+            Section::Namespaces => namespaces(&sources, &mut out),
             _ => {}
         }
     }
@@ -345,6 +350,27 @@ fn databases(sources: &Sources<'_>, mut held: Option<&mut Transaction<'_>>, out:
     }
 }
 
+fn namespaces(sources: &Sources<'_>, out: &mut String) {
+    for of in sources.store().namespaces() {
+        let (name, policy) = (escaped(&of.name), of.policy.name());
+        let figures = format!("keys={},memory={},evicted={}", of.keys, of.memory, of.evicted);
+        line(out, format_args!("namespace_{name}:{figures},policy={policy}"));
+    }
+}
+
+/// A name that clients have chosen, so that it cannot look like another line: all but letters, digits, `_`, `-` and `.` as
+/// `%` and two hexadecimal digits.
+fn escaped(name: &[u8]) -> String {
+    let mut escaped = String::new();
+    for &byte in name {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'-' | b'.' => escaped.push(char::from(byte)),
+            _ => _ = write!(escaped, "%{byte:02X}"),
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,10 +381,16 @@ mod tests {
             Section::ALL.into_iter().filter(|section| section.is_wanted(words)).map(Section::title).collect()
         };
         assert_eq!(wanted(&[b"keyspace", b"SERVER", b"nothing"]), ["Server", "Keyspace"]);
-        assert_eq!(wanted(&[]).len(), 11);
+        assert_eq!(wanted(&[]).len(), 12);
         assert_eq!(wanted(&[b"default"]), wanted(&[]));
-        assert_eq!(wanted(&[b"all"]).len(), 13);
+        assert_eq!(wanted(&[b"all"]).len(), 14);
         assert_eq!(wanted(&[b"foo"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_forges_no_line() {
+        assert_eq!(escaped(b"users-1_a.B"), "users-1_a.B");
+        assert_eq!(escaped(b"a\r\nmaxmemory:1,b=%\xff "), "a%0D%0Amaxmemory%3A1%2Cb%3D%25%FF%20");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn of(section: Section) -> &'static [Row] {
         Section::Cpu => CPU,
         Section::Cluster => CLUSTER,
         Section::Modules | Section::Commandstats | Section::Errorstats => &[],
-        Section::Latencystats | Section::Keyspace => &[],
+        Section::Latencystats | Section::Keyspace | Section::Namespaces => &[],
     }
 }
 
@@ -291,9 +291,9 @@ const STATS: &[Row] = &[
     row("expired_stale_perc", |_| Shown::Real(0.0, 2), "What has expired goes in time; see expire_lag_ms."),
     none("expired_time_cap_reached_count", "There is no cycle that could be cut short."),
     none("expire_cycle_cpu_milliseconds", "There is no cycle; what removes expired keys is not measured."),
-    none("total_eviction_exceeded_time", "Nothing is evicted."),
-    none("current_eviction_exceeded_time", "Nothing is evicted."),
-    none("evicted_keys", "Nothing is evicted: the policy is noeviction."),
+    none("total_eviction_exceeded_time", "Not measured."),
+    none("current_eviction_exceeded_time", "Not measured."),
+    row("evicted_keys", |s| s.totals.evicted.into(), "Keys removed to make room."),
     row("evicted_clients", |s| s.totals.evictions.into(), "Connections closed because all together held too much."),
     row("keyspace_hits", |s| s.totals.hits.into(), "Keys that reads found."),
     row("keyspace_misses", |s| s.totals.misses.into(), "Keys that reads did not find."),

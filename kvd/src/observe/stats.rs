@@ -90,6 +90,8 @@ pub struct Totals {
     pub expired: u64,
     /// Fields of hashes removed because their time had come.
     pub expired_fields: u64,
+    /// Keys removed to make room.
+    pub evicted: u64,
 }
 
 /// Rates over the last samples.
@@ -261,7 +263,7 @@ impl Stats {
     /// Takes a sample for [`Stats::rates`]. Called ten times a second, with monotonic milliseconds.
     pub fn tick(&self, now_ms: u64, memory: u64) {
         self.peak_memory(memory);
-        let Totals { commands, input_bytes, output_bytes, .. } = self.sum([0, 0]);
+        let Totals { commands, input_bytes, output_bytes, .. } = self.sum([0, 0, 0]);
         let mut samples = self.samples.lock();
         if samples.len() == SAMPLES {
             samples.pop_front();
@@ -285,20 +287,21 @@ impl Stats {
         }
     }
 
-    /// The counters since the last reset. `expired` is what the store has counted of keys and of fields.
-    pub fn totals(&self, expired: [u64; 2]) -> Totals {
+    /// The counters since the last reset. `removed` is what the store has counted of keys and fields that expired, and of
+    /// keys that were evicted.
+    pub fn totals(&self, removed: [u64; 3]) -> Totals {
         let baseline = *self.baseline.lock();
-        self.sum(expired) - baseline
+        self.sum(removed) - baseline
     }
 
     /// CONFIG RESETSTAT: everything counts from here. The peak of memory stays.
-    pub fn reset(&self, expired: [u64; 2]) {
-        let now = self.sum(expired);
+    pub fn reset(&self, removed: [u64; 3]) {
+        let now = self.sum(removed);
         *self.baseline.lock() = now;
         self.error_codes.lock().clear();
     }
 
-    fn sum(&self, [expired, expired_fields]: [u64; 2]) -> Totals {
+    fn sum(&self, [expired, expired_fields, evicted]: [u64; 3]) -> Totals {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut totals = Totals {
             connections: load(&self.connections),
@@ -310,6 +313,7 @@ impl Stats {
             error_replies: load(&self.error_replies),
             expired,
             expired_fields,
+            evicted,
             ..Totals::default()
         };
         for worker in &self.workers {
@@ -348,6 +352,7 @@ macro_rules! each_counter {
             error_replies: $left.error_replies.$operation($right.error_replies),
             expired: $left.expired.$operation($right.expired),
             expired_fields: $left.expired_fields.$operation($right.expired_fields),
+            evicted: $left.evicted.$operation($right.evicted),
         }
     };
 }
@@ -381,14 +386,17 @@ mod tests {
         stats.count_error("ERR syntax error");
         stats.count_error("ERR no such key");
         stats.count_error("WRONGPASS no");
-        let totals = stats.totals([5, 7]);
+        let totals = stats.totals([5, 7, 9]);
         assert_eq!((totals.commands, totals.hits, totals.misses, totals.connections), (7, 2, 1, 1));
-        assert_eq!((totals.error_replies, totals.expired, totals.expired_fields), (3, 5, 7));
+        assert_eq!((totals.error_replies, totals.expired, totals.expired_fields, totals.evicted), (3, 5, 7, 9));
         assert_eq!(stats.errors_by_code(), [("ERR".to_owned(), 2), ("WRONGPASS".to_owned(), 1)]);
 
-        stats.reset([5, 7]);
+        stats.reset([5, 7, 9]);
         stats.count_commands(0, 1);
-        assert_eq!(stats.totals([6, 9]), Totals { commands: 1, expired: 1, expired_fields: 2, ..Totals::default() });
+        assert_eq!(
+            stats.totals([6, 9, 12]),
+            Totals { commands: 1, expired: 1, expired_fields: 2, evicted: 3, ..Totals::default() }
+        );
         assert!(stats.errors_by_code().is_empty());
     }
 
@@ -414,6 +422,6 @@ mod tests {
             stats.count_error(&format!("E{code} text"));
         }
         assert_eq!(stats.errors_by_code().len(), MAX_ERROR_CODES);
-        assert_eq!(stats.totals([0, 0]).error_replies, 2 * MAX_ERROR_CODES as u64);
+        assert_eq!(stats.totals([0, 0, 0]).error_replies, 2 * MAX_ERROR_CODES as u64);
     }
 }

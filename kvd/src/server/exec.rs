@@ -37,12 +37,22 @@ pub fn run(
         return Err(error::EXEC_ABORTED);
     }
     let batch = multi.batch.take().unwrap_or_else(|| std::mem::take(&mut multi.queue).into_batch());
-    if multi.entries.iter().any(|entry| entry.gate.deny_oom) && server.is_out_of_memory(0) {
+    let room = match multi.entries.iter().any(|entry| entry.gate.deny_oom) {
+        true => {
+            let bytes = || batch.iter().map(|request| gate::bytes_of(&request, usize::MAX)).sum();
+            let mut grows = batch.iter().zip(&multi.entries).filter(|(_, entry)| entry.gate.deny_oom);
+            let mut key = || grows.next().map_or(&b""[..], |(request, entry)| gate::first_key(entry, &request));
+            server.store.make_room(0, || (key(), bytes()))
+        }
+        false => engine::Room::Enough,
+    };
+    if room == engine::Room::Full {
         session.unwatch(server);
         return Err(CommandError::exec_aborted(&error::OOM));
     }
     // What is published within cannot wait for room in an inbox.
-    let admitted = match server.pubsub.is_congested() && multi.entries.iter().any(|entry| publishes(entry)) {
+    let congested = server.pubsub.is_congested() && multi.entries.iter().any(|entry| publishes(entry));
+    let admitted = match congested || room == engine::Room::Later {
         true => Err(Refusal::Stalled),
         false => admit(&batch, &multi.entries, session.database, fetched, server),
     };
@@ -221,7 +231,7 @@ fn run_admitted(
     }
     Reply::new(output, session.version).write().array(batch.len());
     let mut last = Last::default();
-    let room = Room::new(server, asked, false);
+    let room = Room::new(server, b"", asked, false);
     let mut stopwatch = Stopwatch::new(server.clock.monotonic_us());
     for (at, (request, entry)) in batch.iter().zip(&multi.entries).enumerate() {
         stopwatch.start(Some(entry), request.len(), batch, &session.client, server);
@@ -253,7 +263,7 @@ fn take_room(call: &Call<'_>, room: &Room<'_>, transaction: &mut Transaction<'_>
         return Ok(());
     }
     // To measure a value is no use of it.
-    transaction.set_uses(false);
+    transaction.set_uses(None);
     let mut measure = |index, of: &dyn Fn(Item<'_>) -> u64| measure_in(transaction, call.keys, index, of);
     let (bytes, growth) = logged_bytes(call.entry, &call.request, &mut measure, &|_| 0);
     Ok(room.begin(call.entry, bytes, growth)?)
@@ -275,7 +285,7 @@ fn run_one<'s>(
     output: &mut Output,
     last: &mut Last,
 ) -> Result<u64, CommandError> {
-    transaction.set_uses(false);
+    transaction.set_uses(None);
     let Handler::Server(handler) = call.entry.command.handler else {
         if let Attempt::Wait(wait) = run_handler(call, transaction, session, server, output)? {
             // Nobody waits within a transaction.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use engine::cold::{Fetched, Reading, Want};
 use engine::value::ZSET;
-use engine::{Item, Key, Lsn, Reference, Transaction};
+use engine::{Item, Key, Lsn, Reference, Transaction, Use};
 use resp::{Batch, Request};
 use tokio::sync::oneshot;
 
@@ -31,7 +31,7 @@ const UNAUTHENTICATED_OUTPUT: u64 = 16 << 10;
 
 /// Why a batch was left before its end. The request at the returned position has not run.
 pub enum Pause {
-    /// The disk is behind: try the request again.
+    /// The disk is behind, or keys have to go first: try the request again.
     Stalled,
     /// Clients are paused: try the request again when they are not.
     Postponed,
@@ -383,7 +383,7 @@ impl Run<'_> {
         // The gate has asked for it.
         let room = entry.command.growth.map(|_| {
             let bytes = gate::bytes_of(&self.request, usize::MAX) + growth;
-            let room = Room::new(server, bytes, true);
+            let room = Room::new(server, keys.first().map_or(b"", |key| key.bytes), bytes, true);
             let taken = room.begin(entry, bytes, growth);
             debug_assert!(taken.is_ok(), "no more is taken than was asked");
             room
@@ -501,7 +501,8 @@ pub(super) fn run_handler(
 ) -> Result<Attempt, CommandError> {
     let mut reply = Reply::new(output, session.version);
     let touches = !session.client.no_touch.load(Ordering::Relaxed) || call.entry.command.name == "TOUCH";
-    transaction.set_uses(call.entry.gate.uses && touches);
+    let used = if call.entry.command.is_write() { Use::Write } else { Use::Read };
+    transaction.set_uses((call.entry.gate.uses && touches).then_some(used));
     match call.entry.command.handler {
         Handler::Read(handler) => {
             let mut view = View::new(transaction);

@@ -116,10 +116,8 @@ pub struct Server {
 /// Settings as the hot path reads them.
 #[derive(Default)]
 pub struct Hot {
-    /// Bytes of memory in force, 0 for no limit.
+    /// `maxmemory` in bytes.
     pub max_memory: AtomicU64,
-    /// `spill`.
-    pub spills: AtomicBool,
     /// Whether a password is needed.
     pub password: AtomicBool,
     /// `maxmemory-clients` in bytes.
@@ -227,11 +225,13 @@ impl Server {
         }
         self.hot.set(&settings);
         self.govern_memory();
+        self.store.set_spills(settings.spill);
         self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {
             log::set_level(settings.loglevel);
         }
         self.store.set_limits(settings.value_limits());
+        self.store.set_eviction(&settings.eviction());
         let mode = settings.appendfsync;
         *self.settings.write() = Arc::new(settings);
         let log = self.store.log();
@@ -315,7 +315,6 @@ impl Hot {
         let machine_bytes = machine::memory_limit_bytes();
         let max_memory = settings.maxmemory.in_bytes(machine_bytes);
         set(&self.max_memory, max_memory);
-        self.spills.store(settings.spill, Ordering::Relaxed);
         set(&self.max_client_bytes, memory::limit_in_bytes(settings.maxmemory_clients, max_memory, machine_bytes));
         let limits = settings.client_output_buffer_limit;
         for (cells, limit) in [(&self.output_normal, limits.normal), (&self.output_pubsub, limits.pubsub)] {

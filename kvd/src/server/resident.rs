@@ -67,7 +67,6 @@ impl Server {
         let limit = self.hot.max_memory.load(Ordering::Relaxed);
         let goal = match limit {
             0 => u64::MAX,
-            _ if !self.hot.spills.load(Ordering::Relaxed) => u64::MAX,
             _ => {
                 give_back_freed();
                 let (memory, goal) = (self.store.memory(), self.store.memory_goal());
@@ -75,24 +74,6 @@ impl Server {
             }
         };
         self.store.set_memory_goal(goal);
-    }
-
-    /// Whether memory is full for commands that need more, of which so many bytes are known.
-    #[inline]
-    pub fn is_out_of_memory(&self, growth: u64) -> bool {
-        let limit = self.hot.max_memory.load(Ordering::Relaxed);
-        if limit == 0 || self.store.memory() + growth <= self.store.memory_goal().min(limit) {
-            return false;
-        }
-        // While values can leave memory there is room, though perhaps not at once.
-        !self.hot.spills.load(Ordering::Relaxed) || self.store.is_exhausted() || growth > limit
-    }
-
-    /// Whether whoever needs memory has to wait until values have left it.
-    #[inline]
-    pub fn waits_for_memory(&self) -> bool {
-        let goal = self.store.memory_goal();
-        self.store.memory() > goal.saturating_add(goal / 32) && !self.store.is_exhausted()
     }
 }
 

@@ -12,6 +12,8 @@ use crate::commands::Entry;
 /// Room for the requests of a transaction.
 pub struct Room<'s> {
     server: &'s Server,
+    /// The key that is written to, for whom others make room.
+    key: &'s [u8],
     /// Bytes that were asked for.
     asked: Cell<u64>,
     /// Bytes that the requests so far may have logged.
@@ -26,9 +28,9 @@ pub struct Room<'s> {
 
 impl<'s> Room<'s> {
     /// Of which nothing is taken.
-    pub fn new(server: &'s Server, asked: u64, waits: bool) -> Room<'s> {
+    pub fn new(server: &'s Server, key: &'s [u8], asked: u64, waits: bool) -> Room<'s> {
         let [taken, growth] = [Cell::new(0), Cell::new(0)];
-        Room { server, asked: Cell::new(asked), taken, growth, waits, stalled: Cell::new(false) }
+        Room { server, key, asked: Cell::new(asked), taken, growth, waits, stalled: Cell::new(false) }
     }
 
     /// Takes room for a request that logs so much, of which so much is what it adds to what it brings.
@@ -52,11 +54,17 @@ impl<'s> Room<'s> {
     fn take(&self, entry: &Entry, bytes: u64) -> Result<(), Refusal> {
         let taken = self.taken.get() + bytes;
         if taken > self.asked.get() {
-            if entry.gate.deny_oom && self.server.is_out_of_memory(taken) {
-                return Err(Refusal::OutOfMemory);
-            }
+            let memory = match entry.gate.deny_oom {
+                true => self.server.store.await_room(taken, self.key),
+                false => engine::Room::Enough,
+            };
             let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
-            match self.server.store.admit(need, taken) {
+            let admitted = match memory {
+                engine::Room::Enough => self.server.store.admit(need, taken),
+                engine::Room::Later if self.waits => Err(Refusal::Stalled),
+                engine::Room::Later | engine::Room::Full => Err(Refusal::OutOfMemory),
+            };
+            match admitted {
                 Err(Refusal::Stalled) if !self.waits => {}
                 admitted => {
                     self.stalled.set(admitted == Err(Refusal::Stalled));

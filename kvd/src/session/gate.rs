@@ -19,7 +19,7 @@ pub enum Verdict {
     Pass(u64),
     /// Answer this.
     Refuse(CommandError),
-    /// The disk is behind: ask again a little later.
+    /// The disk is behind, or keys have to go first: ask again a little later.
     Wait,
     /// Clients are paused: ask again when they are not.
     Postpone,
@@ -42,11 +42,13 @@ pub fn check(
         return Verdict::Refuse(error::NO_AUTH);
     }
     let growth = entry.command.added_bytes(request, &mut measure);
-    if entry.gate.deny_oom && server.is_out_of_memory(growth) {
-        return Verdict::Refuse(error::OOM);
-    }
-    if entry.gate.deny_oom && server.waits_for_memory() {
-        return Verdict::Wait;
+    if entry.gate.deny_oom {
+        let write = || (first_key(entry, request), bytes_of(request, usize::MAX));
+        match server.store.make_room(growth, write) {
+            engine::Room::Enough => {}
+            engine::Room::Later => return Verdict::Wait,
+            engine::Room::Full => return Verdict::Refuse(error::OOM),
+        }
     }
     if session.listens()
         && let Some(error) = refused_while_listening(entry, session)
@@ -79,6 +81,12 @@ pub fn check(
         return Verdict::Refuse(error::KEY_TOO_LONG);
     }
     Verdict::Pass(growth)
+}
+
+/// The key that a request is about, or the first of them; nothing when it has none.
+pub fn first_key<'r>(entry: &Entry, request: &Request<'r>) -> &'r [u8] {
+    let first = entry.syntax.keys.positions(request).next();
+    first.and_then(|position| request.get(position)).unwrap_or_default()
 }
 
 /// Whether a request waits while writes are paused. EXEC does what was queued.

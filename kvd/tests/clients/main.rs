@@ -3,11 +3,13 @@
 mod blocking;
 mod client;
 mod debug;
+mod eviction;
 mod exec;
 mod hashes;
 mod large;
 mod limits;
 mod monitor;
+mod ordered;
 mod port;
 mod pubsub;
 #[path = "../golden_runner/server.rs"]

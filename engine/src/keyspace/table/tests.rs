@@ -250,3 +250,21 @@ fn a_random_entry_is_found_among_many_holes() {
     }
     assert!((0..20).all(|n| number(table.random(n).unwrap()) == 0));
 }
+
+#[test]
+fn a_table_of_the_expected_size_does_not_grow() {
+    let rehash = |entry: &Entry| mix(number(entry));
+    let mut table = Table::default();
+    table.reserve(0, rehash);
+    assert_eq!(table.memory(), 0);
+    table.reserve(1000, rehash);
+    let (buckets, chunks) = (table.buckets, table.chunks.capacity());
+    for number in 0..1000_u64 {
+        table.insert(mix(number), Entry::new(&number.to_le_bytes(), Stored::copy(b"v"), None, 0), rehash);
+    }
+    assert_eq!((table.buckets, table.chunks.capacity()), (buckets, chunks));
+    // And one that is in use becomes larger and keeps what it has.
+    table.reserve(5000, rehash);
+    assert!(table.buckets > 4 * buckets);
+    assert!((0..1000_u64).all(|number| table.find(mix(number), &number.to_le_bytes()).is_some()));
+}

@@ -11,7 +11,7 @@ mod sha1;
 use std::io::Write;
 use std::ops::RangeInclusive;
 
-use engine::{Item, Key, value};
+use engine::{Item, Key, Policy, Usage, value};
 use resp::exact_integer;
 
 use super::args::{integer, is};
@@ -196,29 +196,34 @@ fn digest_value(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Repl
 fn look(
     context: &Context<'_, '_>,
     call: &Call<'_>,
-    visit: impl FnOnce(&Key<'_>, Item<'_>) -> Result<(), CommandError>,
+    visit: impl FnOnce(&Key<'_>, Item<'_>, u64, Policy) -> Result<(), CommandError>,
 ) -> ServerDone {
     outside_of_exec(context)?;
     let store = &context.server.store;
     let key = store.key(call.arg(2));
     let mut transaction = store.begin(context.session.database, &[key], call.now_ms);
     transaction.read_at_once();
-    let visited = transaction.get(&key).ok_or(NO_SUCH_KEY).and_then(|item| visit(&key, item));
+    let policy = transaction.policy(&key);
+    let idle_seconds = match transaction.usage(&key) {
+        Some(Usage::Idle(seconds)) => seconds,
+        _ => 0,
+    };
+    let visited = transaction.get(&key).ok_or(NO_SUCH_KEY).and_then(|item| visit(&key, item, idle_seconds, policy));
     let gate = transaction.commit();
     visited.map(|()| After::Gate(gate))
 }
 
 fn object(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let now_s = call.now_ms / 1000;
-    look(context, call, |_, item| {
+    look(context, call, |_, item, idle_seconds, policy| {
         let line = format!(
             "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
             item.address(),
-            object::references(item),
+            object::references(item, policy),
             object::encoding(item),
             dump::serialized_bytes(item)?,
-            now_s.saturating_sub(item.idle_seconds()),
-            item.idle_seconds(),
+            now_s.saturating_sub(idle_seconds),
+            idle_seconds,
         );
         reply.write().simple(line);
         Ok(())
@@ -227,7 +232,7 @@ fn object(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>)
 
 fn listpack(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let mut lengths: Vec<usize> = Vec::new();
-    let after = look(context, call, |_, item| {
+    let after = look(context, call, |_, item, _, _| {
         match (item.value_type(), item.encoding()) {
             (value::LIST, "listpack") => lengths.extend(item.list()?.iter_from(0).map(<[u8]>::len)),
             (value::HASH, "listpack" | "listpackex") => {

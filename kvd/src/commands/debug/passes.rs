@@ -166,8 +166,10 @@ impl Slices for Population {
         let end = self.count.min(self.next.saturating_add(at_once));
         let one = (self.prefix.len() + self.value_bytes.max(LONGEST_NUMBER) + FRAME_BYTES) as u64;
         let bytes = one * (end - self.next);
-        if server.is_out_of_memory(bytes) {
-            return Step::Failed(OOM);
+        match store.make_room(0, || (&self.prefix, bytes)) {
+            engine::Room::Enough => {}
+            engine::Room::Later => return Step::Stalled,
+            engine::Room::Full => return Step::Failed(OOM),
         }
         match store.admit(Need::Grow, bytes) {
             Ok(()) => {}
