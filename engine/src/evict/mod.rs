@@ -105,6 +105,8 @@ pub(crate) struct Eviction {
     evicted: AtomicU64,
     /// Who needed memory last, if anybody.
     asked: Mutex<Option<Group>>,
+    /// The settings have changed, and memory was not below its limit since: that is nobody's doing.
+    shrinks: AtomicBool,
     /// Bytes that somebody waits for beyond those there are too many.
     awaited: AtomicU64,
     /// The evictor has found nothing that may go.
@@ -123,6 +125,7 @@ impl Default for Eviction {
             expires_after_read: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             asked: Mutex::new(None),
+            shrinks: AtomicBool::new(false),
             awaited: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
             pools: Default::default(),
@@ -177,6 +180,7 @@ impl Store {
         let threshold = u128::from(*limit_bytes) * u128::from(*threshold_percent) / 100;
         eviction.limit_bytes.store(*limit_bytes, Ordering::Relaxed);
         eviction.threshold_bytes.store(threshold as u64, Ordering::Relaxed);
+        eviction.shrinks.store(true, Ordering::Relaxed);
         *eviction.asked.lock() = None;
         eviction.awaited.store(0, Ordering::Relaxed);
         eviction.is_exhausted.store(false, Ordering::Relaxed);
@@ -302,6 +306,9 @@ impl Evictor {
     fn sweep_excess(&mut self, store: &Store) -> bool {
         let eviction = store.eviction();
         let growth = eviction.awaited.load(Ordering::Relaxed);
+        if store.memory_to_free(0) == 0 {
+            eviction.shrinks.store(false, Ordering::Relaxed);
+        }
         let excess = store.memory_to_free(growth);
         if excess == 0 {
             *eviction.asked.lock() = None;
@@ -310,7 +317,7 @@ impl Evictor {
             return false;
         }
         let rules = eviction.rules();
-        let asked = *eviction.asked.lock();
+        let asked = eviction.asked.lock().filter(|_| !eviction.shrinks.load(Ordering::Relaxed));
         let search = match asked {
             Some(group) => self.pool.evict(store, &rules, group, wanted(excess)),
             None => self.shrink_largest(store, &rules, excess),
