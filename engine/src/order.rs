@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::keyspace::order::{Order, Orders};
+use crate::keyspace::order::{Bounds, Order, Orders};
 use crate::keyspace::shard::SHARDS;
 use crate::store::Store;
 use crate::txn::{Item, Transaction};
@@ -20,7 +20,7 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
-    fn bounds<'k>(&'k self, end: &'k Option<Vec<u8>>) -> Option<(Bound<&'k [u8]>, Bound<&'k [u8]>)> {
+    fn bounds<'k>(&'k self, end: &'k Option<Vec<u8>>) -> Option<Bounds<'k>> {
         let (least, most) =
             (Bound::Included(&self.prefix[..]), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded));
         let Some(behind) = self.behind.as_deref() else { return Some((least, most)) };

@@ -117,7 +117,10 @@ impl Spill {
 impl Store {
     /// Sets how many bytes keys, values and tables should take at most.
     pub fn set_memory_goal(&self, bytes: u64) {
-        self.spill().goal.store(bytes, Ordering::Relaxed);
+        let before = self.spill().goal.swap(bytes, Ordering::Relaxed);
+        if bytes < before - before / 8 {
+            self.note_lower_goal();
+        }
     }
 
     /// Sets whether values may leave memory while their keys stay.

@@ -102,6 +102,8 @@ pub(crate) struct Eviction {
     evicted: AtomicU64,
     /// Who needed memory last, if anybody.
     asked: Mutex<Option<Group>>,
+    /// The settings, or the goal by much, have changed, and memory was not below its limit since: that is nobody's doing.
+    shrinks: AtomicBool,
     /// Bytes that somebody waits for beyond those there are too many.
     awaited: AtomicU64,
     /// The evictor has found nothing that may go.
@@ -119,6 +121,7 @@ impl Default for Eviction {
             expires_after_read: AtomicBool::new(false),
             evicted: AtomicU64::new(0),
             asked: Mutex::new(None),
+            shrinks: AtomicBool::new(false),
             awaited: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
             pools: Default::default(),
@@ -171,6 +174,7 @@ impl Store {
         eviction.expires_after_read.store(current.any_policy(|policy| policy.kind() == Kind::Read), Ordering::Relaxed);
         eviction.samples.store(*samples as u64, Ordering::Relaxed);
         eviction.threshold_percent.store(*threshold_percent, Ordering::Relaxed);
+        eviction.shrinks.store(true, Ordering::Relaxed);
         *eviction.asked.lock() = None;
         eviction.awaited.store(0, Ordering::Relaxed);
         eviction.is_exhausted.store(false, Ordering::Relaxed);
@@ -190,6 +194,11 @@ impl Store {
             percent => self.memory_goal() / 100 * percent,
         };
         (self.memory() + growth).saturating_sub(threshold)
+    }
+
+    /// The goal of memory is much lower now.
+    pub(crate) fn note_lower_goal(&self) {
+        self.eviction().shrinks.store(true, Ordering::Relaxed);
     }
 
     /// Whether keys are evicted, as far as is known: that some may be, and that some were found when last looked for.
@@ -298,6 +307,9 @@ impl Evictor {
     fn sweep_excess(&mut self, store: &Store) -> bool {
         let eviction = store.eviction();
         let growth = eviction.awaited.load(Ordering::Relaxed);
+        if store.memory_to_free(0) == 0 {
+            eviction.shrinks.store(false, Ordering::Relaxed);
+        }
         let excess = store.memory_to_free(growth);
         if excess == 0 {
             *eviction.asked.lock() = None;
@@ -306,7 +318,7 @@ impl Evictor {
             return false;
         }
         let rules = eviction.rules();
-        let asked = *eviction.asked.lock();
+        let asked = eviction.asked.lock().filter(|_| !eviction.shrinks.load(Ordering::Relaxed));
         let search = match asked {
             Some(group) => self.pool.evict(store, &rules, group, wanted(excess)),
             None => self.shrink_largest(store, &rules, excess),

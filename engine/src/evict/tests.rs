@@ -339,9 +339,11 @@ fn the_background_takes_from_who_needed_memory_last_or_from_the_largest() {
     for (prefix, count) in [("big/", 9000), ("small/", 3000), ("own/", 10_000)] {
         bench.fill(prefix, count);
     }
-    // Nobody has written: the largest of those that may lose something.
+    // Nobody has written: the largest of those that may lose something, whoever comes to write meanwhile.
     bench.follow(rules.clone(), bench.store.memory() - 100_000);
+    assert_eq!(bench.store.make_room(0, || (b"own/x", 100)), Room::Full);
     bench.evict();
+    assert_eq!(bench.store.excess_memory(0), 0);
     let [_, (_, big), own, small] = &bench.counts()[..] else { panic!("four namespaces") };
     assert!(*big < 8500 && own.1 == 10_000 && small.1 == 3000, "{big}");
     let before = *big;

@@ -19,6 +19,9 @@ const PLACE_BYTES: usize = 48;
 #[derive(Default)]
 pub struct Order(SkipSet<Box<[u8]>>);
 
+/// From where to where.
+pub type Bounds<'k> = (Bound<&'k [u8]>, Bound<&'k [u8]>);
+
 /// Those of all of them.
 pub type Orders = [Arc<Order>; DATABASES];
 
@@ -45,7 +48,7 @@ impl Order {
     }
 
     /// Keys within bounds, from the least up or from the greatest down, as long as they are taken.
-    pub fn walk(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>), descending: bool, mut take: impl FnMut(&[u8]) -> bool) {
+    pub fn walk(&self, bounds: Bounds<'_>, descending: bool, mut take: impl FnMut(&[u8]) -> bool) {
         let mut range = self.0.range::<[u8], _>(bounds);
         let mut next = || if descending { range.next_back() } else { range.next() };
         while let Some(key) = next() {
