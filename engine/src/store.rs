@@ -57,6 +57,9 @@ pub struct Options {
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
+    /// Whether the clock alone says what time it is, also when the log has known a later one: an import stops the clock, so
+    /// that nothing expires before all that is known of it has come.
+    pub forgets_time: bool,
 }
 
 impl Default for Options {
@@ -71,6 +74,7 @@ impl Default for Options {
             part_bytes: 4 << 20,
             limits: Limits::default(),
             secrets_from: None,
+            forgets_time: false,
         }
     }
 }

@@ -62,8 +62,6 @@ pub struct Entry {
     pub value: Value,
     /// When it goes, in milliseconds since 1970.
     pub deadline_ms: Option<u64>,
-    /// For how long it had not been used.
-    pub idle_seconds: Option<u64>,
 }
 
 /// What stands in a file.
@@ -88,6 +86,7 @@ pub struct Reader<R> {
     database: u64,
     inside: Option<Place>,
     behind: Option<Place>,
+    is_preamble: bool,
     ended: bool,
     raw: Vec<u8>,
 }
@@ -102,6 +101,7 @@ impl<R: Read> Reader<R> {
             database: 0,
             inside: None,
             behind: None,
+            is_preamble: false,
             ended: false,
             raw: Vec::new(),
         };
@@ -112,6 +112,12 @@ impl<R: Read> Reader<R> {
     /// The file's version.
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// Whether it is the front of an append-only file, of which commands tell what became of its keys. Known with the first
+    /// of them.
+    pub fn is_preamble(&self) -> bool {
+        self.is_preamble
     }
 
     /// Up to which byte the file was read.
@@ -152,7 +158,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn record(&mut self) -> Result<Option<Record>, Problem> {
-        let (mut deadline_ms, mut idle_seconds) = (None, None);
+        let mut deadline_ms = None;
         loop {
             match self.source.byte()? {
                 opcode::DATABASE => self.database = extent::length(&mut self.source)?,
@@ -162,12 +168,13 @@ impl<R: Read> Reader<R> {
                 }
                 opcode::DEADLINE_MS => deadline_ms = Some(deadline(i64::from_le_bytes(self.source.array()?))),
                 opcode::FREQUENCY => _ = self.source.byte()?,
-                opcode::IDLE => idle_seconds = Some(extent::length(&mut self.source)?),
+                opcode::IDLE => self.lengths(1)?,
                 opcode::SIZES => self.lengths(2)?,
                 opcode::SLOT_INFO => self.lengths(3)?,
                 opcode::AUXILIARY => {
-                    extent::string(&mut self.source)?;
-                    extent::string(&mut self.source)?;
+                    let name = extent::string(&mut self.source)?;
+                    let text = extent::string(&mut self.source)?;
+                    self.is_preamble |= PREAMBLES.contains(&&*name) && text == b"1";
                 }
                 opcode::FUNCTION => {
                     extent::string(&mut self.source)?;
@@ -181,7 +188,7 @@ impl<R: Read> Reader<R> {
                     return Ok(Some(Record::ModuleData));
                 }
                 opcode::END => return self.end().map(|()| None),
-                kind => return self.key(kind, deadline_ms, idle_seconds).map(Some),
+                kind => return self.key(kind, deadline_ms).map(Some),
             }
         }
     }
@@ -190,7 +197,7 @@ impl<R: Read> Reader<R> {
         (0..count).try_for_each(|_| extent::length(&mut self.source).map(drop))
     }
 
-    fn key(&mut self, kind: u8, deadline_ms: Option<u64>, idle_seconds: Option<u64>) -> Result<Record, Problem> {
+    fn key(&mut self, kind: u8, deadline_ms: Option<u64>) -> Result<Record, Problem> {
         let key = extent::string(&mut self.source)?;
         let place = Place { database: self.database, key };
         self.inside = Some(place.clone());
@@ -206,7 +213,7 @@ impl<R: Read> Reader<R> {
         }
         self.behind = self.inside.take();
         match value {
-            Ok(value) => Ok(Record::Entry(Entry { place, value, deadline_ms, idle_seconds })),
+            Ok(value) => Ok(Record::Entry(Entry { place, value, deadline_ms })),
             Err(Error::UnsupportedType(name)) => Ok(Record::Unsupported(place, name)),
             Err(NO_ELEMENTS) => Ok(Record::Empty(place)),
             Err(error) => {
@@ -223,6 +230,8 @@ impl<R: Read> Reader<R> {
     }
 }
 
+/// What a file says of itself when commands follow: in Redis 4 to 6, where they stand in the same file, and since 7.
+const PREAMBLES: [&[u8]; 2] = [b"aof-preamble", b"aof-base"];
 /// A buffer that has grown longer for one value is given back.
 const KEPT_BYTES: usize = 1 << 20;
 
