@@ -130,8 +130,13 @@ impl Store {
     /// it returns, everything it found is durable.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
+        Ok(Arc::new(Store::of_parts(parts, disk, clock, options)))
+    }
+
+    /// A store of what was recovered.
+    pub(crate) fn of_parts(parts: Parts, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Store {
         let limits = options.limits;
-        Ok(Arc::new(Store {
+        Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
             log: parts.log,
@@ -156,7 +161,7 @@ impl Store {
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
             _lock: parts.lock,
-        }))
+        }
     }
 
     /// A key with its hash.

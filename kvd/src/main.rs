@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
-use engine::disk::OsDisk;
-use engine::{Background, Error, Options, Store};
-use kvd::config::{self, Loaded, Named, Start};
+use engine::disk::{Disk, OsDisk};
+use engine::{Background, Error, Options, Salvage, Store};
+use kvd::config::{self, Loaded, Named, Recover, Start};
 use kvd::observe::log;
 use kvd::server::Server;
 use kvd::server::listen::{self, Listeners};
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
-use kvd::tools;
+use kvd::tools::{self, check};
 use kvd::tools::import::marker;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,7 +77,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         limits: settings.value_limits(),
         ..Options::default()
     };
-    let store = Store::open(Arc::new(disk), clock.clone(), options)
+    let store = open_store(Arc::new(disk), &clock, options, settings.recover)
         .map_err(|error| format!("cannot open the store in {}: {}", settings.dir.display(), explain(&error)))?;
     let background = Background::start(&store)?;
 
@@ -114,6 +114,26 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     tracing::info!("everything is durable, bye bye");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the store; one that is corrupt is salvaged first if the settings ask for it.
+fn open_store(
+    disk: Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    options: Options,
+    recover: Recover,
+) -> Result<Arc<Store>, Error> {
+    match Store::open(disk.clone(), clock.clone(), options.clone()) {
+        Err(error @ Error::Corrupt { .. }) if recover == Recover::Salvage => {
+            tracing::warn!("{error}: everything else is kept");
+            let Salvage { found, aside } = engine::salvage(&disk, clock, &options)?;
+            for line in check::describe(&found, &aside) {
+                tracing::warn!("{line}");
+            }
+            Store::open(disk, clock.clone(), options)
+        }
+        opened => opened,
+    }
 }
 
 /// Writes the process id for a service manager. As in Redis, a server without the file is better than none.
@@ -190,7 +210,7 @@ fn explain(error: &Error) -> String {
         Error::Foreign(_) => format!("{error}: name another file with --dbfilename, nothing was changed"),
         Error::Missing(_) => error.to_string(),
         Error::ManifestMissing(_) => format!("{error}: nothing was changed"),
-        Error::Corrupt { .. } => format!("{error}: nothing was changed"),
+        Error::Corrupt { .. } => format!("{error}: nothing was changed; kvd check says what is damaged"),
         Error::Io(_) => error.to_string(),
     }
 }

@@ -40,7 +40,7 @@ impl Loaded {
     }
 
     /// Reads the segment whole and takes it to begin at `base`, whatever its header says. `None` when there is none.
-    fn assume(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<Option<Loaded>> {
+    pub(crate) fn assume(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<Option<Loaded>> {
         let name = segment::file_name(store, number);
         let Some(file) = open(disk, &name)? else { return Ok(None) };
         let length = file.len()?;
@@ -72,6 +72,43 @@ impl Loaded {
         let from = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
         let behind = self.bytes.get(from..).unwrap_or_default();
         behind.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
+    }
+
+    /// Lets the segment begin where its first valid frame says, and not before `least`. Whether there is such a frame: for one
+    /// whose header is damaged.
+    pub(crate) fn begin_at_first_frame(&mut self, least: Lsn) -> bool {
+        let mut offset = segment::HEADER as usize;
+        while offset + frame::HEADER <= self.bytes.len() {
+            let lsn = u64_at(&self.bytes, offset + 8);
+            let base = lsn.checked_sub(offset as u64 - segment::HEADER).filter(|base| *base >= least);
+            if let Some(base) = base
+                && frame::parse(&self.bytes[offset..], lsn, &self.seed).is_some()
+            {
+                self.base = base;
+                return true;
+            }
+            offset += ALIGN;
+        }
+        false
+    }
+
+    /// Where the first valid frame at or behind a position stands.
+    pub(crate) fn next_frame(&self, lsn: Lsn) -> Option<Lsn> {
+        let mut offset = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
+        while offset + frame::HEADER <= self.bytes.len() {
+            let here = self.base + offset as u64 - segment::HEADER;
+            if u64_at(&self.bytes, offset + 8) == here && self.frame(here).is_some() {
+                return Some(here);
+            }
+            offset += ALIGN;
+        }
+        None
+    }
+
+    /// Where a position stands in the file, and how many of the bytes up to another are there.
+    pub(crate) fn bytes_between(&self, from: Lsn, to: Lsn) -> (u64, u64) {
+        let offset = segment::HEADER + from.saturating_sub(self.base);
+        (offset, (to - from).min((self.bytes.len() as u64).saturating_sub(offset)))
     }
 
     /// The highest mark in a valid frame at or behind a position.

@@ -14,8 +14,11 @@
 //!
 //! Not done here: parallel replay, checkpoints.
 
+mod check;
 mod contents;
 mod replay;
+mod salvage;
+mod survey;
 mod tail;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,8 +38,12 @@ use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
+pub use check::{Check, check};
 pub use contents::Contents;
+pub use replay::Lost;
 use replay::Replay;
+pub use salvage::{Salvage, salvage};
+pub use survey::Damage;
 use tail::{Copied, Tail};
 
 /// What was found when the store was opened.

@@ -113,8 +113,7 @@ settings! {
         /// Size of a full segment of the log.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
-        recover: Recover = "refuse", Kind::Choice(Recover::NAMES),
-            only(&["refuse"], "salvage is not supported by this version, which only refuses");
+        recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
         /// Databases that SELECT can choose from.
         databases: u32 = "16", Kind::Integer(1, 16), at_start;
         /// Keys to expect; a hint.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 /// What can be done besides serving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
+    /// Look a store over.
+    Check,
     /// Write a store as commands.
     Export,
     /// Write a snapshot as commands.
@@ -34,6 +36,14 @@ const SKIP_UNSUPPORTED: (&str, &str) =
     ("--skip-unsupported", "pass over streams, values of modules and unknown commands, and name each");
 
 static ROWS: &[Row] = &[
+    Row {
+        tool: Tool::Check,
+        word: "check",
+        operand: "DIR",
+        switches: &[("--repair", "put aside what is damaged, and keep everything else")],
+        doc: "read all of a store and say what is damaged",
+        more: "Without --repair nothing is changed. No server may use the store meanwhile. Ends with 1 when something is damaged.",
+    },
     Row {
         tool: Tool::Export,
         word: "export",

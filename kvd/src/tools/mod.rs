@@ -7,6 +7,7 @@
 //! What a tool makes goes to standard output, what it says of its work to standard error. It ends with 0 when all is well
 //! and with 1 when not.
 
+pub mod check;
 mod export;
 pub mod import;
 mod invocation;
@@ -62,6 +63,10 @@ fn carry_out(invocation: &Invocation, mut settings: Settings) -> Result<ExitCode
     let Invocation { tool, operand, switches, .. } = invocation;
     let is_set = |switch: &str| switches.contains(&switch);
     match tool {
+        Tool::Check => {
+            settings.dir.clone_from(operand);
+            check::run(&settings, is_set("--repair"))
+        }
         Tool::Export => {
             settings.dir.clone_from(operand);
             export::store(&settings)
