@@ -14,8 +14,8 @@ use kvd::server::Server;
 use kvd::server::listen::{self, Listeners};
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
-use kvd::tools::{self, check};
 use kvd::tools::import::marker;
+use kvd::tools::{self, check};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]

@@ -74,8 +74,12 @@ impl OsDisk {
 
 impl Disk for OsDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(self.path_to_change(name)?)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(self.path_to_change(name)?)?;
         Ok(Arc::new(OsFile { file }))
     }
 

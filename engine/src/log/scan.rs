@@ -19,6 +19,9 @@ use crate::mutant::planted;
 /// Largest segment file that is read.
 pub const MAX_SEGMENT: u64 = 1 << 30;
 
+/// A segment that should be there is not.
+pub(crate) const MISSING: &str = "the segment is missing or its header is damaged";
+
 /// One segment in memory.
 pub struct Loaded {
     /// Its number.
@@ -40,7 +43,13 @@ impl Loaded {
     }
 
     /// Reads the segment whole and takes it to begin at `base`, whatever its header says. `None` when there is none.
-    pub(crate) fn assume(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<Option<Loaded>> {
+    pub(crate) fn assume(
+        disk: &dyn Disk,
+        store: &str,
+        id: StoreId,
+        number: u64,
+        base: Lsn,
+    ) -> io::Result<Option<Loaded>> {
         let name = segment::file_name(store, number);
         let Some(file) = open(disk, &name)? else { return Ok(None) };
         let length = file.len()?;
@@ -186,11 +195,7 @@ impl<'a> Chain<'a> {
             let named = number == self.manifest.first && self.manifest.durable > base;
             let durable = !planted("lost_header_is_the_end") && self.highest_mark_from(number, base)? > Some(base);
             if !in_force || named || durable {
-                return Err(Error::Corrupt {
-                    file: name,
-                    offset: 0,
-                    what: "the segment is missing or its header is damaged",
-                });
+                return Err(Error::Corrupt { file: name, offset: 0, what: MISSING });
             }
             return Ok(None);
         };
@@ -205,6 +210,13 @@ impl<'a> Chain<'a> {
         let Some(number) = self.next else { return Ok(false) };
         let header = read_header(self.disk, self.store, self.manifest.id, number)?;
         Ok(header.is_some_and(|header| header.base == lsn && header.epoch <= self.manifest.epoch))
+    }
+
+    /// The next segment, if it is not there or nobody can say what it is.
+    pub(crate) fn missing(&self) -> Result<Option<u64>, Error> {
+        let Some(number) = self.next else { return Ok(None) };
+        let header = read_header(self.disk, self.store, self.manifest.id, number)?;
+        Ok(header.is_none().then_some(number))
     }
 
     /// The highest mark in segments of the last opening numbered `from` and up, wherever their frames stand. The first

@@ -52,8 +52,8 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
     let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
     let secrets = || store::secrets(&manifest.hash_seed);
     let mut replay = Replay::new(secrets(), &blobs, manifest.durable, options, clock.wall_ms());
-    let strict = read_log(&**disk, &options.name, &manifest, &mut replay)
-        .and_then(|read| replay.check().map(|()| read));
+    let strict =
+        read_log(&**disk, &options.name, &manifest, &mut replay).and_then(|read| replay.check().map(|()| read));
     match strict {
         Ok(read) => Ok(Check {
             segments: read.segments.len() as u64,

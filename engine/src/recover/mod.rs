@@ -201,6 +201,10 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
             continue;
         }
         if scan::is_corruption(&chain, &segment, at, read.durable)? {
+            if let (0, Some(missing)) = (segment.bytes_behind(at), chain.missing()?) {
+                let file = segment::file_name(name, missing);
+                return Err(Error::Corrupt { file, offset: 0, what: scan::MISSING });
+            }
             return Err(Error::Corrupt {
                 file: segment::file_name(name, segment.number),
                 offset: segment::HEADER + at - segment.base,

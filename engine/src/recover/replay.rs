@@ -125,8 +125,7 @@ impl<'a> Replay<'a> {
         if continued || (frame.first && frame.last) {
             let times = (frame.deadline, frame.previous);
             let (database, key) = (frame.database, frame.key);
-            let sound =
-                self.apply_one(frame.lsn, frame.kind, database, frame.value_type, times, key, frame.value);
+            let sound = self.apply_one(frame.lsn, frame.kind, database, frame.value_type, times, key, frame.value);
             if !sound {
                 self.break_key(database, key, SENSELESS);
             }

@@ -62,8 +62,7 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let names = disk.list()?;
     let next_blob = names.iter().filter_map(|other| blob::parse_name(name, other)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), name, old.id, next_blob);
-    let mut replay =
-        Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable, options, clock.wall_ms());
+    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable, options, clock.wall_ms());
     let surveyed = survey(&**disk, name, &old, &names, &mut replay)?;
     let lost = replay.remove_broken();
     replay.finish_blobs();
@@ -78,13 +77,8 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
         cuts: Vec::new(),
         ..old.clone()
     };
-    let from = Continue {
-        number,
-        base: new.base,
-        epoch: new.epoch,
-        newest_ms: replay.newest_ms,
-        lengths: lengths(options),
-    };
+    let from =
+        Continue { number, base: new.base, epoch: new.epoch, newest_ms: replay.newest_ms, lengths: lengths(options) };
     let log = Log::new(disk.clone(), clock.clone(), name, new.id, FsyncMode::No, &from);
     let segments = BTreeMap::from([(number, new.base)]);
     let Replay { shards, figures, map, .. } = replay;

@@ -149,7 +149,9 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         // Of each command its words, without the lengths.
         let commands = text.split('*').skip(1);
-        commands.map(|one| one.lines().skip(1).filter(|line| !line.starts_with('$')).collect::<Vec<_>>().join(" ")).collect()
+        commands
+            .map(|one| one.lines().skip(1).filter(|line| !line.starts_with('$')).collect::<Vec<_>>().join(" "))
+            .collect()
     }
 
     #[test]
@@ -179,9 +181,6 @@ mod tests {
     fn deadlines_of_fields_follow_together_where_they_are_the_same() {
         let fields = [("a", "1", Some(5)), ("b", "2", None), ("c", "3", Some(5)), ("d", "4", Some(6))];
         let found = words(|commands| commands.hash(b"h", fields.into_iter()).unwrap());
-        assert_eq!(
-            found,
-            ["HSET h a 1 b 2 c 3 d 4", "HPEXPIREAT h 5 FIELDS 2 a c", "HPEXPIREAT h 6 FIELDS 1 d"]
-        );
+        assert_eq!(found, ["HSET h a 1 b 2 c 3 d 4", "HPEXPIREAT h 5 FIELDS 2 a c", "HPEXPIREAT h 6 FIELDS 1 d"]);
     }
 }

@@ -41,7 +41,10 @@ pub(super) fn store(settings: &Settings) -> Result<ExitCode, Failure> {
 /// Prints what a file holds: the main file of a store, or an RDB file.
 pub(super) fn snapshot(path: &Path, mut settings: Settings, skips: bool) -> Result<ExitCode, Failure> {
     let shown = path.display();
-    #[expect(clippy::disallowed_methods, reason = "it is looked at to tell what it is; a store's files have their door")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is looked at to tell what it is; a store's files have their door"
+    )]
     let file = File::open(path).map_err(|error| format!("{shown}: {error}"))?;
     let mut file = BufReader::new(file);
     if !io::BufRead::fill_buf(&mut file)?.starts_with(MAGIC) {
@@ -72,13 +75,17 @@ fn rdb(input: impl Read, skips: bool) -> Result<ExitCode, Failure> {
                         let live = fields.iter().filter(|(_, _, at)| at.is_none_or(|at| at > now_ms));
                         commands.hash(key, live.map(|(name, value, at)| (name, value, *at)))?;
                     }
-                    rdb::Value::Zset(members) => commands.zset(key, members.iter().map(|(name, score)| (name, *score)))?,
+                    rdb::Value::Zset(members) => {
+                        commands.zset(key, members.iter().map(|(name, score)| (name, *score)))?
+                    }
                 }
                 commands.end(key, entry.deadline_ms)?;
             }
             Record::Unsupported(place, what) if skips => eprintln!("skipped: {place} is a {what}"),
             Record::Unsupported(place, what) => {
-                return Err(format!("{place} is a {what}, which is not supported; --skip-unsupported passes over it").into());
+                return Err(
+                    format!("{place} is a {what}, which is not supported; --skip-unsupported passes over it").into()
+                );
             }
             Record::Functions => eprintln!("skipped: a library of functions"),
             Record::ModuleData => eprintln!("skipped: data of a module"),

@@ -12,8 +12,8 @@
 mod aof;
 mod clock;
 pub mod marker;
-mod snapshot;
 mod report;
+mod snapshot;
 mod target;
 
 use std::fs::File;
@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rdb::file::{MAGIC, Reader};
 use engine::clock::SystemClock;
+use rdb::file::{MAGIC, Reader};
 
 use self::report::Report;
 use self::target::Target;

@@ -80,7 +80,12 @@ impl Report {
         let done = self.done_bytes + offset;
         let percent = (100 * done).checked_div(self.total_bytes).unwrap_or(100).min(100);
         let keys: u64 = self.keys.values().sum();
-        eprintln!("{percent:3} %  {} MB of {} MB, {keys} keys, {} commands", mb(done), mb(self.total_bytes), self.commands);
+        eprintln!(
+            "{percent:3} %  {} MB of {} MB, {keys} keys, {} commands",
+            mb(done),
+            mb(self.total_bytes),
+            self.commands
+        );
     }
 }
 

@@ -39,8 +39,12 @@ pub(super) fn import<R: Read>(
                 let why = "which is not supported; --skip-unsupported passes over it";
                 return Err(format!("{place} is a {what}, {why}").into());
             }
-            Record::Functions => report.skip("libraries of functions", &"a library of functions, which are not supported"),
-            Record::ModuleData => report.skip("data of modules", &"data that a module has left, which is not supported"),
+            Record::Functions => {
+                report.skip("libraries of functions", &"a library of functions, which are not supported")
+            }
+            Record::ModuleData => {
+                report.skip("data of modules", &"data that a module has left, which is not supported")
+            }
             Record::Empty(place) => report.skip("collections without elements", &format!("{place} has no elements")),
         }
     }

@@ -108,7 +108,8 @@ impl Executor {
 
 /// Reads a reply to everything that was sent, and stops at the first error.
 fn read(mut socket: UnixStream, waiting: &Receiver<Sent>) -> Result<(), String> {
-    let mut replies = Replies { codec: ReplyCodec::new(Version::Resp2), received: BytesMut::new(), chunk: vec![0; 64 << 10] };
+    let mut replies =
+        Replies { codec: ReplyCodec::new(Version::Resp2), received: BytesMut::new(), chunk: vec![0; 64 << 10] };
     let mut queued: VecDeque<Sent> = VecDeque::new();
     let done = (|| {
         while let Ok(sent) = waiting.recv() {

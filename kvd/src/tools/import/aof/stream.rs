@@ -143,7 +143,8 @@ impl<R: BufRead> Stream<R> {
 mod tests {
     use super::*;
 
-    const FILE: &[u8] = b"#TS:1700000000\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\n\r\n*1\r\n";
+    const FILE: &[u8] =
+        b"#TS:1700000000\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\n\r\n*1\r\n";
 
     fn words(command: Next) -> Vec<String> {
         match command {
