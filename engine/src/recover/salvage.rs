@@ -104,7 +104,9 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
         aside.push(set_aside(&**disk, damage)?);
     }
     let guard = Manifest { durable: old.durable.max(surveyed.end), ..old.clone() };
-    disk::replace(&**disk, name, &guard.encode())?;
+    if !swaps_early {
+        disk::replace(&**disk, name, &guard.encode())?;
+    }
     let blobs = lost.iter().filter_map(|lost| lost.blob).map(|number| blob::file_name(name, number));
     for file in old_segments(name, &names, old.first).into_iter().chain(blobs) {
         let to = format!("{file}{ASIDE}");
