@@ -221,6 +221,9 @@ fn a_command_that_fails_is_named_with_its_place() {
         let said = bench.bad(&["import", name, "--dir", name.to_uppercase().as_str()]);
         assert!(said.contains(&format!("{name}: at byte {at}, the command {word}")), "{said}");
     }
+    bench.put("relative", &commands(&["SET a 1", "EXPIRE a 100"]));
+    let said = bench.bad(&["import", "relative", "--dir", "relatives"]);
+    assert!(said.contains("at byte 27, the command EXPIRE \"a\" counts a deadline from now"), "{said}");
     let mut damaged = commands(&["SET a 1", "SET b 1", "SET c 1"]);
     damaged[27] = b'x';
     bench.put("damaged", &damaged);

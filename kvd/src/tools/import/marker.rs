@@ -36,7 +36,7 @@ pub fn refuse(disk: &dyn Disk, store: &str) -> Result<(), String> {
     match is_set(disk, store) {
         Ok(false) => Ok(()),
         Ok(true) => Err(format!(
-            "the store {store} is an unfinished import ({} is there): run kvd import again, which begins it anew",
+            "the store {store} is an unfinished import ({} is there): run kvd import again without --merge, which begins it anew",
             name_of(store)
         )),
         Err(error) => Err(error.to_string()),

@@ -121,7 +121,10 @@ fn recognise(path: &Path) -> Result<Source, Failure> {
         return Ok(Source::AppendOnly(aof::parts(path)?));
     }
     if front.starts_with(b"VALKEY") {
-        return Err(format!("{shown} is in Valkey's own form of RDB; its append-only file can be imported").into());
+        return Err(format!(
+            "{shown} is in Valkey's own form of RDB; its append-only file can be imported if it has no such front"
+        )
+        .into());
     }
     Err(format!("{shown} is neither an RDB file nor an append-only file nor the manifest of one").into())
 }

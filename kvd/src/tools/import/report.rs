@@ -79,13 +79,11 @@ impl Report {
         self.told_ms = now_ms;
         let done = self.done_bytes + offset;
         let percent = (100 * done).checked_div(self.total_bytes).unwrap_or(100).min(100);
-        let keys: u64 = self.keys.values().sum();
-        eprintln!(
-            "{percent:3} %  {} MB of {} MB, {keys} keys, {} commands",
-            mb(done),
-            mb(self.total_bytes),
-            self.commands
-        );
+        let what = match self.commands {
+            0 => format!("{} keys", self.keys.values().sum::<u64>()),
+            commands => format!("{commands} commands"),
+        };
+        eprintln!("{percent:3} %  {} MB of {} MB, {what}", mb(done), mb(self.total_bytes));
     }
 }
 

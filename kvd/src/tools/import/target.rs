@@ -51,8 +51,8 @@ impl Target {
         let disk = OsDisk::open(&settings.dir).map_err(|error| format!("cannot use the directory {dir}: {error}"))?;
         let disk = Arc::new(disk);
         let is_unfinished = marker::is_set(&*disk, &name)?;
-        if is_unfinished && wishes.merges {
-            return Err(format!("{}; without --merge", marker::refuse(&*disk, &name).unwrap_err()).into());
+        if wishes.merges {
+            marker::refuse(&*disk, &name)?;
         }
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock::new());
         let options = Options {

@@ -76,15 +76,10 @@ impl Executor {
 
     /// Sends a command. Whether it may go on: if not, [`Executor::finish`] knows why.
     pub(super) fn send(&mut self, file: &Arc<str>, command: &Command) -> bool {
-        let name = command.words.first().map_or(&b""[..], Vec::as_slice);
-        let mut shown = name.escape_ascii().to_string();
-        if let Some(key) = command.words.get(1) {
-            shown.push_str(&format!(" \"{}\"", key[..key.len().min(64)].escape_ascii()));
-        }
         self.buffer.clear();
         encode_request(&mut self.buffer, &command.words);
         let written = self.socket.write_all(&self.buffer);
-        let sent = Sent { file: file.clone(), offset: command.offset, shown };
+        let sent = Sent { file: file.clone(), offset: command.offset, shown: command.shown() };
         // Whoever waits for a reply has sent what it is to be a reply to.
         match self.sent.try_send(sent) {
             Ok(()) => written.is_ok(),

@@ -3,6 +3,7 @@
 
 mod executor;
 pub(super) mod manifest;
+mod relative;
 mod stream;
 
 use std::io::{BufRead, BufReader, Read};
@@ -93,15 +94,18 @@ impl Feed<'_> {
                 Ok(Next::Command(command)) => {
                     self.report.progress(stream.offset());
                     let word = command.words.first().map_or(&b""[..], Vec::as_slice);
+                    let which = || format!("{name}: at byte {}, the command {}", command.offset, command.shown());
                     if commands::lookup(word).is_none() {
-                        let (word, offset) = (word.escape_ascii(), command.offset);
-                        let key = command.words.get(1).map_or(&b""[..], |key| &key[..key.len().min(64)]).escape_ascii();
-                        let which = format!("{name}: at byte {offset}, the command {word} \"{key}\" is not supported");
+                        let which = format!("{} is not supported", which());
                         if !self.skips_unsupported {
                             return Err(format!("{which}; --skip-unsupported passes over it").into());
                         }
                         self.report.skip("unsupported commands", &which);
                         continue;
+                    }
+                    if relative::is_relative(&command.words) {
+                        let why = "counts a deadline from now, which an append-only file never does";
+                        return Err(format!("{} {why}: send it to a server", which()).into());
                     }
                     if word.eq_ignore_ascii_case(b"MULTI") {
                         multi = Some(command.offset);

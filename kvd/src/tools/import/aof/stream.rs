@@ -16,6 +16,20 @@ pub(super) struct Command {
     pub(super) words: Vec<Vec<u8>>,
 }
 
+/// Bytes of a key that people are shown.
+const SHOWN_BYTES: usize = 64;
+
+impl Command {
+    /// Its name and key, for people.
+    pub(super) fn shown(&self) -> String {
+        let mut words = self.words.iter().map(|word| word[..word.len().min(SHOWN_BYTES)].escape_ascii());
+        match (words.next(), words.next()) {
+            (Some(name), Some(key)) => format!("{name} \"{key}\""),
+            (name, _) => name.map(|name| name.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
 /// What comes next in a file.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
