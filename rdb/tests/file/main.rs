@@ -1,7 +1,5 @@
 //! Whole RDB files, made by hand: what is in them, and what is said of those that are cut, damaged or of other kinds.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
-
 use std::io::{self, Read};
 
 use crc::{CRC_64_REDIS, Crc};
