@@ -124,7 +124,7 @@ fn open_store(
     recover: Recover,
 ) -> Result<Arc<Store>, Error> {
     match Store::open(disk.clone(), clock.clone(), options.clone()) {
-        Err(error @ Error::Corrupt { .. }) if recover == Recover::Salvage => {
+        Err(error @ (Error::Corrupt { .. } | Error::ManifestMissing(_))) if recover == Recover::Salvage => {
             tracing::warn!("{error}: everything else is kept");
             let Salvage { found, aside } = engine::salvage(&disk, clock, &options)?;
             for line in check::describe(&found, &aside) {
@@ -209,7 +209,7 @@ fn explain(error: &Error) -> String {
         Error::NewerFormat { .. } => format!("{error}: use the newer kvd that wrote it"),
         Error::Foreign(_) => format!("{error}: name another file with --dbfilename, nothing was changed"),
         Error::Missing(_) => error.to_string(),
-        Error::ManifestMissing(_) => format!("{error}: nothing was changed"),
+        Error::ManifestMissing(_) => format!("{error}: nothing was changed; kvd check --repair makes it again"),
         Error::Corrupt { .. } => format!("{error}: nothing was changed; kvd check says what is damaged"),
         Error::Io(_) => error.to_string(),
     }

@@ -153,13 +153,18 @@ fn open(disk: &dyn Disk, name: &str) -> io::Result<Option<Arc<dyn File>>> {
 
 /// The header of a segment, if there is one that is valid and this segment's.
 fn read_header(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Header>> {
+    Ok(header_of(disk, store, number)?.filter(|header| header.id == id))
+}
+
+/// The same, whichever store wrote it.
+pub(crate) fn header_of(disk: &dyn Disk, store: &str, number: u64) -> io::Result<Option<Header>> {
     let Some(file) = open(disk, &segment::file_name(store, number))? else { return Ok(None) };
     let mut bytes = [0; segment::HEADER as usize];
     match disk::read_exact_at(&*file, &mut bytes, 0) {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    Ok(Header::parse(&bytes).filter(|header| header.id == id && header.number == number))
+    Ok(Header::parse(&bytes).filter(|header| header.number == number))
 }
 
 /// Walks the segments of a store in the order of the log.

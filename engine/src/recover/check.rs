@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::replay::{Lost, Replay};
 use super::survey::{Damage, survey};
-use super::{load_manifest, lock, read_log};
+use super::{lock, read_log, rebuild};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -48,7 +48,7 @@ pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Resu
 /// The same, for whoever has locked the store.
 pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let names = disk.list()?;
-    let manifest = load_manifest(&**disk, &options.name, &names)?.ok_or(Error::Missing(options.name.clone()))?;
+    let (manifest, damage) = rebuild::manifest(&**disk, &options.name, &names)?;
     let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
     let secrets = || store::secrets(&manifest.hash_seed);
     let mut replay = Replay::new(secrets(), &blobs, manifest.durable, options, clock.wall_ms());
@@ -61,6 +61,7 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
             log_bytes: read.end - manifest.base,
             keys: replay.keys(),
             torn_bytes: read.dropped_bytes,
+            damages: damage.into_iter().collect(),
             ..Check::default()
         }),
         Err(Error::Corrupt { file, offset, what }) => {
@@ -70,7 +71,7 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
                 segments: found.segments.len() as u64,
                 log_bytes: found.end - manifest.base,
                 torn_bytes: found.torn_bytes,
-                damages: found.damages,
+                damages: damage.into_iter().chain(found.damages).collect(),
                 ..Check::default()
             };
             check.finish(&mut replay, &options.name);

@@ -16,6 +16,7 @@
 
 mod check;
 mod contents;
+mod rebuild;
 mod replay;
 mod salvage;
 mod survey;

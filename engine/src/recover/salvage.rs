@@ -6,7 +6,7 @@
 //!  2  copy        every key into new segments, of an opening that no manifest knows; synced
 //!  3  set aside   each damaged part to <file>.damaged-<offset>; synced
 //!  4  guard       the manifest says that the old log was durable to its end: a start that misses a part of it refuses
-//!  5  rename      the old segments, newest first, and damaged blobs, to <file>.aside
+//!  5  rename      the old segments, newest first, and blobs that no key has, to <file>.aside
 //!  6  swap        the manifest names the new segments
 //! ```
 //!
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use super::check::{Check, check_locked};
 use super::replay::Replay;
 use super::survey::{Damage, survey};
-use super::{lengths, load_manifest, lock};
+use super::{lengths, lock, rebuild};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
@@ -52,7 +52,7 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let lock = lock(&**disk, options)?;
     let name = &options.name;
     let names = disk.list()?;
-    let old = load_manifest(&**disk, name, &names)?.ok_or(Error::Missing(name.clone()))?;
+    let (old, _) = rebuild::manifest(&**disk, name, &names)?;
     take_back(&**disk, name, &old, &names)?;
     let found = check_locked(disk, &**clock, options)?;
     if found.is_sound() {
@@ -64,8 +64,12 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let blobs = Blobs::new(disk.clone(), name, old.id, next_blob);
     let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable, options, clock.wall_ms());
     let surveyed = survey(&**disk, name, &old, &names, &mut replay)?;
-    let lost = replay.remove_broken();
+    replay.remove_broken();
     replay.finish_blobs();
+    // Their frames are damaged, or nobody knows what to make of them: the next start would remove them.
+    let live = blobs.live_numbers();
+    let mut orphans: Vec<u64> = names.iter().filter_map(|other| blob::parse_name(name, other)).collect();
+    orphans.retain(|number| !live.contains(number));
 
     let highest = names.iter().filter_map(|other| segment::parse_name(name, other)).max().unwrap_or(0);
     let number = highest.max(old.first).saturating_add(1);
@@ -107,7 +111,7 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     if !swaps_early {
         disk::replace(&**disk, name, &guard.encode())?;
     }
-    let blobs = lost.iter().filter_map(|lost| lost.blob).map(|number| blob::file_name(name, number));
+    let blobs = orphans.into_iter().map(|number| blob::file_name(name, number));
     for file in old_segments(name, &names, old.first).into_iter().chain(blobs) {
         let to = format!("{file}{ASIDE}");
         disk.rename(&file, &to)?;

@@ -260,6 +260,45 @@ fn large_values_that_are_damaged_or_gone_are_named() {
     assert!(left.names().contains(&format!("{}.aside", blob::file_name(NAME, 1))));
 }
 
+#[test]
+fn a_large_value_whose_frame_is_damaged_is_put_aside_too() {
+    let disk = sound();
+    let file = blob::file_name(NAME, 1);
+    let value = disk.bytes(&file).unwrap();
+    // The frame that names it: the key, and the number of the blob.
+    let (log, at) = find(&disk, b"blob\x01\0\0\0\0\0\0\0");
+    disk.flip_bit(&log, at as u64, 0);
+    let (left, after, _) = salvaged(&disk);
+    assert!(!after.contains_key(&(0, b"blob".to_vec())));
+    assert_eq!(left.bytes(&format!("{file}.aside")).unwrap(), value);
+}
+
+#[test]
+fn a_manifest_that_is_damaged_or_missing_is_made_again() {
+    let disk = sound();
+    // Opened several times: some of its segments end early.
+    for _ in 0..3 {
+        let store = Store::open(disk_of(&disk), clock(), options()).unwrap();
+        let key = store.key(b"late");
+        store.begin(2, &[key], store.now_ms()).append(&key, b"r");
+        store.close();
+    }
+    let before = held(&disk.process_crash()).unwrap();
+    for damage in [true, false] {
+        let copy = disk.process_crash();
+        match damage {
+            true => copy.flip_bit(NAME, 60, 0),
+            false => copy.remove(NAME).unwrap(),
+        }
+        assert!(Store::open(disk_of(&copy), clock(), options()).is_err());
+        let checked = check(&disk_of(&copy), &*clock(), &options()).unwrap();
+        let [found] = &*checked.damages else { panic!("{checked:?}") };
+        assert_eq!((&*found.file, checked.keys), (NAME, before.len() as u64));
+        repair(&copy);
+        assert_eq!(held(&copy.power_loss_with(Survival::Nothing)).unwrap(), before);
+    }
+}
+
 /// Crashes a salvage at each of its operations.
 pub fn crashes() -> Result<(), String> {
     let damaged = sound();

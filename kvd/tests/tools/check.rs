@@ -66,6 +66,17 @@ fn what_is_damaged_is_named_and_put_aside() {
 }
 
 #[test]
+fn a_main_file_that_is_missing_is_made_again() {
+    let bench = Bench::new();
+    store(&bench);
+    fs::remove_file(bench.path("store/dump.kv")).unwrap();
+    assert!(bench.bad(&["export", "store"]).contains("dump.kv is missing, but segments of a store"));
+    assert!(bench.bad(&["check", "store"]).contains("dump.kv: at byte 0: the manifest is missing"));
+    bench.good(&["check", "store", "--repair"]);
+    assert_eq!(bench.held("store"), ["SELECT 0", "SET first 1", "SET second 2", "SET third 3"]);
+}
+
+#[test]
 fn a_server_salvages_when_it_is_told_to() {
     let bench = Bench::new();
     damage(&store(&bench), b"second");
