@@ -17,7 +17,7 @@ mod snapshot;
 mod target;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub(super) fn run(path: &Path, settings: Settings, wishes: Wishes) -> Result<Exi
         return Err(format!("{error}\n{}", target.abandon()).into());
     }
     target.finish()?;
-    println!("{report}");
+    writeln!(io::stdout(), "{report}")?;
     Ok(ExitCode::SUCCESS)
 }
 
