@@ -31,6 +31,9 @@ pub enum Error {
     /// A file has the store's name but is not one.
     #[error("{0} is not a kvd store")]
     Foreign(String),
+    /// There is nothing with the store's name.
+    #[error("there is no store {0} here")]
+    Missing(String),
     /// Segments lie there but the manifest does not: taking that for an empty store would lose it.
     #[error("{0} is missing, but segments of a store with this name are there")]
     ManifestMissing(String),

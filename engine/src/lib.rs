@@ -72,6 +72,6 @@ pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
 pub use order::KeyRange;
-pub use recover::Recovery;
+pub use recover::{Check, Contents, Damage, Lost, Recovery, Salvage, check, salvage};
 pub use store::{MAX_VALUE, Options, Store, owned};
 pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

@@ -65,6 +65,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("wall_clock_timer", "everysec: the age of bytes is measured by the wall clock"),
     ("sync_overtakes", "a sync that ends first makes durable what an earlier one has not"),
     ("sealed_segment_not_synced", "only the newest segment is synced"),
+    ("salvaged_manifest_early", "a salvaged store's manifest is swapped before its log is written"),
     ("shutdown_without_sync", "a clean end writes and does not sync"),
 ];
 

@@ -72,6 +72,9 @@ pub struct Options {
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
+    /// Whether the clock alone says what time it is, also when the log has known a later one: an import stops the clock, so
+    /// that nothing expires before all that is known of it has come.
+    pub forgets_time: bool,
 }
 
 impl Default for Options {
@@ -90,6 +93,7 @@ impl Default for Options {
             expected_value_bytes: 0,
             key_order: false,
             secrets_from: None,
+            forgets_time: false,
         }
     }
 }
@@ -150,8 +154,13 @@ impl Store {
     /// it returns, everything it found is durable.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
+        Ok(Arc::new(Store::of_parts(parts, disk, clock, options)))
+    }
+
+    /// A store of what was recovered.
+    pub(crate) fn of_parts(parts: Parts, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Store {
         let limits = options.limits;
-        let store = Arc::new(Store {
+        let store = Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
             log: parts.log,
@@ -181,12 +190,12 @@ impl Store {
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
             _lock: parts.lock,
-        });
+        };
         store.make_tables();
         if store.keeps_order() {
             store.make_order();
         }
-        Ok(store)
+        store
     }
 
     /// Makes the tables of the first database as large as its keys are expected to need.

@@ -7,3 +7,4 @@ pub mod observe;
 pub mod pubsub;
 pub mod server;
 pub mod session;
+pub mod tools;

@@ -1,24 +1,21 @@
 //! The program `kvd`: settings, store, workers, listeners, and a clean end.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
-use engine::disk::OsDisk;
-use engine::{Background, Error, Options, Store};
-use kvd::config::{self, Loaded, Named, Start};
+use engine::disk::{Disk, OsDisk};
+use engine::{Background, Error, Options, Salvage, Store};
+use kvd::config::{self, Loaded, Named, Recover, Start};
 use kvd::observe::log;
-use kvd::observe::stats::Stats;
-use kvd::pubsub::Hub;
-use kvd::server::descriptors;
+use kvd::server::Server;
 use kvd::server::listen::{self, Listeners};
-use kvd::server::listener::Ears;
 use kvd::server::mailbox::Message;
 use kvd::server::thread;
-use kvd::server::{Hot, Server};
-use parking_lot::{Mutex, RwLock};
+use kvd::tools::import::marker;
+use kvd::tools::{self, check};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -32,7 +29,11 @@ fn main() -> ExitCode {
         Some("-") => std::io::read_to_string(std::io::stdin()).map(String::into_bytes),
         _ => std::fs::read(path),
     };
-    match config::load(std::env::args_os().skip(1), std::env::vars_os(), read) {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(code) = tools::run(&arguments, std::env::vars_os(), read) {
+        return code;
+    }
+    match config::load(arguments.into_iter(), std::env::vars_os(), read) {
         Ok(Start::Version) => {
             println!("kvd {} (Redis 7.4.0 compatible)", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -61,10 +62,6 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
-    if fitting_clients < settings.maxclients as usize {
-        tracing::warn!("the limit of open files allows {fitting_clients} clients, not {}", settings.maxclients);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
@@ -74,6 +71,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
+    marker::refuse(&disk, &settings.dbfilename)?;
     let options = Options {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
@@ -84,7 +82,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         key_order: settings.key_order,
         ..Options::default()
     };
-    let store = Store::open(Arc::new(disk), clock.clone(), options)
+    let store = open_store(Arc::new(disk), &clock, options, settings.recover)
         .map_err(|error| format!("cannot open the store in {}: {}", settings.dir.display(), explain(&error)))?;
     let background = Background::start(&store)?;
 
@@ -92,47 +90,11 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads as usize,
     };
-    let run_id: String = engine::random::secret()?
-        .iter()
-        .chain(&engine::random::secret()?)
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    store.set_eviction(&settings.eviction());
-    let server = Arc::new(Server {
-        store: store.clone(),
-        started_ms: clock.monotonic_ms(),
-        last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
-        saved_frames: Default::default(),
-        clock,
-        settings: RwLock::new(Arc::new(settings)),
-        hot,
-        registry: Default::default(),
-        stats: Stats::new(workers),
-        config_file: file,
-        history_id: RwLock::new(run_id.clone()),
-        run_id,
-        stop: Default::default(),
-        listeners,
-        workers: Mutex::default(),
-        progress: Default::default(),
-        fitting_clients: AtomicUsize::new(fitting_clients),
-        client_memory: Default::default(),
-        governor: Default::default(),
-        cold_reads: Default::default(),
-        pubsub: Hub::new(workers),
-        watches: Default::default(),
-        blocked: Default::default(),
-        pause: Default::default(),
-        slow_log: Default::default(),
-        latency: Default::default(),
-    });
-    store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
-    store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
-    store.set_spills(server.settings().spill);
-    server.govern_memory();
-    let watched = server.clone();
-    store.log().on_progress(Box::new(move || watched.on_log_progress()));
+    let server = Server::new(store.clone(), clock, settings, listeners, workers, file)?;
+    let (fitting, wanted) = (server.max_clients(), server.settings().maxclients as usize);
+    if fitting < wanted {
+        tracing::warn!("the limit of open files allows {fitting} clients, not {wanted}");
+    }
     for index in 0..workers {
         server.workers.lock().push(thread::start(server.clone(), index)?);
     }
@@ -157,6 +119,26 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     tracing::info!("everything is durable, bye bye");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the store; one that is corrupt is salvaged first if the settings ask for it.
+fn open_store(
+    disk: Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
+    options: Options,
+    recover: Recover,
+) -> Result<Arc<Store>, Error> {
+    match Store::open(disk.clone(), clock.clone(), options.clone()) {
+        Err(error @ (Error::Corrupt { .. } | Error::ManifestMissing(_))) if recover == Recover::Salvage => {
+            tracing::warn!("{error}: everything else is kept");
+            let Salvage { found, aside } = engine::salvage(&disk, clock, &options)?;
+            for line in check::describe(&found, &aside) {
+                tracing::warn!("{line}");
+            }
+            Store::open(disk, clock.clone(), options)
+        }
+        opened => opened,
+    }
 }
 
 /// Writes the process id for a service manager. As in Redis, a server without the file is better than none.
@@ -232,8 +214,9 @@ fn explain(error: &Error) -> String {
         Error::Locked(_) => format!("{error}: only one server may use a store at a time"),
         Error::NewerFormat { .. } => format!("{error}: use the newer kvd that wrote it"),
         Error::Foreign(_) => format!("{error}: name another file with --dbfilename, nothing was changed"),
-        Error::ManifestMissing(_) => format!("{error}: nothing was changed"),
-        Error::Corrupt { .. } => format!("{error}: nothing was changed"),
+        Error::Missing(_) => error.to_string(),
+        Error::ManifestMissing(_) => format!("{error}: nothing was changed; kvd check --repair makes it again"),
+        Error::Corrupt { .. } => format!("{error}: nothing was changed; kvd check says what is damaged"),
         Error::Io(_) => error.to_string(),
     }
 }

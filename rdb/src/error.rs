@@ -22,3 +22,6 @@ pub enum Error {
 
 /// The bytes end where more must follow.
 pub(crate) const TRUNCATED: Error = Error::BadFormat("ends too early");
+
+/// A collection of nothing, which Redis does not store; older ones had a way to.
+pub(crate) const NO_ELEMENTS: Error = Error::BadFormat("no elements");

@@ -7,7 +7,7 @@ use crate::{Checksum, Error};
 /// Bytes of the version and the checksum.
 pub(crate) const FOOTER_BYTES: usize = 10;
 /// The newest version that is read: Redis 7.4 to 8.2.
-const NEWEST_VERSION: u16 = 12;
+pub(crate) const NEWEST_VERSION: u16 = 12;
 
 /// The version a dump says of itself. The lower one wherever it will do: Redis 7.2 and Valkey refuse the higher.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ pub(crate) enum Version {
 }
 
 // Sixteen tables: dumps are as large as values, and the plain algorithm goes byte by byte.
-static CRC_64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub(crate) static CRC_64: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// Ends a dump.
 pub(crate) fn seal(mut dump: Vec<u8>, version: Version) -> Vec<u8> {

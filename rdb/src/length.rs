@@ -9,6 +9,7 @@
 //! ```
 
 use crate::Error;
+use crate::error::NO_ELEMENTS;
 use crate::reader::Reader;
 
 /// What stands at the place of a string's length.
@@ -59,7 +60,7 @@ pub(crate) fn read_count(reader: &mut Reader<'_>, element_bytes: usize) -> Resul
     let count = read(reader)?;
     match usize::try_from(count) {
         // Redis never stores what is empty.
-        Ok(0) => Err(Error::BadFormat("no elements")),
+        Ok(0) => Err(NO_ELEMENTS),
         Ok(count) if count <= reader.len() / element_bytes => Ok(count),
         _ => Err(Error::BadFormat("more elements than bytes")),
     }

@@ -7,6 +7,7 @@
 //!
 //! * [`dump`] writes the forms that Redis 7.2 and later load, from iterators: the one copy made is the dump.
 //! * [`restore`] reads every form of a string, list, set, hash and sorted set since Redis 2.6.
+//! * [`file::Reader`] reads whole files of versions 5 to 12, value by value.
 //! * A length that was read is checked against the bytes that are there before memory is taken for it; what a dump
 //!   unfolds to is bounded by [`Limits`].
 //! * Broken bytes are an [`Error`], never a panic.
@@ -20,6 +21,7 @@
 
 pub mod dump;
 mod error;
+pub mod file;
 mod footer;
 mod integer;
 mod kind;
@@ -34,6 +36,6 @@ mod string;
 mod value;
 
 pub use error::Error;
-pub use limits::{Checksum, Limits};
+pub use limits::{Checksum, Limits, memory_for};
 pub use restore::restore;
 pub use value::Value;

@@ -12,6 +12,14 @@ pub struct Limits {
     pub checksum: Checksum,
 }
 
+/// What a value may take that was written in so many bytes: more than any but a hostile one does, which LZF lets unfold to
+/// 264 bytes for each three.
+#[must_use]
+pub fn memory_for(bytes: usize) -> usize {
+    const MOST_PER_BYTE: usize = 128;
+    (1 << 20) + bytes.saturating_mul(MOST_PER_BYTE)
+}
+
 /// How far a checksum is trusted; most of all, what one of zero says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksum {

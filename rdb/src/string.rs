@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use crate::Error;
 use crate::length::{self, Header};
-use crate::limits::Budget;
+use crate::limits::{self, Budget};
 use crate::reader::Reader;
 use crate::{integer, lzf};
 
 const INTEGER_8: u8 = 0;
 const INTEGER_16: u8 = 1;
 const INTEGER_32: u8 = 2;
-const COMPRESSED: u8 = 3;
+/// The string's bytes are compressed with LZF.
+pub(crate) const COMPRESSED: u8 = 3;
 /// The bits that say that an encoding follows, not a length.
 const ENCODED: u8 = 0xc0;
 
@@ -62,6 +63,22 @@ pub(crate) fn read_owned(reader: &mut Reader<'_>, budget: &mut Budget) -> Result
     let string = read(reader, budget)?;
     budget.take(string.len())?;
     Ok(string.into_owned())
+}
+
+/// Bytes of the integer that an encoding announces.
+pub(crate) fn integer_bytes(encoding: u8) -> Option<usize> {
+    match encoding {
+        INTEGER_8 => Some(1),
+        INTEGER_16 => Some(2),
+        INTEGER_32 => Some(4),
+        _ => None,
+    }
+}
+
+/// The string that `raw` holds and nothing else.
+pub(crate) fn decode(raw: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut budget = Budget::new(limits::memory_for(raw.len()));
+    read_owned(&mut Reader::new(raw), &mut budget)
 }
 
 fn in_memory(length: u64) -> Result<usize, Error> {

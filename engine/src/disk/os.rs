@@ -24,6 +24,8 @@ pub struct OsDisk {
     path: PathBuf,
     /// Open for as long as the disk is, so that [`Disk::sync_dir`] cannot fail for want of a descriptor.
     directory: fs::File,
+    /// Nothing is written, not even a lock file.
+    read_only: bool,
     /// A sync of the directory has failed. Held while one is under way: the kernel tells an error to one caller only.
     sync_failed: Mutex<bool>,
 }
@@ -43,11 +45,25 @@ impl OsDisk {
             Err(e) if created => return Err(e),
             _ => {}
         }
+        OsDisk::existing(path, false)
+    }
+
+    /// Opens a directory that exists, and nothing in it for writing.
+    pub fn read_only(path: &Path) -> io::Result<OsDisk> {
+        OsDisk::existing(path, true)
+    }
+
+    fn existing(path: &Path, read_only: bool) -> io::Result<OsDisk> {
         let directory = fs::File::open(path)?;
         if !directory.metadata()?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(OsDisk { path: path.to_path_buf(), directory, sync_failed: Mutex::new(false) })
+        Ok(OsDisk { path: path.to_path_buf(), directory, read_only, sync_failed: Mutex::new(false) })
+    }
+
+    /// The path of a file that is to be made or given another name.
+    fn path_to_change(&self, name: &str) -> io::Result<PathBuf> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { self.path_of(name) }
     }
 
     fn path_of(&self, name: &str) -> io::Result<PathBuf> {
@@ -58,22 +74,26 @@ impl OsDisk {
 
 impl Disk for OsDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(self.path_of(name)?)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(self.path_to_change(name)?)?;
         Ok(Arc::new(OsFile { file }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path_of(name)?)?;
+        let file = OpenOptions::new().read(true).write(!self.read_only).open(self.path_of(name)?)?;
         Ok(Arc::new(OsFile { file }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path_of(from)?, self.path_of(to)?)
+        fs::rename(self.path_to_change(from)?, self.path_to_change(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path_of(name)?)
+        fs::remove_file(self.path_to_change(name)?)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -100,7 +120,15 @@ impl Disk for OsDisk {
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn Send + Sync>> {
         let path = self.path_of(name)?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
+        let mut how = OpenOptions::new();
+        if !self.read_only {
+            how.write(true).create(true).truncate(false).mode(FILE_MODE);
+        }
+        let file = match how.read(true).open(path) {
+            // Whoever writes has made it: nobody does.
+            Err(e) if self.read_only && e.kind() == io::ErrorKind::NotFound => return Ok(Box::new(())),
+            file => file?,
+        };
         file.try_lock()?;
         // The kernel frees the lock with the last descriptor: when the guard is dropped, or the process ends.
         Ok(Box::new(file))
@@ -249,6 +277,23 @@ mod tests {
         replace(&disk, "a", b"second").unwrap();
         assert_eq!(read_all(&disk, "a", 100).unwrap(), b"second");
         assert_eq!(disk.list().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_disk_to_read_from_changes_nothing() {
+        let (parent, disk) = disk();
+        replace(&disk, "a", b"content").unwrap();
+        let path = parent.path().join("data");
+        let reader = OsDisk::read_only(&path).unwrap();
+        let _unused = reader.lock("lock").unwrap();
+        assert_eq!(read_all(&reader, "a", 100).unwrap(), b"content");
+        assert!(reader.open("a").unwrap().write_at(b"x", 0).is_err());
+        assert!(reader.create("b").is_err() && reader.rename("a", "b").is_err() && reader.remove("a").is_err());
+        assert_eq!(disk.list().unwrap(), ["a"]);
+        let guard = disk.lock("lock").unwrap();
+        assert_eq!(reader.lock("lock").err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(guard);
+        assert!(OsDisk::read_only(&path.join("none")).is_err());
     }
 
     #[test]

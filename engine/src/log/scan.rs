@@ -19,6 +19,9 @@ use crate::mutant::planted;
 /// Largest segment file that is read.
 pub const MAX_SEGMENT: u64 = 1 << 30;
 
+/// A segment that should be there is not.
+pub(crate) const MISSING: &str = "the segment is missing or its header is damaged";
+
 /// One segment in memory.
 pub struct Loaded {
     /// Its number.
@@ -40,7 +43,13 @@ impl Loaded {
     }
 
     /// Reads the segment whole and takes it to begin at `base`, whatever its header says. `None` when there is none.
-    fn assume(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<Option<Loaded>> {
+    pub(crate) fn assume(
+        disk: &dyn Disk,
+        store: &str,
+        id: StoreId,
+        number: u64,
+        base: Lsn,
+    ) -> io::Result<Option<Loaded>> {
         let name = segment::file_name(store, number);
         let Some(file) = open(disk, &name)? else { return Ok(None) };
         let length = file.len()?;
@@ -72,6 +81,43 @@ impl Loaded {
         let from = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
         let behind = self.bytes.get(from..).unwrap_or_default();
         behind.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
+    }
+
+    /// Lets the segment begin where its first valid frame says, and not before `least`. Whether there is such a frame: for one
+    /// whose header is damaged.
+    pub(crate) fn begin_at_first_frame(&mut self, least: Lsn) -> bool {
+        let mut offset = segment::HEADER as usize;
+        while offset + frame::HEADER <= self.bytes.len() {
+            let lsn = u64_at(&self.bytes, offset + 8);
+            let base = lsn.checked_sub(offset as u64 - segment::HEADER).filter(|base| *base >= least);
+            if let Some(base) = base
+                && frame::parse(&self.bytes[offset..], lsn, &self.seed).is_some()
+            {
+                self.base = base;
+                return true;
+            }
+            offset += ALIGN;
+        }
+        false
+    }
+
+    /// Where the first valid frame at or behind a position stands.
+    pub(crate) fn next_frame(&self, lsn: Lsn) -> Option<Lsn> {
+        let mut offset = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
+        while offset + frame::HEADER <= self.bytes.len() {
+            let here = self.base + offset as u64 - segment::HEADER;
+            if u64_at(&self.bytes, offset + 8) == here && self.frame(here).is_some() {
+                return Some(here);
+            }
+            offset += ALIGN;
+        }
+        None
+    }
+
+    /// Where a position stands in the file, and how many of the bytes up to another are there.
+    pub(crate) fn bytes_between(&self, from: Lsn, to: Lsn) -> (u64, u64) {
+        let offset = segment::HEADER + from.saturating_sub(self.base);
+        (offset, (to - from).min((self.bytes.len() as u64).saturating_sub(offset)))
     }
 
     /// The highest mark in a valid frame at or behind a position.
@@ -107,13 +153,18 @@ fn open(disk: &dyn Disk, name: &str) -> io::Result<Option<Arc<dyn File>>> {
 
 /// The header of a segment, if there is one that is valid and this segment's.
 pub(super) fn read_header(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Header>> {
+    Ok(header_of(disk, store, number)?.filter(|header| header.id == id))
+}
+
+/// The same, whichever store wrote it.
+pub(crate) fn header_of(disk: &dyn Disk, store: &str, number: u64) -> io::Result<Option<Header>> {
     let Some(file) = open(disk, &segment::file_name(store, number))? else { return Ok(None) };
     let mut bytes = [0; segment::HEADER as usize];
     match disk::read_exact_at(&*file, &mut bytes, 0) {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    Ok(Header::parse(&bytes).filter(|header| header.id == id && header.number == number))
+    Ok(Header::parse(&bytes).filter(|header| header.number == number))
 }
 
 /// Walks the segments of a store in the order of the log.
@@ -149,11 +200,7 @@ impl<'a> Chain<'a> {
             let named = number == self.manifest.first && self.manifest.durable > base;
             let durable = !planted("lost_header_is_the_end") && self.highest_mark_from(number, base)? > Some(base);
             if !in_force || named || durable {
-                return Err(Error::Corrupt {
-                    file: name,
-                    offset: 0,
-                    what: "the segment is missing or its header is damaged",
-                });
+                return Err(Error::Corrupt { file: name, offset: 0, what: MISSING });
             }
             return Ok(None);
         };
@@ -168,6 +215,13 @@ impl<'a> Chain<'a> {
         let Some(number) = self.next else { return Ok(false) };
         let header = read_header(self.disk, self.store, self.manifest.id, number)?;
         Ok(header.is_some_and(|header| header.base == lsn && header.epoch <= self.manifest.epoch))
+    }
+
+    /// The next segment, if it is not there or nobody can say what it is.
+    pub(crate) fn missing(&self) -> Result<Option<u64>, Error> {
+        let Some(number) = self.next else { return Ok(None) };
+        let header = read_header(self.disk, self.store, self.manifest.id, number)?;
+        Ok(header.is_none().then_some(number))
     }
 
     /// The highest mark in segments of the last opening numbered `from` and up, wherever their frames stand. The first

@@ -14,7 +14,12 @@
 //!
 //! Not done here: parallel replay, checkpoints.
 
+mod check;
+mod contents;
+mod rebuild;
 mod replay;
+mod salvage;
+mod survey;
 mod tail;
 
 use std::collections::{BTreeMap, HashSet};
@@ -34,7 +39,12 @@ use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
+pub use check::{Check, check};
+pub use contents::Contents;
+pub use replay::Lost;
 use replay::Replay;
+pub use salvage::{Salvage, salvage};
+pub use survey::Damage;
 use tail::{Copied, Tail};
 
 /// What was found when the store was opened.
@@ -58,10 +68,7 @@ pub struct Recovery {
 
 pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) -> Result<Parts, Error> {
     let started_us = clock.monotonic_us();
-    let lock = disk.lock(&format!("{}.lock", options.name)).map_err(|e| match e.kind() {
-        std::io::ErrorKind::WouldBlock => Error::Locked(options.name.clone()),
-        _ => e.into(),
-    })?;
+    let lock = lock(&**disk, options)?;
     let names = disk.list()?;
     let (old, created) = match load_manifest(&**disk, &options.name, &names)? {
         Some(manifest) => (manifest, false),
@@ -81,7 +88,8 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
-    let (newest_ms, lengths) = (replay.newest_ms, lengths(options));
+    let newest_ms = if options.forgets_time { 0 } else { replay.newest_ms };
+    let lengths = lengths(options);
     remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
@@ -98,6 +106,14 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     recovery.took_us = clock.monotonic_us() - started_us;
     let Replay { shards, figures, map, .. } = replay;
     Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, lock })
+}
+
+/// Keeps other processes away.
+fn lock(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Send + Sync>, Error> {
+    disk.lock(&format!("{}.lock", options.name)).map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked(options.name.clone()),
+        _ => e.into(),
+    })
 }
 
 fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option<Manifest>, Error> {
@@ -186,6 +202,10 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
             continue;
         }
         if scan::is_corruption(&chain, &segment, at, read.durable)? {
+            if let (0, Some(missing)) = (segment.bytes_behind(at), chain.missing()?) {
+                let file = segment::file_name(name, missing);
+                return Err(Error::Corrupt { file, offset: 0, what: scan::MISSING });
+            }
             return Err(Error::Corrupt {
                 file: segment::file_name(name, segment.number),
                 offset: segment::HEADER + at - segment.base,

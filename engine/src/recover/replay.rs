@@ -34,6 +34,27 @@ struct Waiting {
     value: Vec<u8>,
 }
 
+/// Why a key's value cannot be known.
+struct Broken {
+    what: &'static str,
+    /// The file that holds it, if it is there.
+    blob: Option<u64>,
+}
+
+const SENSELESS: &str = "a frame's checksum holds but its content makes no sense";
+
+/// A key whose value cannot be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The logical database.
+    pub database: u8,
+    /// The key.
+    pub key: Vec<u8>,
+    /// Why.
+    pub what: &'static str,
+    pub(super) blob: Option<u64>,
+}
+
 /// The state so far.
 pub(super) struct Replay<'a> {
     pub shards: Shards,
@@ -54,7 +75,7 @@ pub(super) struct Replay<'a> {
     /// this position, before the first beginning of a transaction, count. 0 once a beginning was seen.
     headless_below: Lsn,
     /// Keys whose value cannot be known unless something later replaces it.
-    broken: HashMap<(u8, Vec<u8>), &'static str>,
+    broken: HashMap<(u8, Vec<u8>), Broken>,
     blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
 }
 
@@ -102,15 +123,13 @@ impl<'a> Replay<'a> {
             self.began = frame.lsn;
         }
         if continued || (frame.first && frame.last) {
-            return self.apply_one(
-                frame.lsn,
-                frame.kind,
-                frame.database,
-                frame.value_type,
-                (frame.deadline, frame.previous),
-                frame.key,
-                frame.value,
-            );
+            let times = (frame.deadline, frame.previous);
+            let (database, key) = (frame.database, frame.key);
+            let sound = self.apply_one(frame.lsn, frame.kind, database, frame.value_type, times, key, frame.value);
+            if !sound {
+                self.break_key(database, key, SENSELESS);
+            }
+            return sound;
         }
         self.waiting.push(Waiting {
             lsn: frame.lsn,
@@ -125,11 +144,58 @@ impl<'a> Replay<'a> {
         if !frame.last {
             return true;
         }
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        while let Some(w) = waiting.next() {
+            let passed_over = w.kind == Kind::Tomb && planted("renamed_not_buried");
+            if !passed_over && !self.apply_kept(&w) {
+                self.waiting = waiting.collect();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Applies a frame that was kept. Whether it makes sense; if not, its key's value cannot be known.
+    fn apply_kept(&mut self, w: &Waiting) -> bool {
+        let times = (w.deadline, w.previous);
+        let sound = self.apply_one(w.lsn, w.kind, w.database, w.value_type, times, &w.key, &w.value);
+        if !sound {
+            self.break_key(w.database, &w.key, SENSELESS);
+        }
+        sound
+    }
+
+    /// The log cannot be read here; it goes on at `behind`. What was read of a transaction counts, frame by frame, and so does
+    /// what follows of one. A collection that may go on in the gap is broken.
+    pub(super) fn pass_gap(&mut self, behind: Lsn) {
         let waiting = std::mem::take(&mut self.waiting);
-        let passed_over = |w: &&Waiting| w.kind == Kind::Tomb && planted("renamed_not_buried");
-        waiting.iter().filter(|w| !passed_over(w)).all(|w| {
-            self.apply_one(w.lsn, w.kind, w.database, w.value_type, (w.deadline, w.previous), &w.key, &w.value)
-        })
+        for w in &waiting {
+            self.apply_kept(w);
+        }
+        if let Some(last) = waiting.last().filter(|last| last.value_type != STRING || last.kind == Kind::Delta) {
+            self.break_key(last.database, &last.key, "more of its value may have stood in the damaged part");
+        }
+        self.began = behind;
+        self.headless_below = Lsn::MAX;
+    }
+
+    /// Removes the keys whose value cannot be known; with them, why, and the blob that was damaged.
+    pub(super) fn remove_broken(&mut self) -> Vec<Lost> {
+        let broken = std::mem::take(&mut self.broken);
+        let mut lost: Vec<Lost> = Vec::with_capacity(broken.len());
+        for ((physical, key), Broken { what, blob }) in broken {
+            let named = Key { bytes: &key, hash: rapidhash_v3_seeded(&key, &self.secrets) };
+            self.remove(physical, &named, 0);
+            let database = self.map.iter().position(|to| *to == physical).unwrap_or(usize::from(physical)) as u8;
+            lost.push(Lost { database, key, what, blob });
+        }
+        lost.sort_by(|a, b| (a.database, &a.key).cmp(&(b.database, &b.key)));
+        lost
+    }
+
+    /// How many keys there are, expired ones included.
+    pub(super) fn keys(&self) -> u64 {
+        self.figures.iter().map(|figures| figures.keys).sum::<i64>().max(0) as u64
     }
 
     /// The log has ended: a transaction without its last frame never was.
@@ -137,8 +203,7 @@ impl<'a> Replay<'a> {
         self.records -= self.waiting.len() as u64;
         if planted("torn_tail_kept") {
             for w in std::mem::take(&mut self.waiting) {
-                let times = (w.deadline, w.previous);
-                self.apply_one(w.lsn, w.kind, w.database, w.value_type, times, &w.key, &w.value);
+                self.apply_kept(&w);
             }
         }
         self.waiting.clear();
@@ -147,7 +212,7 @@ impl<'a> Replay<'a> {
     /// Whether every key's value is known.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.broken.iter().next() {
-            Some((_, what)) => Err(Error::Corrupt { file: "the log".to_owned(), offset: 0, what }),
+            Some((_, Broken { what, .. })) => Err(Error::Corrupt { file: "the log".to_owned(), offset: 0, what }),
             None => Ok(()),
         }
     }
@@ -240,7 +305,11 @@ impl<'a> Replay<'a> {
                         self.blob_frames.insert(lsn, (database, key.bytes.to_vec(), reference));
                     }
                     Ok(None) => self.break_key(database, bytes, "the file of a large value is missing"),
-                    Err(_) => self.break_key(database, bytes, "the file of a large value is damaged"),
+                    Err(_) => {
+                        let broken =
+                            Broken { what: "the file of a large value is damaged", blob: Some(reference.number) };
+                        self.broken.insert((database, bytes.to_vec()), broken);
+                    }
                 }
                 true
             }
@@ -366,6 +435,8 @@ impl<'a> Replay<'a> {
     }
 
     fn break_key(&mut self, database: u8, key: &[u8], what: &'static str) {
-        self.broken.insert((database, key.to_vec()), what);
+        if usize::from(database) < DATABASES {
+            self.broken.insert((database, key.to_vec()), Broken { what, blob: None });
+        }
     }
 }

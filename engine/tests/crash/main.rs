@@ -26,6 +26,7 @@ mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
 mod room;
+mod salvage;
 mod session;
 mod simulation;
 mod sync_age;

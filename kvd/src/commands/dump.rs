@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use engine::listener::Class;
 use engine::value::{self, op};
-use engine::{Collection, Item, MAX_VALUE, Transaction, Usage, Value};
+use engine::{Collection, Item, Key, MAX_VALUE, Transaction, Usage, Value};
 use rdb::Checksum;
 
 use super::args::{integer, is};
@@ -42,9 +42,6 @@ pub const COMMANDS: &[Command] = &[
 
 /// By how much a value may be longer than its packed form, for all but hostile ones: compressed strings shrink to a third.
 const GROWTH: u64 = 3;
-
-/// What a restored value may take in memory, for each byte that came: LZF makes at most 264 bytes of three.
-const MOST_PER_BYTE: usize = 128;
 
 fn dump(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Done {
     match view.get(&call.keys[0]) {
@@ -130,7 +127,7 @@ fn restore(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
         ttl => Some(ttl.saturating_add(now_ms)),
     };
     let dump = call.arg(3);
-    let memory_bytes = (1 << 20) + dump.len().saturating_mul(MOST_PER_BYTE);
+    let memory_bytes = rdb::memory_for(dump.len());
     let checksum = match SKIPS_CHECKSUMS.load(Ordering::Relaxed) {
         false => Checksum::Required,
         true => Checksum::Ignored,
@@ -144,7 +141,7 @@ fn restore(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
         delete(transaction, key);
     }
     if deadline.is_none_or(|deadline| deadline > now_ms) {
-        store(transaction, call, value, deadline);
+        store(transaction, key, value, deadline);
         if let Some(usage) = options.usage {
             transaction.set_usage(key, usage);
         }
@@ -154,8 +151,8 @@ fn restore(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply
     Ok(())
 }
 
-fn store(transaction: &mut Transaction<'_>, call: &Call<'_>, value: rdb::Value, deadline: Option<u64>) {
-    let key = &call.keys[0];
+/// Stores a value at a key; whatever that held is gone. A hash without a live field is no value.
+pub fn store(transaction: &mut Transaction<'_>, key: &Key<'_>, value: rdb::Value, deadline: Option<u64>) {
     let limits = transaction.limits();
     let collection = match value {
         rdb::Value::String(bytes) => return transaction.set(key, Value::Shared(bytes.into()), deadline),
@@ -180,7 +177,7 @@ fn store(transaction: &mut Transaction<'_>, call: &Call<'_>, value: rdb::Value, 
 }
 
 /// Whether each element, or a field with its value, fits into one frame of the log: a compressed one may not.
-fn fits(value: &rdb::Value) -> bool {
+pub fn fits(value: &rdb::Value) -> bool {
     match value {
         rdb::Value::String(bytes) => bytes.len() <= MAX_VALUE,
         rdb::Value::List(elements) | rdb::Value::Set(elements) => {
@@ -188,5 +185,34 @@ fn fits(value: &rdb::Value) -> bool {
         }
         rdb::Value::Hash(fields) => fields.iter().all(|(name, value, _)| name.len() + value.len() <= MAX_VALUE),
         rdb::Value::Zset(members) => members.iter().all(|(member, _)| member.len() <= MAX_VALUE),
+    }
+}
+
+/// About how many bytes of log a value takes.
+pub fn bytes_of(value: &rdb::Value) -> u64 {
+    let of = |elements: &[Vec<u8>]| elements.iter().map(|element| element.len() + PER_ELEMENT).sum();
+    let bytes: usize = match value {
+        rdb::Value::String(bytes) => bytes.len(),
+        rdb::Value::List(elements) | rdb::Value::Set(elements) => of(elements),
+        rdb::Value::Hash(fields) => {
+            fields.iter().map(|(name, value, _)| name.len() + value.len() + 2 * PER_ELEMENT).sum()
+        }
+        rdb::Value::Zset(members) => members.iter().map(|(member, _)| member.len() + 2 * PER_ELEMENT).sum(),
+    };
+    (bytes + PER_VALUE) as u64
+}
+
+/// What stands around an element in the log, at most, and around a value.
+const PER_ELEMENT: usize = 8;
+const PER_VALUE: usize = 128;
+
+/// The type that a value gets.
+pub fn type_of(of: &rdb::Value) -> u8 {
+    match of {
+        rdb::Value::String(_) => value::STRING,
+        rdb::Value::List(_) => value::LIST,
+        rdb::Value::Set(_) => value::SET,
+        rdb::Value::Hash(_) => value::HASH,
+        rdb::Value::Zset(_) => value::ZSET,
     }
 }

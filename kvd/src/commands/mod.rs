@@ -23,7 +23,7 @@ pub mod connection;
 pub mod counter;
 mod debug;
 mod documentation;
-mod dump;
+pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod geo;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::row::Effect;
 use super::settings::OWN;
 use super::words;
+use crate::tools;
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq)]
@@ -87,9 +88,13 @@ fn flag(text: &[u8], next: Option<&OsStr>) -> Vec<Vec<u8>> {
 pub(super) fn help() -> String {
     let mut text = String::from(concat!(
         "Usage: kvd [file.conf] [--setting value ...] ... [-]\n",
-        "       kvd -            read the configuration from standard input\n",
-        "       kvd --version    print the version\n",
-        "       kvd --help       print this\n\n",
+        "       kvd -                            read the configuration from standard input\n",
+        "       kvd --version                    print the version\n",
+        "       kvd --help                       print this\n",
+    ));
+    text.push_str(&tools::usage());
+    text.push_str(concat!(
+        "\n",
         "A setting comes from its default, the file, the environment (KVD_PORT), the command line; the last counts.\n",
         "Directives of redis.conf without meaning here are accepted and named at start.\n\n",
         "Settings and defaults:\n",

@@ -116,8 +116,7 @@ settings! {
         /// Size of a full segment of the log.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
-        recover: Recover = "refuse", Kind::Choice(Recover::NAMES),
-            only(&["refuse"], "salvage is not supported by this version, which only refuses");
+        recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
         /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their
         /// pattern does, and KEYS with options takes as long as its reply. It costs about 60 bytes a key.
         key_order: bool = "no", Kind::Switch, at_start;

@@ -276,7 +276,7 @@ choice! {
     /// What to do when the log is corrupt below its durable mark.
     Recover {
         /// Do not start; say which file and where.
-        Refuse => "refuse",
+        Strict => "strict",
         /// Keep everything else and put the bad range aside.
         Salvage => "salvage",
     }

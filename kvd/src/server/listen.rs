@@ -52,6 +52,11 @@ impl Listeners {
         Ok(Listeners { runtime, tcp: Mutex::new(tcp), changed: Notify::new(), unix: Mutex::new(unix) })
     }
 
+    /// Listens nowhere.
+    pub fn none(runtime: Handle) -> Listeners {
+        Listeners { runtime, tcp: Mutex::default(), changed: Notify::new(), unix: Mutex::default() }
+    }
+
     /// The addresses, for the banner.
     pub fn addresses(&self) -> Vec<String> {
         let tcp = self.tcp.lock();

@@ -28,6 +28,7 @@ mod wait;
 pub mod watch;
 pub mod worker;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -41,6 +42,7 @@ use tokio::sync::Notify;
 
 use self::blocked::Blocked;
 use self::listen::Listeners;
+use self::listener::Ears;
 use self::mailbox::{Mailbox, Message};
 use self::memory::ClientMemory;
 use self::pause::ClientPause;
@@ -158,6 +160,59 @@ pub struct HotOutputLimit {
 }
 
 impl Server {
+    /// A server over an open store, which hears from it what changes. Its workers are started by the caller.
+    pub fn new(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        listeners: Listeners,
+        workers: usize,
+        config_file: Option<PathBuf>,
+    ) -> io::Result<Arc<Server>> {
+        let digits = engine::random::secret()?.into_iter().chain(engine::random::secret()?).take(20);
+        let run_id: String = digits.map(|byte| format!("{byte:02x}")).collect();
+        let hot = Hot::default();
+        hot.set(&settings);
+        let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
+        let server = Arc::new(Server {
+            started_ms: clock.monotonic_ms(),
+            last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
+            saved_frames: AtomicU64::default(),
+            clock,
+            settings: RwLock::new(Arc::new(settings)),
+            hot,
+            registry: Registry::default(),
+            stats: Stats::new(workers),
+            config_file,
+            history_id: RwLock::new(run_id.clone()),
+            run_id,
+            stop: shutdown::Trigger::default(),
+            listeners,
+            workers: Mutex::default(),
+            progress: Notify::new(),
+            fitting_clients: AtomicUsize::new(fitting_clients),
+            client_memory: ClientMemory::default(),
+            governor: Governor::default(),
+            cold_reads: cold::UnderWay::default(),
+            pubsub: Hub::new(workers),
+            watches: Watches::default(),
+            blocked: Blocked::default(),
+            pause: ClientPause::default(),
+            slow_log: SlowLog::default(),
+            latency: Latency::default(),
+            store,
+        });
+        let store = &server.store;
+        store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
+        store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
+        store.set_eviction(&server.settings().eviction());
+        store.set_spills(server.settings().spill);
+        server.govern_memory();
+        let watched = server.clone();
+        store.log().on_progress(Box::new(move || watched.on_log_progress()));
+        Ok(server)
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.read().clone()

@@ -1,5 +1,6 @@
 //! Lists: one element after the other, one ziplist, or nodes of many elements.
 
+use crate::error::NO_ELEMENTS;
 use crate::limits::Budget;
 use crate::packed::{Entries, Form};
 use crate::restore::Decoder;
@@ -71,5 +72,5 @@ fn append(list: &mut Elements, entries: Entries<'_>, budget: &mut Budget) -> Res
 
 /// Single nodes may be empty, as in Redis.
 fn not_empty(list: Elements) -> Result<Elements, Error> {
-    if list.is_empty() { Err(Error::BadFormat("no elements")) } else { Ok(list) }
+    if list.is_empty() { Err(NO_ELEMENTS) } else { Ok(list) }
 }

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 pub(crate) use hash::DEADLINE_MAX_MS;
 pub(crate) use list::{NODE_PACKED, NODE_PLAIN};
 
+use crate::error::NO_ELEMENTS;
 use crate::limits::Budget;
 use crate::packed::{Entries, Form};
 use crate::reader::Reader;
@@ -22,7 +23,12 @@ use crate::{Error, Limits, Value, footer, kind, string};
 pub fn restore(dump: &[u8], limits: &Limits) -> Result<Value, Error> {
     let mut reader = Reader::new(footer::open(dump, limits.checksum)?);
     let kind = reader.byte()?;
-    let mut decoder = Decoder { reader, budget: Budget::new(limits.memory_bytes) };
+    read(kind, reader, limits.memory_bytes)
+}
+
+/// The value of a type that stands there and nothing else.
+pub(crate) fn read(kind: u8, reader: Reader<'_>, memory_bytes: usize) -> Result<Value, Error> {
+    let mut decoder = Decoder { reader, budget: Budget::new(memory_bytes) };
     let value = decoder.value(kind)?;
     if decoder.reader.is_empty() { Ok(value) } else { Err(Error::BadFormat("bytes left over behind the value")) }
 }
@@ -87,7 +93,7 @@ impl Decoder<'_> {
 /// Refuses what stands twice in a set, and a collection of nothing.
 fn check_distinct<'a>(names: impl ExactSizeIterator<Item = &'a Vec<u8>>) -> Result<(), Error> {
     if names.len() == 0 {
-        return Err(Error::BadFormat("no elements"));
+        return Err(NO_ELEMENTS);
     }
     let mut seen = HashSet::with_capacity(names.len());
     for name in names {
