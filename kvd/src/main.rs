@@ -9,7 +9,7 @@ use engine::clock::{Clock, SystemClock};
 use engine::disk::{Disk, OsDisk};
 use engine::{Background, Error, Options, Salvage, Store};
 use kvd::config::{self, Loaded, Named, Recover, Start};
-use kvd::observe::log;
+use kvd::observe::{log, machine};
 use kvd::server::Server;
 use kvd::server::listen::{self, Listeners};
 use kvd::server::mailbox::Message;
@@ -66,8 +66,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;
 
-    let hot = Hot::default();
-    hot.set(&settings);
+    let max_memory = settings.maxmemory.in_bytes(machine::memory_limit_bytes());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
@@ -77,7 +76,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         limits: settings.value_limits(),
-        expected_keys: settings.expected_keys(hot.max_memory.load(Ordering::Relaxed)),
+        expected_keys: settings.expected_keys(max_memory),
         expected_value_bytes: settings.value_bytes,
         key_order: settings.key_order,
         ..Options::default()
