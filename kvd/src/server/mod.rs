@@ -279,8 +279,8 @@ impl Server {
             })?;
         }
         self.hot.set(&settings);
-        self.govern_memory();
         self.store.set_spills(settings.spill);
+        self.govern_memory();
         self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {
             log::set_level(settings.loglevel);

@@ -11,7 +11,7 @@ fn full(policy: &str, key: impl Fn(u64) -> String) -> (Target, Client) {
     let mut client = Client::connect(&target);
     fill(&mut client, 0..KEYS, key);
     let limit = client.info("used_memory");
-    client.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    client.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     (target, client)
 }
 
@@ -35,7 +35,7 @@ fn memory_stays_below_the_limit_and_the_new_keys_in_it() {
     client.expect("EXISTS k39999", ":1\r\n");
     assert_eq!([listener.line(), listener.line(), listener.line()], ["*3", "$7", "message"]);
     // And by itself when the limit is lowered.
-    client.expect(&format!("CONFIG SET maxmemory {}", limit * 3 / 4), "+OK\r\n");
+    client.expect(&format!("CONFIG SET spill no maxmemory {}", limit * 3 / 4), "+OK\r\n");
     client.until("used_memory", |used| used <= limit * 3 / 4);
 }
 
@@ -46,10 +46,10 @@ fn what_the_policy_spares_leaves_no_room() {
     client.expect("DEL k1 k2", ":2\r\n");
     client.expect(&format!("SET k1 {} EX 1000", "x".repeat(100)), "+OK\r\n");
     let limit = client.info("used_memory") - 1;
-    client.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    client.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     client.until("evicted_keys", |evicted| evicted == 1);
     client.expect("EXISTS k1", ":0\r\n");
-    client.expect(&format!("CONFIG SET maxmemory {}", limit / 2), "+OK\r\n");
+    client.expect(&format!("CONFIG SET spill no maxmemory {}", limit / 2), "+OK\r\n");
     client.expect("SET new x", refused);
     client.expect("APPEND k3 x", refused);
     client.expect("MULTI", "+OK\r\n");

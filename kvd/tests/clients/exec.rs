@@ -181,7 +181,7 @@ fn what_grows_by_what_exec_has_made_is_refused_alone() {
     client.expect("EXISTS b0 b7", ":2\r\n");
     // What nobody could know before: each makes more of what the one before it has made.
     let limit = client.info("used_memory") + (16 << 20);
-    client.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    client.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     client.expect("RPUSH list 1 2 3 4 5 6 7 8", ":8\r\n");
     client.expect("MULTI", "+OK\r\n");
     client.expect("SORT list BY none GET a* GET # STORE d", "+QUEUED\r\n");
@@ -204,7 +204,7 @@ fn room_is_asked_for_in_the_database_that_is_selected_within() {
     client.expect("COPY a b", "+QUEUED\r\n");
     let mut owner = Client::connect(&target);
     let limit = owner.info("used_memory") + (1 << 20);
-    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    owner.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     // Room was asked for, and what was asked for is given.
     client.expect("EXEC", "*2\r\n+OK\r\n:1\r\n");
 }

@@ -222,7 +222,7 @@ fn only_what_lies_behind_the_value_is_growth() {
     // The first change makes room behind a long value.
     owner.expect("SETRANGE long 67108863 y", ":67108864\r\n");
     let limit = owner.info("used_memory") as usize + 32 * MIB;
-    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    owner.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     owner.expect("SETRANGE long 60000000 y", ":67108864\r\n");
     owner.expect("SETRANGE long 110000000 z", refused);
@@ -262,7 +262,7 @@ fn sorted_sets_ask_for_no_more_room_than_their_result_may_take() {
     owner.expect_reply(":1\r\n");
     owner.expect("ZADD small 1 a", ":1\r\n");
     let limit = owner.info("used_memory") as usize + 16 * MIB;
-    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    owner.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     owner.expect("ZINTERSTORE d 2 large small", ":0\r\n");
     owner.expect("ZDIFFSTORE d 2 small large", ":1\r\n");
     let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
@@ -277,7 +277,7 @@ fn what_get_brings_to_a_sorted_list_asks_for_room() {
     owner.expect("SETRANGE long 3000000 x", ":3000001\r\n");
     owner.expect("RPUSH list 1 2 3 4 5 6 7 8", ":8\r\n");
     let limit = owner.info("used_memory") as usize + 16 * MIB;
-    owner.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    owner.expect(&format!("CONFIG SET spill no maxmemory {limit}"), "+OK\r\n");
     let refused = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     owner.expect("MSET long1 a long2 b", "+OK\r\n");
     owner.expect("SORT list BY none LIMIT 0 2 GET long* STORE d", ":2\r\n");
