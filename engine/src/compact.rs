@@ -49,6 +49,8 @@ enum State {
 pub struct Compactor {
     state: State,
     retry_at_us: u64,
+    /// It has read so much that it rests until then.
+    rests_until_us: u64,
 }
 
 /// How soon a failed step is tried again.
@@ -56,17 +58,19 @@ const RETRY_US: u64 = 1_000_000;
 
 impl Default for Compactor {
     fn default() -> Self {
-        Compactor { state: State::Idle, retry_at_us: 0 }
+        Compactor { state: State::Idle, retry_at_us: 0, rests_until_us: 0 }
     }
 }
 
 impl Compactor {
     /// Does a little work if there is some. Whether it did.
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
-        if now_us < self.retry_at_us || store.log().is_read_only() {
+        if now_us < self.retry_at_us || now_us < self.rests_until_us || store.log().is_read_only() {
             return false;
         }
+        let read_before = self.position();
         let advanced = self.advance(store);
+        self.rests_until_us = now_us + rest_us(store, self.position().saturating_sub(read_before));
         let working = !matches!(self.state, State::Idle);
         store.set_compacting(working);
         // Who waits for room waits while it gets on, and a step longer: what was given back must be made a segment before
@@ -79,6 +83,14 @@ impl Compactor {
                 self.retry_at_us = now_us + RETRY_US;
                 false
             }
+        }
+    }
+
+    /// How far it has read in a segment; 0 when it does something else.
+    fn position(&self) -> Lsn {
+        match &self.state {
+            State::Copying { at, .. } => *at,
+            _ => 0,
         }
     }
 
@@ -111,13 +123,31 @@ impl Compactor {
             }
             State::Waiting { .. } | State::Dropping => {
                 self.state = State::Dropping;
-                store.moved().settle(store.log().durable());
+                let durable = store.log().durable();
+                // Before values are read where they have been moved to: that segment must be known.
+                if !planted("segment_not_noted") {
+                    store.note_segments();
+                }
+                store.moved().settle(durable);
                 store.drop_oldest_segment()?;
                 self.state = State::Idle;
                 Ok(true)
             }
         }
     }
+}
+
+/// How long to rest after so many bytes were read, so that whoever shares disk and processor is not slowed down. A log that
+/// becomes too long, or a disk that is full, is worse than that.
+fn rest_us(store: &Store, read: u64) -> u64 {
+    let rate = store.compaction_rate();
+    let (log, live) = (store.log_bytes(), store.live_log_bytes());
+    // A step from one segment to the next is no distance.
+    if rate == 0 || read > STEP_BYTES * 4 || store.log().is_full() || log > live / 4 * 9 {
+        return 0;
+    }
+    let rate = if log > live * MAX_RATIO { rate * 4 } else { rate };
+    read * 1_000_000 / rate
 }
 
 fn begin(store: &Store) -> Result<State, Error> {
@@ -191,8 +221,10 @@ impl Store {
         // On a full disk whatever can be given back is.
         let pressed =
             self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
+        let asked = self.log_base() < self.compact_until() && log > self.live_log_bytes() + self.live_log_bytes() / 64;
         segments > 1
-            && (segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
+            && (asked
+                || segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
                 || pressed
                 || (log > self.options().compact_from_bytes.min(SMALL_LOG_SEGMENTS * self.options().segment_bytes)
                     && log > MAX_RATIO * self.live_log_bytes()))

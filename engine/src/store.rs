@@ -126,6 +126,10 @@ pub struct Store {
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
     compacting: AtomicBool,
+    /// Somebody has asked that everything below be written anew.
+    compact_until: AtomicU64,
+    /// Bytes of log that compaction reads in a second; 0 for as many as it can.
+    compaction_rate: AtomicU64,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
     /// The manifest's base, for those who do not wait until it is written.
@@ -185,6 +189,8 @@ impl Store {
             attention: Attention::default(),
             listener: OnceLock::new(),
             compacting: AtomicBool::new(false),
+            compact_until: AtomicU64::new(0),
+            compaction_rate: AtomicU64::new(0),
             blobs: parts.blobs,
             manifest: Mutex::new(parts.manifest),
             segments: Mutex::new(parts.segments),
@@ -398,6 +404,28 @@ impl Store {
     /// Hash fields removed because their time had come.
     pub fn expired_field_count(&self) -> u64 {
         self.expired_fields.load(Ordering::Relaxed)
+    }
+
+    /// Asks that the log be compacted up to its present end, whatever is garbage in it. It goes on behind.
+    pub fn compact(&self) {
+        self.compact_until.fetch_max(self.log.appended(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn compact_until(&self) -> Lsn {
+        self.compact_until.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn log_base(&self) -> Lsn {
+        self.log_base.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many bytes of log compaction reads in a second; 0 for as many as it can.
+    pub fn set_compaction_rate(&self, bytes_per_second: u64) {
+        self.compaction_rate.store(bytes_per_second, Ordering::Relaxed);
+    }
+
+    pub(crate) fn compaction_rate(&self) -> u64 {
+        self.compaction_rate.load(Ordering::Relaxed)
     }
 
     /// Whether the log is being compacted.

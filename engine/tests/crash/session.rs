@@ -209,6 +209,10 @@ impl Session {
                 self.evict();
                 Ok(())
             }
+            4 => {
+                self.store.compact();
+                Ok(())
+            }
             _ => self.transact(),
         }
     }

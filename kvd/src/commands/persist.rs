@@ -1,7 +1,7 @@
 //! Making things durable, waiting until they are, and ending the process.
 //!
 //! The log is the only file there is: to save is to sync it. So SAVE and BGSAVE do the same and wait for it, without a
-//! copy of anything; BGREWRITEAOF does too, and compaction, which begins by itself, goes on behind it.
+//! copy of anything; BGREWRITEAOF does too, and compaction goes on behind it.
 
 use std::sync::atomic::Ordering;
 
@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
     Command::server("BGREWRITEAOF", "", rewrite)
         .group(Group::Server)
         .flags(SAVES)
-        .doc("Makes everything durable; compaction of the log goes on by itself."),
+        .doc("Makes everything durable, and compacts the log behind it."),
     Command::server("BGSAVE", "[SCHEDULE]", background_save)
         .group(Group::Server)
         .flags(SAVES)
@@ -53,6 +53,7 @@ pub const COMMANDS: &[Command] = &[
 
 fn rewrite(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let after = make_durable(context)?;
+    context.server.store.compact();
     reply.write().simple("Background append only file rewriting started");
     Ok(after)
 }

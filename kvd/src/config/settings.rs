@@ -115,6 +115,9 @@ settings! {
         appendfsync: FsyncMode = "everysec", Kind::Choice(FsyncMode::NAMES), live;
         /// Size of a full segment of the log.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
+        /// Bytes of log that compaction reads in a second; more when the log has become more than twice as long as what lives
+        /// in it. 0: as many as it can.
+        compaction_rate: u64 = "64mb", Kind::Size(0, LONG_MAX), live;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
         /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their

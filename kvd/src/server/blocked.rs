@@ -94,6 +94,7 @@ impl Waiter {
         let mut output = Output::default();
         let started_us = server.clock.monotonic_us();
         transaction.read_at_once();
+        engine::cold::take_missed();
         let attempt = handler(&mut transaction, &call, &mut Reply::new(&mut output, self.version));
         let attempt = if engine::cold::take_missed() { Err(error::UNREADABLE) } else { attempt };
         let gate = transaction.commit();

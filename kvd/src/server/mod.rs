@@ -207,6 +207,7 @@ impl Server {
         store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
         store.set_eviction(&server.settings().eviction());
         store.set_spills(server.settings().spill);
+        store.set_compaction_rate(server.settings().compaction_rate);
         server.govern_memory();
         let watched = server.clone();
         store.log().on_progress(Box::new(move || watched.on_log_progress()));
@@ -280,6 +281,7 @@ impl Server {
         }
         self.hot.set(&settings);
         self.store.set_spills(settings.spill);
+        self.store.set_compaction_rate(settings.compaction_rate);
         self.govern_memory();
         self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {

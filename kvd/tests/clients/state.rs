@@ -133,3 +133,19 @@ fn who_is_not_to_be_evicted_may_hold_more() {
     greedy.0.shutdown(std::net::Shutdown::Write).expect("it is open");
     assert!(greedy.rest().len() > 6 * MIB);
 }
+
+#[test]
+fn the_log_is_written_anew_when_asked() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    // Three segments' worth, of which one value is left: less than what compaction begins at by itself.
+    for _ in 0..12 {
+        owner.send(set("k", MIB / 2));
+        owner.expect_reply("+OK\r\n");
+    }
+    assert!(owner.info("aof_current_size") > 6 * MIB as u64);
+    owner.expect("BGREWRITEAOF", "+Background append only file rewriting started\r\n");
+    owner.until("aof_current_size", |bytes| bytes < 4 * MIB as u64);
+    owner.send("STRLEN k\r\n");
+    owner.expect_reply(&format!(":{}\r\n", MIB / 2));
+}
