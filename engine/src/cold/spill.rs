@@ -55,8 +55,8 @@ struct Hand {
     run: usize,
     /// The shards of this round had buckets here.
     found: bool,
-    /// What this round over everything gained.
-    gained: usize,
+    /// In this round over everything something went, or will when it is durable or logged whole.
+    hopes: bool,
 }
 
 /// What a look at one run came to.
@@ -198,7 +198,7 @@ impl Store {
             let looked = self.spill_run(hand.shard, hand.run * RUN, durable);
             runs += usize::from(looked.found);
             hand.found |= looked.found;
-            hand.gained += looked.gained;
+            hand.hopes |= looked.gained != 0 || looked.waits || !looked.changed.is_empty();
             all.gained += looked.gained;
             all.waits |= looked.waits;
             all.changed.extend(looked.changed);
@@ -208,8 +208,8 @@ impl Store {
                 hand.run += 1;
                 if !std::mem::take(&mut hand.found) {
                     hand.run = 0;
-                    let nothing = std::mem::take(&mut hand.gained) == 0;
-                    spill.exhausted.store(nothing && !all.waits, Ordering::Relaxed);
+                    let hopes = std::mem::take(&mut hand.hopes);
+                    spill.exhausted.store(!hopes, Ordering::Relaxed);
                     break;
                 }
             }
