@@ -63,6 +63,6 @@ pub use format::blob::Reference;
 pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
-pub use recover::Recovery;
+pub use recover::{Progress, Recovery};
 pub use store::{MAX_VALUE, Options, Store, owned};
 pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

@@ -11,6 +11,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::disk::sim::SimDisk;
 use crate::error::{Error, Refusal};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
@@ -22,7 +23,7 @@ use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
 use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need, scan};
 use crate::mutant::planted;
-use crate::recover::{self, Recovery};
+use crate::recover::{self, Progress, Recovery};
 use crate::txn::{Item, Transaction};
 use crate::value::{Limits, Object, SharedLimits, Slot};
 
@@ -57,6 +58,8 @@ pub struct Options {
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
+    /// Told how far the opening is.
+    pub progress: Arc<Progress>,
 }
 
 impl Default for Options {
@@ -71,10 +74,13 @@ impl Default for Options {
             part_bytes: 4 << 20,
             limits: Limits::default(),
             secrets_from: None,
+            progress: Arc::default(),
         }
     }
 }
 
+/// Length of the one segment of a store that takes no writes.
+const STAND_IN_SEGMENT: u64 = 64 << 10;
 /// Longest value.
 pub const MAX_VALUE: usize = 512 << 20;
 
@@ -153,6 +159,13 @@ impl Store {
             recovery: parts.recovery,
             _lock: parts.lock,
         }))
+    }
+
+    /// An empty store in memory, for those who must have one while theirs is being opened. It takes no writes: nobody
+    /// would find them again.
+    pub fn stand_in(clock: Arc<dyn Clock>) -> Result<Arc<Store>, Error> {
+        let options = Options { segment_bytes: STAND_IN_SEGMENT, ..Options::default() };
+        Store::open(Arc::new(SimDisk::new(0)), clock, options)
     }
 
     /// A key with its hash.

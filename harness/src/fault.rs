@@ -45,9 +45,14 @@ pub fn kill_at(name: &str, hit: u64) -> (String, String) {
     (FAILPOINTS.to_owned(), format!("{name}=kill@{hit}"))
 }
 
+/// Delays at every hit of a failpoint.
+pub fn delayed(name: &str, delay_ms: u64) -> (String, String) {
+    (FAILPOINTS.to_owned(), format!("{name}=delay:{delay_ms}"))
+}
+
 /// Makes every fsync of the log take this much longer, by failpoint.
 pub fn slow_sync(delay_ms: u64) -> (String, String) {
-    (FAILPOINTS.to_owned(), format!("log.sync.before=delay:{delay_ms}"))
+    delayed("log.sync.before", delay_ms)
 }
 
 /// A wrapper that makes every fdatasync of any program take this much longer.

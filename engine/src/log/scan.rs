@@ -52,6 +52,11 @@ impl Loaded {
         Ok(Some(Loaded { number, base, end: None, bytes, seed: Seed::new(id, number) }))
     }
 
+    /// Bytes of its file.
+    pub fn file_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The frame at a position; `None` when there is none that is valid.
     pub fn frame(&self, lsn: Lsn) -> Option<Frame<'_>> {
         if self.end.is_some_and(|end| lsn >= end) {

@@ -14,6 +14,7 @@
 //!
 //! Not done here: parallel replay, checkpoints.
 
+mod progress;
 mod replay;
 mod tail;
 
@@ -34,6 +35,7 @@ use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
+pub use progress::Progress;
 use replay::Replay;
 use tail::{Copied, Tail};
 
@@ -70,8 +72,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
+    options.progress.set_total_bytes(bytes_of_segments(&**disk, &options.name, &names, &old));
     let mut replay = Replay::new(secrets, &blobs, old.durable, options, clock.wall_ms());
-    let read = read_log(&**disk, &options.name, &old, &mut replay)?;
+    let read = read_log(&**disk, options, &old, &mut replay)?;
     replay.check()?;
     let mut recovery = Recovery {
         created,
@@ -147,13 +150,22 @@ struct Read {
     dropped_bytes: u64,
 }
 
-fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Replay<'_>) -> Result<Read, Error> {
+/// Bytes of the segments that are about to be read, and perhaps of some that are not. A file that does not tell its
+/// length will be missed later.
+fn bytes_of_segments(disk: &dyn Disk, name: &str, names: &[String], manifest: &Manifest) -> u64 {
+    let of_log = |other: &&String| segment::parse_name(name, other).is_some_and(|number| number >= manifest.first);
+    names.iter().filter(of_log).filter_map(|other| disk.open(other).and_then(|file| file.len()).ok()).sum()
+}
+
+fn read_log(disk: &dyn Disk, options: &Options, manifest: &Manifest, replay: &mut Replay<'_>) -> Result<Read, Error> {
+    let name = &*options.name;
     let mut chain = Chain::new(disk, name, manifest);
     let mut read = Read { end: manifest.base, durable: manifest.durable, segments: Vec::new(), dropped_bytes: 0 };
     let mut at = manifest.base;
     let mut ended_at = None;
     while let Some(segment) = chain.advance(ended_at)? {
         failpoint::hit("recover.scan")?;
+        options.progress.set_keys(replay.keys());
         read.segments.push((segment.number, segment.base));
         while let Some(frame) = segment.frame(at) {
             if let Some(mark) = scan::mark_of(&frame) {
@@ -176,6 +188,7 @@ fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Repla
                 read.end = at;
             }
         }
+        options.progress.add_loaded_bytes(segment.file_bytes());
         if segment.end == Some(at) {
             ended_at = Some(at);
             continue;

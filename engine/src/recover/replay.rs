@@ -144,6 +144,11 @@ impl<'a> Replay<'a> {
         self.waiting.clear();
     }
 
+    /// Keys so far, in all databases.
+    pub(super) fn keys(&self) -> u64 {
+        self.figures.iter().map(|of| of.keys).sum::<i64>().max(0) as u64
+    }
+
     /// Whether every key's value is known.
     pub(super) fn check(&self) -> Result<(), Error> {
         match self.broken.iter().next() {

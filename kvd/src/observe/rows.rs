@@ -174,7 +174,7 @@ const MEMORY: &[Row] = &[
 ];
 
 const PERSISTENCE: &[Row] = &[
-    none("loading", "Clients are served when everything is loaded."),
+    row("loading", |s| s.server.store.is_loading().into(), "Whether the store is still being opened."),
     none("async_loading", "There are no replicas."),
     none("current_cow_peak", "Nothing forks."),
     none("current_cow_size", "Nothing forks."),
@@ -247,6 +247,17 @@ const PERSISTENCE: &[Row] = &[
         "Bytes that were not known to be durable at the start, and were made so.",
     ),
     row("recovery_ms", |s| (s.store().recovery().took_us / 1000).into(), "Milliseconds that the start took."),
+];
+
+/// What stands at the end of Persistence while the store is being opened.
+pub const LOADING: &[Row] = &[
+    row("loading_start_time", |s| s.server.store.began_seconds.into(), "Seconds since the epoch when it began."),
+    row("loading_total_bytes", |s| s.server.store.progress.total_bytes().into(), "Bytes that are to be read."),
+    none("loading_rdb_used_mem", "Nothing says how much memory it will take."),
+    row("loading_loaded_bytes", |s| s.server.store.progress.loaded_bytes().into(), "Bytes that were read."),
+    row("loading_loaded_perc", |s| Shown::Real(loaded_percent(s), 2), "The same in percent."),
+    row("loading_loaded_keys", |s| s.server.store.progress.keys().into(), "Keys that were found so far."),
+    row("loading_eta_seconds", |s| s.server.loading_eta_seconds().into(), "Seconds it will still take, at this pace."),
 ];
 
 const STATS: &[Row] = &[
@@ -385,6 +396,11 @@ fn max_memory(sources: &Sources<'_>) -> u64 {
 
 fn unused_bytes(sources: &Sources<'_>) -> i64 {
     sources.process().resident_bytes as i64 - sources.store().memory() as i64
+}
+
+fn loaded_percent(sources: &Sources<'_>) -> f64 {
+    let progress = &sources.server.store.progress;
+    100.0 * ratio(progress.loaded_bytes(), progress.total_bytes())
 }
 
 fn write_status(sources: &Sources<'_>) -> &'static str {

@@ -114,6 +114,8 @@ fn run_from(
     stopwatch: &mut Stopwatch,
 ) -> Option<(usize, Pause)> {
     output.set_bounds(server.output_bounds(&session.client));
+    // Before anything is hashed: keys of a batch that begins while the store is being opened are hashed for another one.
+    let is_loading = server.store.is_loading();
     let now_ms = server.store.now_ms();
     let mut blobs = blobs;
     let mut at = from;
@@ -126,7 +128,7 @@ fn run_from(
         }
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
-            let run = Run { entry: *entry, at, hash: *hash, request, blobs, now_ms, now_us };
+            let run = Run { entry: *entry, at, hash: *hash, request, blobs, now_ms, now_us, is_loading };
             stopwatch.start(*entry, request.len(), batch, &session.client, server);
             let start = output.position();
             let pause = run.run(session, server, output, stopwatch);
@@ -220,6 +222,8 @@ struct Run<'a> {
     blobs: &'a [(usize, Reference)],
     now_ms: u64,
     now_us: u64,
+    /// Whether the store was still being opened when the batch began.
+    is_loading: bool,
 }
 
 impl Run<'_> {
@@ -253,7 +257,7 @@ impl Run<'_> {
         }
         let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms);
         let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
-        let growth = match gate::check(entry, &self.request, session, server, self.now_us, measure) {
+        let growth = match gate::check(entry, &self.request, session, server, self.now_us, self.is_loading, measure) {
             Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
             Verdict::Postpone => return Some(Pause::Postponed),

@@ -12,6 +12,7 @@ mod exec;
 pub mod execute;
 pub mod listen;
 pub mod listener;
+pub mod loading;
 pub mod mailbox;
 pub mod memory;
 pub mod pause;
@@ -33,12 +34,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::clock::Clock;
-use engine::{FsyncMode, Lsn, Store};
+use engine::{FsyncMode, Lsn};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use self::blocked::Blocked;
 use self::listen::Listeners;
+use self::loading::LateStore;
 use self::mailbox::{Mailbox, Message};
 use self::memory::ClientMemory;
 use self::pause::ClientPause;
@@ -57,7 +59,7 @@ use crate::session::registry::{Client, Registry};
 /// What all workers share.
 pub struct Server {
     /// The keys and values.
-    pub store: Arc<Store>,
+    pub store: LateStore,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Settings in force; replaced as a whole.
@@ -223,6 +225,7 @@ impl Server {
                 SetError::cannot_listen(name)
             })?;
         }
+        let mut in_force = self.settings.write();
         self.hot.set(&settings);
         self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {
@@ -230,7 +233,7 @@ impl Server {
         }
         self.store.set_limits(settings.value_limits());
         let mode = settings.appendfsync;
-        *self.settings.write() = Arc::new(settings);
+        *in_force = Arc::new(settings);
         let log = self.store.log();
         if changed.contains(&"appendfsync") && mode != log.mode() {
             log.set_mode(mode);

@@ -1,0 +1,40 @@
+//! How far an opening is: counted by the one who opens, read by those who tell.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes and keys of a store that is being opened.
+#[derive(Debug, Default)]
+pub struct Progress {
+    total_bytes: AtomicU64,
+    loaded_bytes: AtomicU64,
+    keys: AtomicU64,
+}
+
+impl Progress {
+    /// Bytes of files that are to be read, as far as is known.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes.load(Ordering::Relaxed).max(self.loaded_bytes())
+    }
+
+    /// Bytes of files that were read.
+    pub fn loaded_bytes(&self) -> u64 {
+        self.loaded_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keys that were found so far.
+    pub fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_total_bytes(&self, bytes: u64) {
+        self.total_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_loaded_bytes(&self, bytes: u64) {
+        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_keys(&self, keys: u64) {
+        self.keys.store(keys, Ordering::Relaxed);
+    }
+}
