@@ -25,6 +25,7 @@ impl Store {
                 ("keys", &figures.keys, counted.keys),
                 ("bytes of memory", &figures.memory, counted.memory),
                 ("bytes of log", &figures.live_bytes, counted.live_bytes),
+                ("cold keys", &figures.cold, counted.cold),
             ] {
                 let noted = noted.load(Ordering::Relaxed);
                 if noted != counted {
@@ -42,6 +43,7 @@ impl Store {
         for entry in table.iter() {
             let in_blob = self.blobs().contains(entry.base().unwrap_or(entry.lsn()));
             counted.keys += 1;
+            counted.cold += i64::from(entry.is_cold());
             counted.memory += entry.footprint() as i64;
             counted.live_bytes += live_cost(entry, in_blob, self.options().part_bytes);
             let when = Due::of(entry);

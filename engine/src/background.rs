@@ -53,7 +53,7 @@ impl Upkeep {
             store.log().want_sync(store.log().appended());
             self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
         }
-        prepared | compacted | blobs | store.free_garbage()
+        prepared | compacted | blobs | store.free_garbage() | store.spill_some()
     }
 }
 

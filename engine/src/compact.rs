@@ -168,7 +168,7 @@ fn copy(store: &Store, segment: &Loaded, from: Lsn, stop: Lsn) -> Result<Lsn, Er
                 if !transaction.may_copy_forward(&key, frame.database, frame.lsn) {
                     return Ok(at);
                 }
-                if transaction.copy_forward(&key, frame.database, frame.lsn) {
+                if transaction.copy_forward(&key, frame.database, frame.lsn, Some(frame.value)) {
                     failpoint::hit("compact.copy")?;
                 }
                 transaction.commit();
@@ -232,6 +232,7 @@ impl Store {
         self.set_log_base(next_base);
         failpoint::hit("compact.manifest.after")?;
         self.segments().lock().remove(&number);
+        self.segment_files().close(number);
         failpoint::hit("compact.unlink")?;
         // No manifest names it any more: if this fails, the next start removes it.
         let _ = self.disk().remove(&segment::file_name(&self.options().name, number));

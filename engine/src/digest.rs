@@ -98,7 +98,7 @@ impl Item<'_> {
 impl Transaction<'_> {
     /// The digest of what a key holds, if it holds anything.
     pub fn digest_of(&mut self, key: &Key<'_>) -> Option<Digest> {
-        self.get(key).map(|item| item.digest())
+        self.warm(key).then(|| self.get(key).map(|item| item.digest()))?
     }
 }
 
@@ -113,6 +113,8 @@ impl Store {
             for (physical, logical) in (0..).zip(logical).take(shard.databases()) {
                 let Some(table) = shard.table(physical).filter(|table| table.memory() != 0) else { continue };
                 for entry in table.iter() {
+                    let read = self.read_back(physical, entry);
+                    let entry = read.as_ref().map_or(entry, |read| &*read.entry);
                     let item = Item::of(entry, now_ms);
                     if item.is_live() {
                         let mut bytes = vec![logical];

@@ -30,12 +30,13 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle compact sweep audit digest` → `background`.
+//! `recover settle cold compact sweep audit digest` → `background`.
 
 mod audit;
 mod background;
 mod blobs;
 mod class;
+pub mod cold;
 pub mod clock;
 mod compact;
 mod digest;

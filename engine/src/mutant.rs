@@ -48,6 +48,8 @@ pub const NAMES: &[(&str, &str)] = &[
         "changed_blob_named_again",
         "a large value that came and changed in one transaction is renamed with its old bytes",
     ),
+    ("spill_above_mark", "a value leaves memory that is not durable"),
+    ("stale_cold_read", "a value read back counts although the key has changed meanwhile"),
     ("swap_unlogged", "databases are exchanged in memory only"),
     ("swap_ungated", "always: a look at exchanged databases waits for nothing"),
     ("flush_of_nothing_ungated", "always: flushing what is empty waits for nothing"),

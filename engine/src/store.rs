@@ -9,12 +9,15 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
+use crate::cold::SegmentFiles;
+use crate::cold::spill::Spill;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 use crate::error::{Error, Refusal};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
+use crate::format::StoreId;
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
@@ -48,6 +51,8 @@ pub struct Options {
     pub longest_segment_bytes: u64,
     /// Values of this length and more get a file of their own.
     pub blob_bytes: usize,
+    /// Bytes of memory that keys, values and tables should take at most; values beyond are left to the log alone.
+    pub memory_goal: u64,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,
     /// An image of a collection that is longer is logged in parts of about so many bytes; so is a change of one, which is
@@ -70,6 +75,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             longest_segment_bytes: scan::MAX_SEGMENT,
             blob_bytes: 1 << 20,
+            memory_goal: u64::MAX,
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),
@@ -89,6 +95,9 @@ pub struct Store {
     shards: Shards,
     log: Arc<Log>,
     disk: Arc<dyn Disk>,
+    id: StoreId,
+    segment_files: SegmentFiles,
+    spill: Spill,
     clock: Arc<dyn Clock>,
     secrets: RapidSecrets,
     options: Options,
@@ -138,6 +147,9 @@ impl Store {
             shards: parts.shards,
             log: parts.log,
             disk,
+            id: parts.manifest.id,
+            segment_files: SegmentFiles::default(),
+            spill: Spill::new(options.memory_goal),
             clock,
             options,
             map: parts.map.map(AtomicU8::new),
@@ -506,6 +518,25 @@ impl Store {
         self.log_base.store(base, Ordering::Relaxed);
     }
 
+    pub(crate) fn id(&self) -> StoreId {
+        self.id
+    }
+
+    pub(crate) fn segment_files(&self) -> &SegmentFiles {
+        &self.segment_files
+    }
+
+    pub(crate) fn spill(&self) -> &Spill {
+        &self.spill
+    }
+
+    /// Number and first LSN of the segment that holds a position.
+    pub(crate) fn segment_of(&self, lsn: Lsn) -> (u64, Lsn) {
+        let segments = self.segments.lock();
+        let holds = segments.iter().rev().find(|(_, base)| **base <= lsn);
+        holds.map_or((0, 0), |(&number, &base)| (number, base))
+    }
+
     pub(crate) fn manifest(&self) -> &Mutex<Manifest> {
         &self.manifest
     }
@@ -561,6 +592,17 @@ impl Store {
         if live != 0 {
             figures.live_bytes.fetch_add(live, Ordering::Relaxed);
         }
+    }
+
+    /// Values have been let go of, or are in memory again.
+    pub(crate) fn count_cold(&self, physical: u8, by: i64) {
+        self.figures[usize::from(physical)].cold.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Keys whose values lie in the log only.
+    #[inline]
+    pub fn cold_keys(&self) -> u64 {
+        self.figures.iter().map(|of| of.cold.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
     }
 
     pub(crate) fn count_keys(&self, physical: u8, by: i64) {
@@ -631,5 +673,5 @@ pub(crate) fn secrets(seed: &[u8; 16]) -> RapidSecrets {
 
 /// A value as bytes that can outlive the transaction.
 pub fn owned(item: Item<'_>) -> Bytes {
-    item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.bytes()))
+    item.shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(item.string().unwrap_or_default()))
 }

@@ -45,6 +45,10 @@ pub trait File: Send + Sync {
     fn len(&self) -> io::Result<u64>;
     /// Reads at an offset; fewer bytes than asked, or 0 at the end, as `pread(2)`.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// As [`File::read_at`], if that need not wait for the disk; `None` when it must, or when nobody can say.
+    fn read_cached_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
     /// Writes at an offset; may write fewer bytes than asked, as `pwrite(2)`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Cuts or extends (with zeros) the file.

@@ -164,6 +164,19 @@ impl Bucket {
         (0..self.end()).filter_map(|position| self.get(position))
     }
 
+    pub(super) fn for_each_mut(&mut self, mut visit: impl FnMut(&mut Entry)) {
+        for position in 0..self.end() {
+            if self.get(position).is_some() {
+                visit(self.at_mut(position));
+            }
+        }
+    }
+
+    /// Fetches all of its entries into the cache.
+    pub(super) fn prefetch_all(&self) {
+        self.iter().for_each(Entry::prefetch);
+    }
+
     pub(super) fn overflow_bytes(&self) -> usize {
         self.overflow().map_or(0, Overflow::bytes)
     }

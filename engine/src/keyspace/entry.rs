@@ -15,6 +15,7 @@
 
 mod large;
 mod layout;
+mod stored;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -25,12 +26,14 @@ use bytes::Bytes;
 
 use crate::class::class;
 use crate::prefetch::prefetch;
-use crate::value::{Object, STRING, Slot};
+use crate::value::{Object, STRING, Slot, load};
 use large::Large;
 use layout::{
-    ACCESS_AT, BASE, DEADLINE, LARGE, LENGTHS_AT, LSN_AT, Shape, TYPE, U56, WIDE, base_at, deadline_at, key_at,
+    ACCESS_AT, BASE, COLD, DEADLINE, LARGE, LENGTHS_AT, LSN_AT, Shape, TYPE, U56, WIDE, base_at, deadline_at, key_at,
     large_at, pack, unpack,
 };
+use stored::Outside;
+pub use stored::Stored;
 
 /// Values of this many bytes or more are kept apart from their entry and shared with replies.
 pub const OUT_OF_LINE: usize = 16 * 1024;
@@ -41,66 +44,6 @@ const FREED_AT_ONCE: usize = 64;
 const MARK_SHIFT: u32 = 48;
 const ADDRESS: usize = (1 << MARK_SHIFT) - 1;
 const _: () = assert!(usize::BITS == 64, "marks need the upper bits of a 64-bit address");
-
-/// A value on its way into an entry. The length of a string decides how it is kept, not the variant.
-pub enum Stored<'a> {
-    /// A string to be copied.
-    Copy(&'a [u8]),
-    /// A string to be shared when it is long enough, else copied. The whole buffer that these bytes are a part of stays
-    /// allocated, so a short slice of a long buffer is better copied.
-    Own(Bytes),
-    /// A packed collection of a type.
-    Packed(u8, &'a [u8]),
-    /// A large collection.
-    Object(Box<Object>),
-}
-
-impl<'a> Stored<'a> {
-    /// A value to be copied.
-    #[inline]
-    pub fn copy(bytes: &'a [u8]) -> Stored<'a> {
-        Stored::Copy(bytes)
-    }
-
-    /// A value to be shared with whoever else holds it.
-    #[inline]
-    pub fn own(bytes: Bytes) -> Stored<'a> {
-        Stored::Own(bytes)
-    }
-
-    fn value_type(&self) -> u8 {
-        match self {
-            Stored::Copy(_) | Stored::Own(_) => STRING,
-            Stored::Packed(value_type, _) => *value_type,
-            Stored::Object(object) => object.value_type(),
-        }
-    }
-
-    /// The bytes that go into the entry itself, if any do.
-    fn inline(&self) -> Option<&[u8]> {
-        let bytes = match self {
-            Stored::Copy(bytes) | Stored::Packed(_, bytes) => bytes,
-            Stored::Own(bytes) => &bytes[..],
-            Stored::Object(_) => return None,
-        };
-        (bytes.len() < OUT_OF_LINE).then_some(bytes)
-    }
-
-    fn into_outside(self) -> Outside {
-        match self {
-            Stored::Copy(bytes) => Outside::String(Box::new(Large::new(Bytes::copy_from_slice(bytes)))),
-            Stored::Own(bytes) => Outside::String(Box::new(Large::new(bytes))),
-            Stored::Packed(..) => unreachable!("a packed collection is shorter than what goes out of line"),
-            Stored::Object(object) => Outside::Object(object),
-        }
-    }
-}
-
-/// What an entry keeps apart from its own block.
-enum Outside {
-    String(Box<Large>),
-    Object(Box<Object>),
-}
 
 /// A key with its value: an owned pointer of eight bytes.
 #[repr(transparent)]
@@ -120,8 +63,7 @@ impl Entry {
     pub fn new(key: &[u8], value: Stored<'_>, deadline: Option<u64>, lsn: u64) -> Entry {
         assert!(u32::try_from(key.len()).is_ok(), "a key of 4 GiB");
         let packed = pack(lsn);
-        let inline = value.inline().map(<[u8]>::len);
-        let shape = Shape::new(value.value_type(), key.len(), inline, deadline.is_some(), false);
+        let shape = value.shape(key.len(), deadline.is_some(), false);
         let mut entry = Entry(allocate(shape.bytes()));
         entry.put_header(shape);
         entry.put(ACCESS_AT, [0; 2]);
@@ -143,7 +85,7 @@ impl Entry {
         self.slice(key_at(flags), length)
     }
 
-    /// The bytes of a string, or of a packed collection; none of a large collection.
+    /// The bytes of a string, or of a packed collection; none of a large collection, or of a value that lies in the log only.
     #[inline]
     pub fn value(&self) -> &[u8] {
         let shape = self.shape();
@@ -164,6 +106,61 @@ impl Entry {
     #[inline]
     pub fn value_type(&self) -> u8 {
         self.flags() & TYPE
+    }
+
+    /// Whether the value lies in the log only. Then it seems to be empty here: who needs it has it read first.
+    #[inline]
+    pub fn is_cold(&self) -> bool {
+        self.flags() & COLD != 0
+    }
+
+    /// Bytes of the value in the log, when it lies only there.
+    #[inline]
+    pub fn cold_length(&self) -> u32 {
+        debug_assert!(self.is_cold());
+        u32::from_le_bytes(self.get(large_at(self.flags())))
+    }
+
+    /// Bytes of memory that are free once the value lies in the log only.
+    #[inline]
+    pub fn cold_gain(&self) -> usize {
+        let shape = self.shape();
+        let cold = Shape { value: 0, ..shape }.with(LARGE, false).with(BASE, false).with(COLD, true).with_width();
+        self.footprint() - class(cold.bytes()).min(self.footprint())
+    }
+
+    /// Lets go of the value, which has so many bytes in the log. A large collection is given back: dropping it takes time.
+    pub fn chill(&mut self, length: u32) -> Option<Box<Object>> {
+        let (deadline, lsn) = (self.deadline(), self.lsn());
+        debug_assert!(self.base().is_none(), "the log holds it in one piece");
+        self.replace(Stored::Cold(self.value_type(), length), deadline, None, lsn)
+    }
+
+    /// Another entry of the same key, value, deadline and position.
+    pub fn duplicate(&self) -> Entry {
+        let (key, deadline, lsn) = (self.key(), self.deadline(), self.lsn());
+        let value = match (self.object(), self.shared_value()) {
+            (Some(object), _) => {
+                let mut copy = None;
+                object.image_parts(usize::MAX, &mut |image| copy = load(object.value_type(), image).ok().flatten());
+                Stored::Object(Box::new(copy.expect("what a collection has made of itself can be read")))
+            }
+            (None, Some(bytes)) => Stored::own(bytes.clone()),
+            (None, None) if self.is_cold() => Stored::Cold(self.value_type(), self.cold_length()),
+            (None, None) if self.value_type() == STRING => Stored::copy(self.value()),
+            (None, None) => Stored::Packed(self.value_type(), self.value()),
+        };
+        let mut other = Entry::new(key, value, deadline, lsn);
+        other.set_base(self.base());
+        other
+    }
+
+    /// Takes over the value that was read back from the log, in an entry of the same key.
+    pub fn warm(&mut self, mut read: Entry) {
+        debug_assert!(self.key() == read.key() && self.lsn() == read.lsn());
+        read.set_mark(self.mark());
+        read.set_access(self.access());
+        *self = read;
     }
 
     /// When the entry is due to go, in milliseconds of wall time.
@@ -242,8 +239,7 @@ impl Entry {
         lsn: u64,
     ) -> Option<Box<Object>> {
         let (lsn, base) = (pack(lsn), base.map(pack));
-        let inline = value.inline().map(<[u8]>::len);
-        let shape = Shape::new(value.value_type(), self.shape().key, inline, deadline.is_some(), base.is_some());
+        let shape = value.shape(self.shape().key, deadline.is_some(), base.is_some());
         // From here to `put_value` nothing may panic: the pointer to a large value is stale or not yet written.
         let old = self.take_outside();
         self.reshape(shape, 0);
@@ -403,7 +399,7 @@ impl Entry {
             0 => (usize::from(u8::from_le_bytes(self.get(LENGTHS_AT))), LENGTHS_AT + 1),
             _ => (u32::from_le_bytes(self.get(LENGTHS_AT)) as usize, LENGTHS_AT + 4),
         };
-        let value = match flags & (LARGE | WIDE) {
+        let value = match flags & (LARGE | COLD | WIDE) {
             0 => usize::from(u8::from_le_bytes(self.get(value_at))),
             WIDE => usize::from(u16::from_le_bytes(self.get(value_at))),
             _ => 0,
@@ -463,7 +459,7 @@ impl Entry {
             self.put(LENGTHS_AT, (shape.key as u32).to_le_bytes());
             LENGTHS_AT + 4
         };
-        match shape.flags & (LARGE | WIDE) {
+        match shape.flags & (LARGE | COLD | WIDE) {
             0 => self.put(value_at, [shape.value as u8]),
             WIDE => self.put(value_at, (shape.value as u16).to_le_bytes()),
             _ => {}
@@ -488,6 +484,9 @@ impl Entry {
 
     #[inline]
     fn put_value(&mut self, shape: Shape, value: Stored<'_>) {
+        if let Stored::Cold(_, length) = value {
+            return self.put(large_at(shape.flags), length.to_le_bytes());
+        }
         match value.inline() {
             Some(bytes) => self.put_slice(shape.key_at() + shape.key, bytes),
             None => self.put_outside(shape.flags, value.into_outside()),
@@ -574,6 +573,7 @@ impl Entry {
         let deadline = self.deadline().filter(|_| to.flags & DEADLINE != 0);
         let base = (from.flags & to.flags & BASE != 0).then(|| self.get(base_at(from.flags)));
         let outside = (from.flags & to.flags & LARGE != 0).then(|| self.pointer());
+        let cold_length = (from.flags & to.flags & COLD != 0).then(|| self.cold_length());
         let moved = from.key + from.value.min(to.value).min(keep);
         let source = self.start();
         if !in_place {
@@ -592,6 +592,9 @@ impl Entry {
         self.put_base(base);
         if let Some(outside) = outside {
             self.put_pointer(to.flags, outside);
+        }
+        if let Some(length) = cold_length {
+            self.put(large_at(to.flags), length.to_le_bytes());
         }
     }
 }

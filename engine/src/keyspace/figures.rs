@@ -11,6 +11,8 @@ pub struct Figures {
     pub memory: i64,
     /// Bytes of log that the keys need.
     pub live_bytes: i64,
+    /// Keys whose values lie in the log only.
+    pub cold: i64,
 }
 
 /// The same while many count. Each may be a little ahead of the others.
@@ -18,16 +20,18 @@ pub struct SharedFigures {
     pub keys: AtomicI64,
     pub memory: AtomicI64,
     pub live_bytes: AtomicI64,
+    pub cold: AtomicI64,
 }
 
 impl SharedFigures {
     /// Goes on from these.
     pub fn new(from: Figures) -> SharedFigures {
-        let Figures { keys, memory, live_bytes } = from;
+        let Figures { keys, memory, live_bytes, cold } = from;
         SharedFigures {
             keys: AtomicI64::new(keys),
             memory: AtomicI64::new(memory),
             live_bytes: AtomicI64::new(live_bytes),
+            cold: AtomicI64::new(cold),
         }
     }
 
@@ -37,6 +41,7 @@ impl SharedFigures {
         if keys != 0 {
             self.memory.store(0, Ordering::Relaxed);
             self.live_bytes.store(0, Ordering::Relaxed);
+            self.cold.store(0, Ordering::Relaxed);
         }
         keys
     }

@@ -51,7 +51,8 @@ impl Due {
     pub fn of(entry: &Entry) -> Due {
         let own = entry.deadline();
         let is_volatile = own.is_some();
-        if entry.value_type() != HASH {
+        // No hash whose fields have deadlines is ever cold.
+        if entry.value_type() != HASH || entry.is_cold() {
             return Due { at: own, is_volatile, has_fields: false };
         }
         let field = HashView::new(entry.packed(), entry.object(), 0).next_deadline();
@@ -326,6 +327,14 @@ impl<'s> Guards<'s> {
                     .expect("a transaction touches only the keys it named");
                 &guards[at].1
             }
+        }
+    }
+
+    /// Whether a shard is held.
+    pub fn holds(&self, index: usize) -> bool {
+        match self {
+            Guards::One(held, _) => *held == index,
+            Guards::Many(guards) => guards.binary_search_by_key(&index, |(held, _)| *held).is_ok(),
         }
     }
 

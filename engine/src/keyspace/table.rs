@@ -27,6 +27,7 @@
 //! Not here: locks, the hash function, shrinking. An empty table has no memory; [`Table::clear`] gives all back.
 
 use std::mem;
+use std::ops::Range;
 
 use super::bucket::{Bucket, Print};
 use super::entry::Entry;
@@ -126,6 +127,27 @@ impl Table {
         let Some(index) = usize::try_from(cursor).ok().filter(|&index| index < self.buckets) else { return 0 };
         self.bucket(index).iter().for_each(visit);
         if index + 1 < self.buckets { cursor + 1 } else { 0 }
+    }
+
+    /// Visits the entries of some buckets, to change them in place (but their keys). Nothing behind the last bucket.
+    pub fn visit_mut(&mut self, buckets: Range<usize>, mut visit: impl FnMut(&mut Entry)) {
+        let end = buckets.end.min(self.buckets);
+        for index in buckets.start..end {
+            self.bucket_mut(index).for_each_mut(&mut visit);
+        }
+    }
+
+    /// Fetches some buckets, and then their entries, into the cache.
+    pub fn prefetch_run(&self, buckets: Range<usize>) {
+        let end = buckets.end.min(self.buckets);
+        (buckets.start..end).for_each(|index| prefetch(self.bucket(index)));
+        (buckets.start..end).for_each(|index| self.bucket(index).prefetch_all());
+    }
+
+    /// How many buckets there are.
+    #[inline]
+    pub fn buckets(&self) -> usize {
+        self.buckets
     }
 
     /// All entries, in the order of a scan.

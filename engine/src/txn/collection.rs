@@ -219,6 +219,12 @@ impl Transaction<'_> {
 
     fn carry(&mut self, from: &Key<'_>, to: &Key<'_>, physical: u8, moves: bool) -> bool {
         let source = self.database;
+        if self.get(from).is_none() {
+            return false;
+        }
+        if !self.warm(from) {
+            return true;
+        }
         let Some(item) = self.get(from) else { return false };
         let deadline = item.deadline();
         // Only an untouched blob can be named again, and only by one key: behind a delta the file holds an older value.
@@ -279,6 +285,7 @@ impl Transaction<'_> {
         let Some(object) = entry.object() else {
             let packed = match value_type {
                 value::STRING => None,
+                _ if entry.is_cold() => None,
                 _ => value::load(value_type, entry.packed())?,
             };
             return if packed.is_none() { Ok(()) } else { Err(Malformed) };

@@ -6,6 +6,7 @@
 //!
 //! Whoever sees an expired key removes it: the tomb is part of the transaction that looked.
 
+mod bring;
 mod collection;
 mod database;
 mod journal;
@@ -13,6 +14,7 @@ mod journal;
 mod tests;
 mod value;
 
+use crate::cold::Fetched;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::access;
@@ -23,12 +25,13 @@ use crate::log::{Lsn, Need};
 use crate::mutant::planted;
 use crate::store::Store;
 use crate::value::HASH;
+use bring::brought;
 use collection::Change;
 pub use collection::{Applied, Collection};
 use journal::{NewBlob, Scratch};
-pub(crate) use value::live_cost;
+pub(crate) use value::{image_bytes, live_cost};
 pub use value::{Item, Value, WrongType};
-use value::{frame_cost, image_bytes};
+use value::frame_cost;
 
 /// Operations of a delta frame that strings have, in its value's first byte; those of collections are in
 /// [`crate::value::op`].
@@ -73,6 +76,8 @@ pub struct Transaction<'s> {
     is_silent: bool,
     /// To look at a key counts as a use, at this time as [`access`] keeps it.
     uses_at: Option<u16>,
+    /// Values that lie in the log only, read before.
+    brought: Vec<Fetched>,
 }
 
 impl<'s> Transaction<'s> {
@@ -96,6 +101,7 @@ impl<'s> Transaction<'s> {
             swapped: false,
             is_silent: false,
             uses_at: None,
+            brought: Vec::new(),
         }
     }
 
@@ -183,6 +189,7 @@ impl<'s> Transaction<'s> {
         }
         let found = found.map(|entry| &*entry);
         reveal(&mut self.gate, self.safe, found, removed, swapped);
+        let found = found.map(|entry| brought(entry, self.database, &self.brought));
         // Still there though expired: the log could not take the tomb, or nothing may go at present.
         let now_ms = self.now_ms;
         found.map(|entry| Item { entry, now_ms }).filter(Item::is_live)
@@ -193,6 +200,7 @@ impl<'s> Transaction<'s> {
     pub fn peek(&self, key: &Key<'_>) -> Option<Item<'_>> {
         let (database, now_ms) = (self.database, self.now_ms);
         let entry = self.guards.peek(key.shard()).find(database, key)?;
+        let entry = brought(entry, database, &self.brought);
         entry.deadline().is_none_or(|deadline| deadline > now_ms).then_some(Item { entry, now_ms })
     }
 
@@ -239,7 +247,7 @@ impl<'s> Transaction<'s> {
 
     /// Puts bytes behind the value, which is empty when the key is absent. The new length.
     pub fn append(&mut self, key: &Key<'_>, bytes: &[u8]) -> usize {
-        let Some(old) = self.get(key).map(|item| item.bytes().len()) else {
+        let Some(old) = self.get(key).map(|item| item.string_bytes()) else {
             self.set(key, Value::Copy(bytes), None);
             return bytes.len();
         };
@@ -249,7 +257,7 @@ impl<'s> Transaction<'s> {
 
     /// Overwrites part of the value from an offset, with zeros in any gap. The new length.
     pub fn set_range(&mut self, key: &Key<'_>, offset: usize, bytes: &[u8]) -> usize {
-        let Some(old) = self.get(key).map(|item| item.bytes().len()) else {
+        let Some(old) = self.get(key).map(|item| item.string_bytes()) else {
             let mut value = vec![0; offset];
             value.extend_from_slice(bytes);
             let length = value.len();
@@ -265,7 +273,7 @@ impl<'s> Transaction<'s> {
     /// Overwrites part of the value, which is longer, with what follows from the rest of it, if the log has room now without
     /// being asked before: a reader may do so, and nothing is lost when it may not. Whether it was done.
     pub fn note(&mut self, key: &Key<'_>, offset: usize, bytes: &[u8]) -> bool {
-        let Some(length) = self.get(key).map(|item| item.bytes().len()) else { return false };
+        let Some(length) = self.get(key).map(|item| item.string_bytes()) else { return false };
         let logged = self.scratch.batch.bytes() + length.min(DELTA_FROM) + bytes.len();
         let cost = frame_cost(key.bytes.len(), logged, Some(0)) as u64;
         if offset + bytes.len() > length || self.store.admit(Need::Grow, cost).is_err() {
@@ -289,14 +297,17 @@ impl<'s> Transaction<'s> {
         entry.base().unwrap_or(entry.lsn()) != lsn || self.store.admit(Need::Compact, bytes).is_ok()
     }
 
-    /// Writes a key again at the end of the log if its base lies at `lsn`. Whether it did. This is compaction: the
-    /// state does not change.
-    pub(crate) fn copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn) -> bool {
+    /// Writes a key again at the end of the log if its base, which was this value, lies at `lsn`. Whether it did. This is
+    /// compaction: the state does not change.
+    ///
+    /// Who does not have the value passes none, and then nothing is done for a key that has it in the log only.
+    pub(crate) fn copy_forward(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn, value: Option<&[u8]>) -> bool {
         self.is_silent = true;
         self.go_to(physical);
         let Some(entry) = self.guards.shard(key.shard()).find_mut(physical, key) else { return false };
         let changed = entry.base().is_some();
-        if entry.base().unwrap_or(entry.lsn()) != lsn {
+        let cold_type = entry.is_cold().then(|| entry.value_type());
+        if entry.base().unwrap_or(entry.lsn()) != lsn || (cold_type.is_some() && value.is_none()) {
             return false;
         }
         let (deadline, outside) = (
@@ -317,7 +328,12 @@ impl<'s> Transaction<'s> {
                     self.live += outside;
                 }
                 self.retire(blob);
-                self.push_image(key);
+                match cold_type.zip(value) {
+                    Some((value_type, value)) => {
+                        self.push_typed(key, Kind::Image, value_type, deadline, None, [value, b""]);
+                    }
+                    None => self.push_image(key),
+                }
             }
         }
         true
@@ -368,6 +384,9 @@ impl<'s> Transaction<'s> {
     #[inline]
     fn change_if(&mut self, key: &Key<'_>, value: [&[u8]; 2], mutate: impl FnOnce(&mut Entry) -> Change) -> bool {
         self.take_scratch();
+        if !self.warm(key) {
+            return true;
+        }
         let (database, now_ms) = (self.database, self.now_ms);
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
@@ -436,6 +455,9 @@ impl<'s> Transaction<'s> {
                 due = Due::of(entry);
                 self.live -= live_cost(entry, was_blob, self.store.options().part_bytes);
                 let before = entry.footprint() as i64;
+                if entry.is_cold() {
+                    self.store.count_cold(self.database, -1);
+                }
                 let old = entry.replace(value, deadline, None, 0);
                 entry.set_access(access);
                 self.memory += entry.footprint() as i64 - before;
@@ -505,6 +527,9 @@ impl<'s> Transaction<'s> {
         self.memory -= entry.footprint() as i64;
         shard.note_due(self.database, key.hash, Due::of(&entry), Due::default());
         self.store.count_keys(self.database, -1);
+        if entry.is_cold() {
+            self.store.count_cold(self.database, -1);
+        }
         let due = entry.deadline().is_some_and(|at| at <= self.now_ms);
         let emptied = !Item::of(&entry, 0).has_elements();
         self.store.free(entry);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::cold;
 use crate::format::blob::Reference;
 use crate::format::frame;
 use crate::keyspace::access;
@@ -49,12 +50,12 @@ impl<'a> Item<'a> {
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
         self.entry.deadline().is_none_or(|deadline| deadline > self.now_ms)
-            && (self.value_type() != HASH || self.shows_a_field())
+            && (self.value_type() != HASH || self.entry.is_cold() || self.shows_a_field())
     }
 
     /// Whether it is a string or has an element.
     pub(crate) fn has_elements(&self) -> bool {
-        self.value_type() == STRING || value::len(self.value_type(), self.entry.packed(), self.entry.object()) != 0
+        self.value_type() == STRING || self.entry.is_cold() || value::len(self.value_type(), self.entry.packed(), self.entry.object()) != 0
     }
 
     fn shows_a_field(&self) -> bool {
@@ -68,10 +69,14 @@ impl<'a> Item<'a> {
         self.entry.value_type()
     }
 
-    /// The bytes of a string; none of anything else.
+    /// Bytes of a string; 0 of anything else.
     #[inline]
-    pub(crate) fn bytes(&self) -> &'a [u8] {
-        if self.value_type() == STRING { self.entry.value() } else { &[] }
+    pub fn string_bytes(&self) -> usize {
+        match self.value_type() {
+            STRING if self.entry.is_cold() => self.entry.cold_length() as usize,
+            STRING => self.entry.value().len(),
+            _ => 0,
+        }
     }
 
     /// The string.
@@ -117,6 +122,10 @@ impl<'a> Item<'a> {
 
     /// The name of the value's encoding, when it is a collection.
     pub fn encoding(&self) -> &'static str {
+        if self.entry.is_cold() {
+            cold::miss();
+            return "";
+        }
         value::encoding(self.entry.packed(), self.entry.object())
     }
 
@@ -129,6 +138,12 @@ impl<'a> Item<'a> {
     /// Seconds since the key was last used, as far as that is kept.
     pub fn idle_seconds(&self) -> u64 {
         access::idle_seconds(self.entry.access(), self.now_ms)
+    }
+
+    /// Whether the value lies in the log only and has not been read: no accessor gives it.
+    #[inline]
+    pub fn is_cold(&self) -> bool {
+        self.entry.is_cold()
     }
 
     /// Bytes of memory that the key and its value take.
@@ -152,7 +167,16 @@ impl<'a> Item<'a> {
 
     #[inline]
     fn expect(&self, value_type: u8) -> Result<(), WrongType> {
-        if self.value_type() == value_type { Ok(()) } else { Err(WrongType) }
+        if self.value_type() == value_type && !self.entry.is_cold() { Ok(()) } else { self.refuse(value_type) }
+    }
+
+    /// What is only in the log is no value that anybody may take for one: that it was asked for is noted.
+    #[cold]
+    fn refuse(&self, value_type: u8) -> Result<(), WrongType> {
+        if self.value_type() == value_type {
+            cold::miss();
+        }
+        Err(WrongType)
     }
 }
 
@@ -160,6 +184,7 @@ impl<'a> Item<'a> {
 #[inline]
 pub(crate) fn image_bytes(entry: &Entry) -> usize {
     match entry.object() {
+        None if entry.is_cold() => entry.cold_length() as usize,
         None => entry.value().len(),
         Some(object) => object.image_bytes(),
     }

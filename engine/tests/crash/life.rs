@@ -13,7 +13,7 @@ use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Maintenance, 
 
 use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
-use crate::session::{Keys, Session, Sizes};
+use crate::session::{Keys, Session, Sizes, UNREADABLE};
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +97,7 @@ impl World {
             blob_bytes,
             part_bytes: [300, 2000, 4 << 20][chance.below(3) as usize],
             limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],
+            memory_goal: [u64::MAX, 0, 0, 40_000][chance.below(4) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
             secrets_from: Some(seed),
             ..Options::default()
@@ -353,7 +354,13 @@ impl World {
             }
             // Behind the last mark a bad frame looks like a torn one, so only what was known durable is asked for.
             Ok(store) => {
-                let mut found = self.keys.read(&store)?;
+                let mut found = match self.keys.read(&store) {
+                    Err(why) if why.starts_with(UNREADABLE) => {
+                        self.counts.corruption_told += 1;
+                        return Ok(());
+                    }
+                    found => found?,
+                };
                 // The rotten bytes may be the tomb of an expired key, and the clock has been set back since.
                 found.retain(|_, cell| !cell.may_be_gone(self.model.newest_ms));
                 let required = if clean { self.model.len() } else { 0 };

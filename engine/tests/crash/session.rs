@@ -7,6 +7,7 @@ use engine::clock::{Clock, SimClock};
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
+use engine::cold::Fetched;
 use engine::{FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Value};
 
 use crate::content::{Change, Content, Element};
@@ -51,10 +52,12 @@ impl Keys {
         let mut found = BTreeMap::new();
         for database in (0..16).filter(|database| store.key_count(*database) > 0) {
             let (mut cursor, before) = (0, found.len());
+            let mut cold = Vec::new();
             loop {
                 let mut phantom = None;
                 cursor = store.scan(None, database, cursor, 1000, |key, item| {
                     match self.numbers.get(&(database, key.to_vec())) {
+                        Some(&number) if item.is_cold() => cold.push(number),
                         Some(&number) => {
                             found.insert(number, Cell::of(&item));
                         }
@@ -66,6 +69,16 @@ impl Keys {
                 }
                 if cursor == 0 {
                     break;
+                }
+            }
+            for number in cold {
+                let key = store.key(self.name(number));
+                let mut transaction = store.begin(database, &[key], store.now_ms());
+                if !transaction.warm(&key) {
+                    return Err(format!("{UNREADABLE} {number}"));
+                }
+                if let Some(item) = transaction.get(&key) {
+                    found.insert(number, Cell::of(&item));
                 }
             }
             // Fields whose time has come were removed behind the scan, which puts others in their places.
@@ -87,6 +100,9 @@ impl Keys {
         Ok(found)
     }
 }
+
+/// How a value begins to be told of that lies in the log and cannot be read.
+pub const UNREADABLE: &str = "unreadable: key";
 
 /// How large values are.
 #[derive(Clone, Copy)]
@@ -131,6 +147,8 @@ pub struct Session {
     sizes: Sizes,
     waiting: Vec<Waiting>,
     last_gate: Lsn,
+    /// Values read back for a transaction; those of earlier ones may be others by now.
+    fetched: Vec<Fetched>,
     /// Keys of the last transaction that named several: a look at one shows what must not leave before the whole is safe.
     lately: Vec<usize>,
     sequence: u64,
@@ -159,6 +177,7 @@ impl Session {
             sizes,
             waiting: Vec::new(),
             last_gate,
+            fetched: Vec::new(),
             lately: Vec::new(),
             sequence,
             refused: 0,
@@ -267,12 +286,25 @@ impl Session {
                 let _ = store.settle(DATABASES[database], key);
             }
         }
+        if self.chance.below(2) == 0 {
+            self.fetch(&plan)?;
+        }
         let now_ms = store.now_ms();
         let before = store.log().appended();
         let mut transaction = match locks_all {
             true => store.begin_all(DATABASES[database], now_ms),
             false => store.begin(DATABASES[database], &named, now_ms),
         };
+        transaction.bring(&self.fetched);
+        // What was not brought is read now, as a server does that has not known before which keys it needs.
+        let mut wants = Vec::new();
+        for (key, _) in &plan {
+            transaction.select(self.keys.database(*key));
+            transaction.wants(&name(*key), &mut wants);
+            if !wants.is_empty() && !transaction.warm(&name(*key)) {
+                return Err(format!("{UNREADABLE} {key}"));
+            }
+        }
         self.model.begin();
         let mut revealed = 0;
         for (key, action) in plan {
@@ -283,6 +315,10 @@ impl Session {
                 continue;
             }
             revealed = revealed.max(self.model.revealed_by(key));
+            // Databases may have been exchanged since.
+            if locks_all && !transaction.warm(&name(key)) {
+                return Err(format!("{UNREADABLE} {key}"));
+            }
             if !matches!(action, Action::Set(..)) {
                 let got = transaction.get(&name(key)).map(|item| Cell::of(&item));
                 self.seen(key, got)?;
@@ -291,6 +327,23 @@ impl Session {
         }
         let gate = transaction.commit();
         self.reply(gate, revealed, before);
+        Ok(())
+    }
+
+    /// Reads back what a transaction will need, if it lies in the log only, and perhaps lets time pass.
+    fn fetch(&mut self, plan: &[(usize, Action)]) -> Verdict {
+        let mut wants = Vec::new();
+        for (key, _) in plan {
+            let (database, name) = &self.keys.names[*key];
+            let name = self.store.key(name);
+            self.store.begin(*database, &[name], self.store.now_ms()).wants(&name, &mut wants);
+        }
+        for want in wants {
+            let read = self.store.read(&want);
+            self.fetched.push(read.map_err(|why| format!("{UNREADABLE} {want:?}: {why}"))?);
+        }
+        let known = self.fetched.len().saturating_sub(16);
+        self.fetched.drain(..known);
         Ok(())
     }
 

@@ -4,22 +4,24 @@
 //!   0      1       3       10
 //!   ┌──────┬───────┬───────┬─────────┬────────────┬────────┬─────┬───────┐
 //!   │flags │access │LSN/16 │lengths  │ deadline   │base/16 │ key │ value │
-//!   │ 1    │ 2     │ 7     │2,6,9,12 │ 8 if set   │7 if set│     │       │
+//!   │ 1    │ 2     │ 7     │ 2 to 12 │ 8 if set   │7 if set│     │       │
 //!   └──────┴───────┴───────┴─────────┴────────────┴────────┴─────┴───────┘
 //!
-//!   flags    bits 0-3 type of the value, 4 deadline, 5 large, 6 base, 7 wide
-//!   lengths  key u8,  value u8                     nothing longer than 255 bytes
-//!            key u32, value u16                    wide
-//!            key u8 (u32 when wide), pointer u64   large
+//!   flags    bits 0-2 type of the value, 3 cold, 4 deadline, 5 large, 6 base, 7 wide
+//!   lengths  key u8,  value u8                          nothing longer than 255 bytes
+//!            key u32, value u16                         wide
+//!            key u8 (u32 when wide), pointer u64        large
+//!            key u8 (u32 when wide), value's length u32 cold: the value lies in the log only
 //! ```
 //!
 //! All numbers are little-endian and none is aligned. Where the key starts follows from the flags alone.
 
+pub(super) const COLD: u8 = 1 << 3;
 pub(super) const DEADLINE: u8 = 1 << 4;
 pub(super) const LARGE: u8 = 1 << 5;
 pub(super) const BASE: u8 = 1 << 6;
 pub(super) const WIDE: u8 = 1 << 7;
-pub(super) const TYPE: u8 = 0x0F;
+pub(super) const TYPE: u8 = 0x07;
 
 pub(super) const ACCESS_AT: usize = 1;
 pub(super) const LSN_AT: usize = 3;
@@ -28,12 +30,12 @@ pub(super) const LENGTHS_AT: usize = 10;
 const LSN_UNIT: u64 = 16;
 pub(super) const U56: usize = 7;
 
-/// Where the key starts, by the upper four bits of the flags.
-const KEY_AT: [u8; 16] = {
-    let mut at = [0; 16];
+/// Where the key starts, by the upper five bits of the flags.
+const KEY_AT: [u8; 32] = {
+    let mut at = [0; 32];
     let mut index = 0;
-    while index < 16 {
-        let flags = (index as u8) << 4;
+    while index < 32 {
+        let flags = (index as u8) << 3;
         at[index] = (LENGTHS_AT + lengths(flags) + if flags & DEADLINE != 0 { 8 } else { 0 }) as u8;
         at[index] += if flags & BASE != 0 { U56 as u8 } else { 0 };
         index += 1;
@@ -43,7 +45,7 @@ const KEY_AT: [u8; 16] = {
 
 #[inline]
 pub(super) fn key_at(flags: u8) -> usize {
-    usize::from(KEY_AT[usize::from(flags >> 4)])
+    usize::from(KEY_AT[usize::from(flags >> 3)])
 }
 
 /// Of an entry that has a deadline.
@@ -59,12 +61,14 @@ pub(super) fn base_at(flags: u8) -> usize {
 }
 
 const fn lengths(flags: u8) -> usize {
-    match (flags & LARGE != 0, flags & WIDE != 0) {
-        (false, false) => 1 + 1,
-        (false, true) => 4 + 2,
-        (true, false) => 1 + 8,
-        (true, true) => 4 + 8,
-    }
+    let key = if flags & WIDE != 0 { 4 } else { 1 };
+    let value = match (flags & LARGE != 0, flags & COLD != 0, flags & WIDE != 0) {
+        (true, _, _) => 8,
+        (false, true, _) => 4,
+        (false, false, true) => 2,
+        (false, false, false) => 1,
+    };
+    key + value
 }
 
 /// What decides the layout of an entry.
@@ -108,6 +112,7 @@ impl Shape {
     }
 }
 
+/// Where a pointer, or the length of a cold value, stands.
 #[inline]
 pub(super) fn large_at(flags: u8) -> usize {
     LENGTHS_AT + if flags & WIDE == 0 { 1 } else { 4 }

@@ -1,0 +1,179 @@
+//! Values that lie in the log only: what a transaction wants of them, and how they are read back.
+//!
+//! ```text
+//!   entry: key, deadline, position, length ──► segment ──► frame, checked ──► an entry with its value
+//! ```
+//!
+//! Every value is in the log, so a value leaves memory by being forgotten ([`spill`]). Whoever needs it again asks for it
+//! before its transaction ([`Transaction::wants`](crate::Transaction::wants)), reads it without any lock ([`Store::read`]),
+//! and brings it along ([`Transaction::bring`](crate::Transaction::bring)). If the key has changed meanwhile it wants
+//! another. One that was not brought is read within the transaction: right, but under a lock.
+
+mod files;
+pub(crate) mod spill;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::format::frame::{self, Kind, Seed};
+use crate::format::{blob::Reference, segment};
+use crate::keyspace::entry::{Entry, Stored};
+use crate::log::Lsn;
+use crate::mutant::planted;
+use crate::store::{MAX_VALUE, Store};
+use crate::value::{self, LIST, Malformed, STRING, ZSET};
+pub(crate) use files::SegmentFiles;
+
+/// A value that lies in the log only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The physical database.
+    pub(crate) database: u8,
+    pub(crate) key: Vec<u8>,
+    pub(crate) lsn: Lsn,
+    pub(crate) length: u32,
+    pub(crate) deadline: Option<u64>,
+}
+
+impl Want {
+    pub(crate) fn of(database: u8, entry: &Entry) -> Want {
+        let (lsn, length) = (entry.lsn(), entry.cold_length());
+        Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
+    }
+
+    /// Bytes of the log that have to be read for it.
+    fn frame_bytes(&self, is_blob: bool) -> usize {
+        let deadline = 8 * usize::from(self.deadline.is_some());
+        let value = if is_blob { Reference::BYTES } else { self.length as usize };
+        frame::padded(frame::HEADER + deadline + self.key.len() + value)
+    }
+}
+
+/// A value that was read back.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub(crate) database: u8,
+    pub(crate) entry: Arc<Entry>,
+}
+
+impl Fetched {
+    /// Whether it is what is wanted.
+    #[must_use]
+    pub fn is(&self, want: &Want) -> bool {
+        self.is_at(want.database, want.lsn) && self.entry.key() == want.key
+    }
+
+    pub(crate) fn is_at(&self, database: u8, lsn: Lsn) -> bool {
+        self.database == database && (self.entry.lsn() == lsn || planted("stale_cold_read"))
+    }
+
+    /// An entry of its own with the same value.
+    pub(crate) fn to_entry(&self) -> Entry {
+        self.entry.duplicate()
+    }
+}
+
+thread_local! {
+    /// Somebody on this thread has asked for a value that lies in the log only.
+    static MISSED: Cell<bool> = const { Cell::new(false) };
+}
+
+pub(crate) fn miss() {
+    MISSED.set(true);
+}
+
+/// Whether a value that lies in the log only was asked for on this thread since the last call. What was told then is to be
+/// forgotten.
+#[inline]
+pub fn take_missed() -> bool {
+    MISSED.take()
+}
+
+/// A value as an image in the log holds it, to be stored; `None` when it makes no sense.
+pub(crate) fn stored_of(value_type: u8, image: &[u8]) -> Option<Stored<'_>> {
+    match value_type {
+        STRING if image.len() <= MAX_VALUE => Some(Stored::copy(image)),
+        LIST..=ZSET => match value::load(value_type, image) {
+            // An empty collection is no value: its key would have gone.
+            Ok(Some(object)) if object.is_empty() => None,
+            Ok(None) if value::len(value_type, image, None) == 0 => None,
+            Ok(Some(object)) => Some(Stored::Object(Box::new(object))),
+            Ok(None) => Some(Stored::Packed(value_type, image)),
+            Err(Malformed) => None,
+        },
+        _ => None,
+    }
+}
+
+impl Store {
+    /// Reads a value back from the log, in one piece, and checks it. Blocks on the disk; holds no lock meanwhile. When the
+    /// key has changed since it was wanted this may fail, and then nothing is wrong.
+    pub fn read(&self, want: &Want) -> Result<Fetched, Error> {
+        let (number, base) = self.segment_of(want.lsn);
+        let name = segment::file_name(&self.options().name, number);
+        let offset = segment::HEADER + want.lsn.saturating_sub(base);
+        let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
+        let file = self.segment_files().open(self.disk(), number, &name)?;
+        if !self.segments().lock().contains_key(&number) {
+            // Compaction has removed it meanwhile: nobody keeps it open.
+            self.segment_files().close(number);
+        }
+        let mut bytes = vec![0; want.frame_bytes(self.blobs().contains(want.lsn))];
+        match crate::disk::read_exact_at(&*file, &mut bytes, offset) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("the segment is cut short")),
+            read => read?,
+        }
+        self.entry_of(want, number, &bytes).map_err(corrupt)?
+    }
+
+    /// The same if the kernel has it in memory: then it takes no longer than a copy. `None` when it has not.
+    pub fn read_cached(&self, want: &Want) -> Option<Fetched> {
+        /// More would hold the thread up even so.
+        const LONGEST: usize = 64 << 10;
+        let length = want.frame_bytes(false);
+        if length > LONGEST || self.blobs().contains(want.lsn) {
+            return None;
+        }
+        let (number, base) = self.segment_of(want.lsn);
+        let file = self.segment_files().opened(number)?;
+        let mut bytes = vec![0; length];
+        let read = file.read_cached_at(&mut bytes, segment::HEADER + want.lsn.saturating_sub(base)).ok()??;
+        if read != length {
+            return None;
+        }
+        self.entry_of(want, number, &bytes).ok()?.ok()
+    }
+
+    /// The value of an entry that has it in the log only, for those who look over everything and stop everybody meanwhile.
+    /// `None` of one in memory, or of one that cannot be read.
+    pub(crate) fn read_back(&self, database: u8, entry: &Entry) -> Option<Fetched> {
+        if entry.is_cold() { self.read(&Want::of(database, entry)).ok() } else { None }
+    }
+
+    /// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
+    fn entry_of(&self, want: &Want, number: u64, bytes: &[u8]) -> Result<Result<Fetched, Error>, &'static str> {
+        let seed = Seed::new(self.id(), number);
+        let frame = frame::parse(bytes, want.lsn, &seed).ok_or("a frame that was durable is not valid")?;
+        if frame.key != want.key || frame.database != want.database {
+            return Err("the frame is of another key");
+        }
+        let blob;
+        let stored = match frame.kind {
+            Kind::Image => stored_of(frame.value_type, frame.value),
+            Kind::Blob => {
+                let reference = Reference::parse(frame.value).ok_or("the frame names no file")?;
+                blob = match self.blobs().read(&reference, MAX_VALUE as u64) {
+                    Ok(Some(bytes)) => bytes,
+                    Ok(None) => return Err("the file of a large value is missing"),
+                    Err(e) => return Ok(Err(e)),
+                };
+                Some(Stored::own(blob))
+            }
+            _ => None,
+        };
+        let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
+        let entry = Arc::new(Entry::new(&want.key, stored, want.deadline, want.lsn));
+        Ok(Ok(Fetched { database: want.database, entry }))
+    }
+}

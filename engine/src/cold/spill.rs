@@ -1,0 +1,259 @@
+//! Letting go of values: what was not used for longest leaves memory while that holds more than it should.
+//!
+//! A run of buckets is looked at under its shard's lock; of the values in it that can go, the eighth that was idle for longest
+//! goes. Only what is durable goes: what a crash can take must be in memory to be told. A value with changes behind its image
+//! is logged whole first, and goes when that is durable.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::keyspace::access;
+use crate::keyspace::entry::Entry;
+use crate::keyspace::shard::{DATABASES, Due, SHARDS};
+use crate::log::{Lsn, is_full};
+use crate::mutant::planted;
+use crate::store::Store;
+use crate::txn::image_bytes;
+use crate::value::{HASH, STRING, Slot};
+
+/// Buckets looked at under one lock.
+const RUN: usize = 16;
+/// One in so many of those that can go does.
+const GOES: usize = 8;
+/// Freeing less is not worth a read.
+const LEAST_GAIN: usize = 16;
+/// Collections with longer images stay: to read one back takes long.
+const LONGEST_COLLECTION: usize = 1 << 20;
+
+/// When to let go of what.
+pub(crate) struct Spill {
+    goal: AtomicU64,
+    /// Seconds for which what went lately was idle: what is used again sooner stays.
+    age: AtomicU64,
+    /// Nothing more can go.
+    exhausted: AtomicBool,
+    hand: Mutex<Hand>,
+    spilled: AtomicU64,
+    kept: AtomicU64,
+}
+
+/// Where to look next: runs of the same number in one shard after the other.
+#[derive(Default)]
+struct Hand {
+    shard: usize,
+    run: usize,
+    /// The shards of this round had buckets here.
+    found: bool,
+    /// What this round over everything gained.
+    gained: usize,
+}
+
+/// What a look at one run came to.
+#[derive(Default)]
+struct Looked {
+    gained: usize,
+    /// Values that could go if they were durable.
+    waits: bool,
+    /// Keys whose values are to be logged whole, with the positions of their images.
+    changed: Vec<(u8, Vec<u8>, Lsn)>,
+}
+
+impl Spill {
+    pub(crate) fn new(goal: u64) -> Spill {
+        Spill {
+            goal: AtomicU64::new(goal),
+            age: AtomicU64::new(0),
+            exhausted: AtomicBool::new(false),
+            hand: Mutex::default(),
+            spilled: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a value that is being read again is to stay in memory: there is room, or it was used more lately than what
+    /// had to go.
+    pub(crate) fn keeps(&self, entry: &Entry, memory: u64, now_ms: u64) -> bool {
+        let goal = self.goal.load(Ordering::Relaxed);
+        memory < goal - goal / 32 || access::idle_seconds(entry.access(), now_ms) < self.age.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_kept(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_age(&self, idle: u64) {
+        // Moves an eighth of the way, in units of a whole second at least.
+        let age = self.age.load(Ordering::Relaxed);
+        let next = if idle > age { age + (idle - age).div_ceil(8) } else { age - (age - idle).div_ceil(8) };
+        self.age.store(next, Ordering::Relaxed);
+    }
+}
+
+impl Store {
+    /// Sets how many bytes keys, values and tables should take at most.
+    pub fn set_memory_goal(&self, bytes: u64) {
+        self.spill().goal.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes keys, values and tables should take at most.
+    #[inline]
+    pub fn memory_goal(&self) -> u64 {
+        self.spill().goal.load(Ordering::Relaxed)
+    }
+
+    /// Whether memory holds more than it should and nothing in it can be let go of.
+    #[inline]
+    pub fn is_exhausted(&self) -> bool {
+        self.spill().exhausted.load(Ordering::Relaxed) && self.memory() > self.memory_goal()
+    }
+
+    /// Values let go of, and values in memory again, since the start.
+    pub fn spill_counts(&self) -> [u64; 2] {
+        [self.spill().spilled.load(Ordering::Relaxed), self.spill().kept.load(Ordering::Relaxed)]
+    }
+
+    /// Lets go of a few values if memory holds more than it should. Whether it did something, and there may be more to do.
+    /// Blocks on the disk only where a long string that has changed needs a file.
+    pub fn spill_some(&self) -> bool {
+        let spill = self.spill();
+        if self.memory() <= spill.goal.load(Ordering::Relaxed) {
+            return false;
+        }
+        // Whoever is at it does it for all.
+        let Some(mut hand) = spill.hand.try_lock() else { return false };
+        // Every position that is durable is in a segment that is known from here on.
+        let durable = if planted("spill_above_mark") { self.log().appended() } else { self.log().durable() };
+        self.note_segments();
+        let mut all = Looked::default();
+        for _ in 0..64 {
+            let looked = self.spill_run(hand.shard, hand.run * RUN, durable, &mut hand.found);
+            hand.gained += looked.gained;
+            all.gained += looked.gained;
+            all.waits |= looked.waits;
+            all.changed.extend(looked.changed);
+            hand.shard += 1;
+            if hand.shard == SHARDS {
+                hand.shard = 0;
+                hand.run += 1;
+                if !std::mem::take(&mut hand.found) {
+                    hand.run = 0;
+                    let nothing = std::mem::take(&mut hand.gained) == 0;
+                    spill.exhausted.store(nothing && !all.waits, Ordering::Relaxed);
+                    break;
+                }
+            }
+            if all.gained > 64 << 10 || all.changed.len() >= 16 {
+                break;
+            }
+        }
+        if all.gained != 0 {
+            spill.exhausted.store(false, Ordering::Relaxed);
+        }
+        drop(hand);
+        let logged = self.log_whole(&all.changed);
+        if (all.waits || logged) && self.log().durable() < self.log().appended() {
+            self.log().want_sync(self.log().appended());
+        }
+        all.gained != 0 || logged
+    }
+
+    fn spill_run(&self, index: usize, from: usize, durable: Lsn, found: &mut bool) -> Looked {
+        let now_ms = self.now_ms();
+        let mut looked = Looked::default();
+        let mut shard = self.shards().lock(index);
+        for physical in 0..DATABASES as u8 {
+            if shard.table(physical).is_none_or(|table| table.buckets() <= from) {
+                continue;
+            }
+            *found = true;
+            let table = shard.table_mut(physical);
+            let run = from..from + RUN;
+            table.prefetch_run(run.clone());
+            let mut idle: Vec<u64> = Vec::new();
+            table.visit_mut(run.clone(), |entry| match self.may_go(entry, durable) {
+                Some(true) => idle.push(access::idle_seconds(entry.access(), now_ms)),
+                Some(false) => looked.waits = true,
+                None => {}
+            });
+            if idle.is_empty() {
+                continue;
+            }
+            let mut left = idle.len().div_ceil(GOES);
+            let at = idle.len() - left;
+            let least = *idle.select_nth_unstable(at).1;
+            let (mut memory, mut went) = (0, 0);
+            table.visit_mut(run, |entry| {
+                let idle = access::idle_seconds(entry.access(), now_ms);
+                if left == 0 || idle < least || self.may_go(entry, durable) != Some(true) {
+                    return;
+                }
+                left -= 1;
+                if let Some(base) = self.needs_image(entry) {
+                    looked.changed.push((physical, entry.key().to_vec(), base));
+                    return;
+                }
+                let before = entry.footprint() as i64;
+                let length = image_bytes(entry) as u32;
+                if let Some(object) = entry.chill(length) {
+                    self.free_object(object);
+                }
+                memory += entry.footprint() as i64 - before;
+                went += 1;
+                self.spill().note_age(idle);
+            });
+            looked.gained += memory.unsigned_abs() as usize;
+            self.account(physical, memory, 0);
+            self.count_cold(physical, went);
+            self.spill().spilled.fetch_add(went as u64, Ordering::Relaxed);
+        }
+        looked
+    }
+
+    /// Whether a value may leave memory; false if it only has to be durable before. `None` when it stays.
+    fn may_go(&self, entry: &Entry, durable: Lsn) -> Option<bool> {
+        if entry.is_cold() || entry.lsn() == 0 || entry.cold_gain() < LEAST_GAIN {
+            return None;
+        }
+        let longest = LONGEST_COLLECTION.min(self.options().part_bytes);
+        let stays = match entry.value_type() {
+            STRING => false,
+            // Its fields' deadlines have to be seen.
+            HASH if Due::of(entry).has_fields => true,
+            _ => entry.object().is_some_and(|object| object.image_bytes() >= longest),
+        };
+        (!stays).then_some(entry.lsn() < durable)
+    }
+
+    /// The position of the image of a value that has to be logged again before it can be read back in one piece.
+    fn needs_image(&self, entry: &Entry) -> Option<Lsn> {
+        let large = entry.value_type() == STRING && entry.value().len() >= self.options().blob_bytes;
+        let is_apart = large && !self.blobs().contains(entry.lsn());
+        entry.base().or_else(|| is_apart.then(|| entry.lsn()))
+    }
+
+    /// Logs values again, whole. Whether it did.
+    fn log_whole(&self, changed: &[(u8, Vec<u8>, Lsn)]) -> bool {
+        let mut logged = false;
+        for (physical, key, base) in changed {
+            let key = self.key(key);
+            match self.settle_at(*physical, &key, Some(*base)) {
+                Ok(true) => logged = true,
+                Err(e) if is_full(&e) => return logged,
+                Err(_) => continue,
+                Ok(false) => {
+                    let mut transaction = self.begin(0, &[key], self.now_ms());
+                    if !transaction.may_copy_forward(&key, *physical, *base) {
+                        return logged;
+                    }
+                    logged |= transaction.copy_forward(&key, *physical, *base, None);
+                    transaction.commit();
+                }
+            }
+        }
+        if logged {
+            self.log().write_out();
+        }
+        logged
+    }
+}
