@@ -104,6 +104,12 @@ impl Blobs {
         Ok(Some(value))
     }
 
+    /// Whether the file is there, and as long as it should be.
+    pub(crate) fn exists(&self, reference: &Reference) -> bool {
+        let file = self.disk.open(&blob::file_name(&self.store_name, reference.number));
+        file.and_then(|file| file.len()).is_ok_and(|length| length >= blob::HEADER + reference.length)
+    }
+
     /// Whether there is no live blob.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {

@@ -9,15 +9,15 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
+use crate::clock::Clock;
 use crate::cold::SegmentFiles;
 use crate::cold::spill::Spill;
-use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 use crate::error::{Error, Refusal};
+use crate::format::StoreId;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
-use crate::format::StoreId;
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
@@ -63,8 +63,19 @@ pub struct Options {
     /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
     /// gives a number, so that the same seed makes the same store.
     pub secrets_from: Option<u64>,
+    /// Who replays the log.
+    pub lanes: Lanes,
     /// Told how far the opening is.
     pub progress: Arc<Progress>,
+}
+
+/// How many parts of the keyspace are replayed side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// So many.
+    pub count: usize,
+    /// Each on a thread of its own. Without, a run is the same each time.
+    pub threads: bool,
 }
 
 impl Default for Options {
@@ -80,6 +91,7 @@ impl Default for Options {
             part_bytes: 4 << 20,
             limits: Limits::default(),
             secrets_from: None,
+            lanes: Lanes { count: 1, threads: false },
             progress: Arc::default(),
         }
     }

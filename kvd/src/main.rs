@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
 use engine::disk::OsDisk;
-use engine::{Background, Error, Options, Store};
+use engine::{Background, Error, Lanes, Options, Store};
 use kvd::config::{self, Loaded, Named, Start};
 use kvd::observe::log;
 use kvd::observe::stats::Stats;
@@ -27,6 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often INFO's rates take a sample.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// Threads that replay the log at most: one that reads it feeds no more.
+const MOST_LANES: usize = 8;
 /// How long clients wait unanswered for a store that is being opened. Small ones are open by then.
 const TELL_LOADING_AFTER: Duration = Duration::from_millis(100);
 
@@ -81,11 +83,12 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         limits: settings.value_limits(),
+        lanes: Lanes { count: processors().min(MOST_LANES), threads: true },
         progress: late_store.progress.clone(),
         ..Options::default()
     };
     let workers = match settings.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => processors(),
         threads => threads as usize,
     };
     let run_id: String = engine::random::secret()?
@@ -182,6 +185,11 @@ fn remove_socket(server: &Server) {
         #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// Processors this process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Opens the store on a thread of its own.

@@ -15,7 +15,9 @@ pub(crate) mod spill;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use crate::blobs::Blobs;
 use crate::error::Error;
+use crate::format::StoreId;
 use crate::format::frame::{self, Kind, Seed};
 use crate::format::{blob::Reference, segment};
 use crate::keyspace::entry::{Entry, Stored};
@@ -43,7 +45,7 @@ impl Want {
     }
 
     /// Bytes of the log that have to be read for it.
-    fn frame_bytes(&self, is_blob: bool) -> usize {
+    pub(crate) fn frame_bytes(&self, is_blob: bool) -> usize {
         let deadline = 8 * usize::from(self.deadline.is_some());
         let value = if is_blob { Reference::BYTES } else { self.length as usize };
         frame::padded(frame::HEADER + deadline + self.key.len() + value)
@@ -124,7 +126,7 @@ impl Store {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("the segment is cut short")),
             read => read?,
         }
-        self.entry_of(want, number, &bytes).map_err(corrupt)?
+        entry_of(want, self.id(), number, &bytes, self.blobs()).map_err(corrupt)?
     }
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. `None` when it has not.
@@ -142,7 +144,7 @@ impl Store {
         if read != length {
             return None;
         }
-        self.entry_of(want, number, &bytes).ok()?.ok()
+        entry_of(want, self.id(), number, &bytes, self.blobs()).ok()?.ok()
     }
 
     /// The value of an entry that has it in the log only, for those who look over everything and stop everybody meanwhile.
@@ -150,30 +152,36 @@ impl Store {
     pub(crate) fn read_back(&self, database: u8, entry: &Entry) -> Option<Fetched> {
         if entry.is_cold() { self.read(&Want::of(database, entry)).ok() } else { None }
     }
+}
 
-    /// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
-    fn entry_of(&self, want: &Want, number: u64, bytes: &[u8]) -> Result<Result<Fetched, Error>, &'static str> {
-        let seed = Seed::new(self.id(), number);
-        let frame = frame::parse(bytes, want.lsn, &seed).ok_or("a frame that was durable is not valid")?;
-        if frame.key != want.key || frame.database != want.database {
-            return Err("the frame is of another key");
-        }
-        let blob;
-        let stored = match frame.kind {
-            Kind::Image => stored_of(frame.value_type, frame.value),
-            Kind::Blob => {
-                let reference = Reference::parse(frame.value).ok_or("the frame names no file")?;
-                blob = match self.blobs().read(&reference, MAX_VALUE as u64) {
-                    Ok(Some(bytes)) => bytes,
-                    Ok(None) => return Err("the file of a large value is missing"),
-                    Err(e) => return Ok(Err(e)),
-                };
-                Some(Stored::own(blob))
-            }
-            _ => None,
-        };
-        let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
-        let entry = Arc::new(Entry::new(&want.key, stored, want.deadline, want.lsn));
-        Ok(Ok(Fetched { database: want.database, entry }))
+/// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
+pub(crate) fn entry_of(
+    want: &Want,
+    id: StoreId,
+    number: u64,
+    bytes: &[u8],
+    blobs: &Blobs,
+) -> Result<Result<Fetched, Error>, &'static str> {
+    let seed = Seed::new(id, number);
+    let frame = frame::parse(bytes, want.lsn, &seed).ok_or("a frame that was durable is not valid")?;
+    if frame.key != want.key || frame.database != want.database {
+        return Err("the frame is of another key");
     }
+    let blob;
+    let stored = match frame.kind {
+        Kind::Image => stored_of(frame.value_type, frame.value),
+        Kind::Blob => {
+            let reference = Reference::parse(frame.value).ok_or("the frame names no file")?;
+            blob = match blobs.read(&reference, MAX_VALUE as u64) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Err("the file of a large value is missing"),
+                Err(e) => return Ok(Err(e)),
+            };
+            Some(Stored::own(blob))
+        }
+        _ => None,
+    };
+    let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
+    let entry = Arc::new(Entry::new(&want.key, stored, want.deadline, want.lsn));
+    Ok(Ok(Fetched { database: want.database, entry }))
 }

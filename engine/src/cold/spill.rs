@@ -24,7 +24,7 @@ const GOES: usize = 8;
 /// Freeing less is not worth a read.
 const LEAST_GAIN: usize = 16;
 /// Collections with longer images stay: to read one back takes long.
-const LONGEST_COLLECTION: usize = 1 << 20;
+pub(crate) const LONGEST_COLLECTION: usize = 1 << 20;
 
 /// When to let go of what.
 pub(crate) struct Spill {

@@ -66,6 +66,12 @@ impl Loaded {
         frame::parse(self.bytes.get(offset..)?, lsn, &self.seed)
     }
 
+    /// The frame at a position where one was found to be valid before.
+    pub fn checked_frame(&self, lsn: Lsn) -> Option<Frame<'_>> {
+        let offset = usize::try_from(segment::HEADER + lsn.checked_sub(self.base)?).ok()?;
+        frame::parse_checked(self.bytes.get(offset..)?, lsn)
+    }
+
     /// The bytes of a valid frame, to be copied to another segment.
     pub fn frame_bytes(&self, frame: &Frame<'_>) -> &[u8] {
         let offset = (segment::HEADER + frame.lsn - self.base) as usize;

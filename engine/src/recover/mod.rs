@@ -12,10 +12,12 @@
 //! dropped part of the tail can never come back, what was recovered can never be
 //! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
 //!
-//! Not done here: parallel replay, checkpoints.
+//! Not done here: checkpoints.
 
+mod lane;
 mod progress;
 mod replay;
+mod source;
 mod tail;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,8 +37,10 @@ use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
+use lane::Common;
 pub use progress::Progress;
-use replay::Replay;
+use replay::{Replay, Replayed};
+use source::Source;
 use tail::{Copied, Tail};
 
 /// What was found when the store was opened.
@@ -73,18 +77,20 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
     options.progress.set_total_bytes(bytes_of_segments(&**disk, &options.name, &names, &old));
-    let mut replay = Replay::new(secrets, &blobs, old.durable, options, clock.wall_ms());
-    let read = read_log(&**disk, options, &old, &mut replay)?;
-    replay.check()?;
+    let source = Source::new(&**disk, &options.name, old.id);
+    let common = Common::new(secrets, &blobs, source, options, clock.wall_ms());
+    let (read, mut replayed) =
+        replay::run(&common, options, old.durable, |replay| read_log(&**disk, options, &old, replay))?;
+    replayed.finish(&common)?;
     let mut recovery = Recovery {
         created,
-        records: replay.records,
+        records: replayed.records,
         log_bytes: read.end - old.base,
         segments: read.segments.len() as u64,
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
-    let (newest_ms, lengths) = (replay.newest_ms, lengths(options));
+    let (newest_ms, lengths) = (replayed.newest_ms, lengths(options));
     remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
     let (manifest, from, copied) = if created {
@@ -96,10 +102,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
     log.make_first_segment();
     let segments = chain_segments(&manifest, &read, &copied, &from);
-    replay.finish_blobs();
     remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
-    let Replay { shards, figures, map, .. } = replay;
+    let (Common { shards, .. }, Replayed { figures, map, .. }) = (common, replayed);
     Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, lock })
 }
 
@@ -165,8 +170,9 @@ fn read_log(disk: &dyn Disk, options: &Options, manifest: &Manifest, replay: &mu
     let mut ended_at = None;
     while let Some(segment) = chain.advance(ended_at)? {
         failpoint::hit("recover.scan")?;
-        options.progress.set_keys(replay.keys());
+        let segment = Arc::new(segment);
         read.segments.push((segment.number, segment.base));
+        replay.enter(&segment);
         while let Some(frame) = segment.frame(at) {
             if let Some(mark) = scan::mark_of(&frame) {
                 read.durable = read.durable.max(mark);

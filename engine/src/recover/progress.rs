@@ -1,13 +1,13 @@
 //! How far an opening is: counted by the one who opens, read by those who tell.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Bytes and keys of a store that is being opened.
 #[derive(Debug, Default)]
 pub struct Progress {
     total_bytes: AtomicU64,
     loaded_bytes: AtomicU64,
-    keys: AtomicU64,
+    keys: AtomicI64,
 }
 
 impl Progress {
@@ -23,7 +23,7 @@ impl Progress {
 
     /// Keys that were found so far.
     pub fn keys(&self) -> u64 {
-        self.keys.load(Ordering::Relaxed)
+        self.keys.load(Ordering::Relaxed).max(0) as u64
     }
 
     pub(crate) fn set_total_bytes(&self, bytes: u64) {
@@ -34,7 +34,7 @@ impl Progress {
         self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_keys(&self, keys: u64) {
-        self.keys.store(keys, Ordering::Relaxed);
+    pub(crate) fn add_keys(&self, by: i64) {
+        self.keys.fetch_add(by, Ordering::Relaxed);
     }
 }

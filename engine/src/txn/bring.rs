@@ -13,7 +13,8 @@ pub(super) fn brought<'e>(entry: &'e Entry, database: u8, brought: &'e [Fetched]
 
 #[cold]
 fn find<'e>(entry: &Entry, database: u8, brought: &'e [Fetched]) -> Option<&'e Entry> {
-    let fetched = brought.iter().find(|fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key());
+    let fetched =
+        brought.iter().find(|fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key());
     fetched.map(|fetched| &*fetched.entry)
 }
 

@@ -29,9 +29,9 @@ use bring::brought;
 use collection::Change;
 pub use collection::{Applied, Collection};
 use journal::{NewBlob, Scratch};
-pub(crate) use value::{image_bytes, live_cost};
-pub use value::{Item, Value, WrongType};
 use value::frame_cost;
+pub use value::{Item, Value, WrongType};
+pub(crate) use value::{image_bytes, live_cost};
 
 /// Operations of a delta frame that strings have, in its value's first byte; those of collections are in
 /// [`crate::value::op`].

@@ -55,7 +55,9 @@ impl<'a> Item<'a> {
 
     /// Whether it is a string or has an element.
     pub(crate) fn has_elements(&self) -> bool {
-        self.value_type() == STRING || self.entry.is_cold() || value::len(self.value_type(), self.entry.packed(), self.entry.object()) != 0
+        self.value_type() == STRING
+            || self.entry.is_cold()
+            || value::len(self.value_type(), self.entry.packed(), self.entry.object()) != 0
     }
 
     fn shows_a_field(&self) -> bool {

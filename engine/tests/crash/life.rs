@@ -9,7 +9,7 @@ use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::random::Random;
 use engine::value::Limits;
-use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
+use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Lanes, Maintenance, Next, Options, Store};
 
 use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
@@ -100,6 +100,7 @@ impl World {
             memory_goal: [u64::MAX, 0, 0, 40_000][chance.below(4) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
             secrets_from: Some(seed),
+            lanes: Lanes { count: 1 + (seed % 3) as usize, threads: false },
             ..Options::default()
         };
         let keys = Arc::new(Keys::new([2, 6, 20][chance.below(3) as usize]));

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
+use engine::cold::Fetched;
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
-use engine::cold::Fetched;
 use engine::{FsyncMode, Lsn, Need, Reference, Refusal, Store, Transaction, Value};
 
 use crate::content::{Change, Content, Element};
