@@ -193,7 +193,14 @@ pub(super) fn run<T>(
         let read = read(&mut replay);
         replay.dispatch();
         let Replay { sink, map, newest_ms, records, .. } = replay;
-        let mut workers = if let Sink::Here(workers) = sink { workers } else { Vec::new() };
+        let mut workers = match sink {
+            Sink::Here(workers) => workers,
+            Sink::Threads(queues) => {
+                // The threads end with their queues.
+                drop(queues);
+                Vec::new()
+            }
+        };
         for thread in threads {
             let worker = thread.join().map_err(|_| std::io::Error::other("a thread of the replay has ended"))?;
             workers.push(worker);

@@ -17,6 +17,7 @@ mod content;
 mod crash_everywhere;
 mod disks;
 mod images;
+mod lanes;
 mod life;
 mod log_image;
 mod model;
