@@ -1,4 +1,5 @@
-//! Threads that loop over the machines: some sync, one expires, one prepares segments, compacts and frees.
+//! Threads that loop over the machines: some sync, one expires, one lets go of values, one prepares segments, compacts and
+//! frees.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ impl Maintenance {
     /// Does a little of everything. Whether there is more to do at once.
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
         let swept = self.sweeper.step(store);
-        self.upkeep.step(store, now_us) | swept
+        self.upkeep.step(store, now_us) | swept | store.spill_some()
     }
 }
 
@@ -53,7 +54,7 @@ impl Upkeep {
             store.log().want_sync(store.log().appended());
             self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
         }
-        prepared | compacted | blobs | store.free_garbage() | store.spill_some()
+        prepared | compacted | blobs | store.free_garbage()
     }
 }
 
@@ -104,6 +105,14 @@ impl Background {
             let mut sweeper = Sweeper::default();
             while !until.load(Ordering::Acquire) {
                 if !sweeper.step(&swept) {
+                    std::thread::park_timeout(REST);
+                }
+            }
+        })?);
+        let (spilled, until) = (store.clone(), stop.clone());
+        background.threads.push(std::thread::Builder::new().name("spill".into()).spawn(move || {
+            while !until.load(Ordering::Acquire) {
+                if !spilled.spill_some() {
                     std::thread::park_timeout(REST);
                 }
             }

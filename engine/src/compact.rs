@@ -111,6 +111,7 @@ impl Compactor {
             }
             State::Waiting { .. } | State::Dropping => {
                 self.state = State::Dropping;
+                store.moved().settle(store.log().durable());
                 store.drop_oldest_segment()?;
                 self.state = State::Idle;
                 Ok(true)

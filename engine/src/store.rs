@@ -10,8 +10,8 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
-use crate::cold::SegmentFiles;
 use crate::cold::spill::Spill;
+use crate::cold::{Moved, SegmentFiles};
 use crate::disk::Disk;
 use crate::disk::sim::SimDisk;
 use crate::error::{Error, Refusal};
@@ -109,6 +109,7 @@ pub struct Store {
     disk: Arc<dyn Disk>,
     id: StoreId,
     segment_files: SegmentFiles,
+    moved: Moved,
     spill: Spill,
     clock: Arc<dyn Clock>,
     secrets: RapidSecrets,
@@ -154,6 +155,10 @@ impl Store {
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Store>, Error> {
         let parts = recover::open(&disk, &clock, &options)?;
         let limits = options.limits;
+        let spill = Spill::new(options.memory_goal);
+        if parts.figures.iter().any(|of| of.cold != 0) {
+            spill.note_cold();
+        }
         Ok(Arc::new(Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
@@ -161,7 +166,8 @@ impl Store {
             disk,
             id: parts.manifest.id,
             segment_files: SegmentFiles::default(),
-            spill: Spill::new(options.memory_goal),
+            moved: Moved::default(),
+            spill,
             clock,
             options,
             map: parts.map.map(AtomicU8::new),
@@ -538,6 +544,10 @@ impl Store {
         &self.segment_files
     }
 
+    pub(crate) fn moved(&self) -> &Moved {
+        &self.moved
+    }
+
     pub(crate) fn spill(&self) -> &Spill {
         &self.spill
     }
@@ -609,6 +619,12 @@ impl Store {
     /// Values have been let go of, or are in memory again.
     pub(crate) fn count_cold(&self, physical: u8, by: i64) {
         self.figures[usize::from(physical)].cold.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// Whether a value may lie in the log only.
+    #[inline]
+    pub fn has_cold(&self) -> bool {
+        self.spill.has_cold()
     }
 
     /// Keys whose values lie in the log only.

@@ -78,11 +78,14 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
     let late_store = LateStore::new(&clock)?;
+    let hot = Hot::default();
+    hot.set(&settings);
     let options = Options {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
         limits: settings.value_limits(),
+        memory_goal: hot.memory_to_load(),
         lanes: Lanes { count: processors().min(MOST_LANES), threads: true },
         progress: late_store.progress.clone(),
         ..Options::default()
@@ -97,8 +100,6 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         .take(20)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let hot = Hot::default();
-    hot.set(&settings);
     let server = Arc::new(Server {
         store: late_store,
         started_ms: clock.monotonic_ms(),
@@ -147,6 +148,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     store.log().on_progress(Box::new(move || watched.on_log_progress()));
     let background = Background::start(&store)?;
     server.serve_store(store.clone());
+    server.govern_memory();
     banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();
     if let Some(path) = &pid_file {
@@ -259,6 +261,7 @@ async fn serve(server: &Arc<Server>, ends: &mut Ends) {
             let now_ms = sampled.monotonic_ms();
             sampled.stats.note_expire_lag(sampled.store.take_expire_lag_ms(), now_ms);
             sampled.stats.tick(now_ms, sampled.store.memory());
+            sampled.govern_memory();
         }
     });
     ends.asked(server).await;

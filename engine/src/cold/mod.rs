@@ -25,7 +25,7 @@ use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Store};
 use crate::value::{self, LIST, Malformed, STRING, ZSET};
-pub(crate) use files::SegmentFiles;
+pub(crate) use files::{Moved, SegmentFiles};
 
 /// A value that lies in the log only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,12 @@ impl Want {
     pub(crate) fn of(database: u8, entry: &Entry) -> Want {
         let (lsn, length) = (entry.lsn(), entry.cold_length());
         Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
+    }
+
+    /// Bytes of the value.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        self.length as usize
     }
 
     /// Bytes of the log that have to be read for it.
@@ -92,6 +98,11 @@ pub fn take_missed() -> bool {
     MISSED.take()
 }
 
+/// Whether [`take_missed`] would say so.
+pub fn is_missed() -> bool {
+    MISSED.get()
+}
+
 /// A value as an image in the log holds it, to be stored; `None` when it makes no sense.
 pub(crate) fn stored_of(value_type: u8, image: &[u8]) -> Option<Stored<'_>> {
     match value_type {
@@ -112,9 +123,18 @@ impl Store {
     /// Reads a value back from the log, in one piece, and checks it. Blocks on the disk; holds no lock meanwhile. When the
     /// key has changed since it was wanted this may fail, and then nothing is wrong.
     pub fn read(&self, want: &Want) -> Result<Fetched, Error> {
-        let (number, base) = self.segment_of(want.lsn);
+        let at = self.moved().readable(want.lsn);
+        self.read_at(want, at).or_else(|error| match self.moved().readable(want.lsn) {
+            // It has become durable where it was moved to, and what it was moved from is gone.
+            now if now != at => self.read_at(want, now),
+            _ => Err(error),
+        })
+    }
+
+    fn read_at(&self, want: &Want, lsn: Lsn) -> Result<Fetched, Error> {
+        let (number, base) = self.segment_of(lsn);
         let name = segment::file_name(&self.options().name, number);
-        let offset = segment::HEADER + want.lsn.saturating_sub(base);
+        let offset = segment::HEADER + lsn.saturating_sub(base);
         let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
         let file = self.segment_files().open(self.disk(), number, &name)?;
         if !self.segments().lock().contains_key(&number) {
@@ -126,7 +146,7 @@ impl Store {
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("the segment is cut short")),
             read => read?,
         }
-        entry_of(want, self.id(), number, &bytes, self.blobs()).map_err(corrupt)?
+        entry_of(want, lsn, self.id(), number, &bytes, self.blobs()).map_err(corrupt)?
     }
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. `None` when it has not.
@@ -137,14 +157,22 @@ impl Store {
         if length > LONGEST || self.blobs().contains(want.lsn) {
             return None;
         }
-        let (number, base) = self.segment_of(want.lsn);
+        let lsn = self.moved().readable(want.lsn);
+        let (number, base) = self.segment_of(lsn);
         let file = self.segment_files().opened(number)?;
         let mut bytes = vec![0; length];
-        let read = file.read_cached_at(&mut bytes, segment::HEADER + want.lsn.saturating_sub(base)).ok()??;
+        let read = file.read_cached_at(&mut bytes, segment::HEADER + lsn.saturating_sub(base)).ok()??;
         if read != length {
             return None;
         }
-        entry_of(want, self.id(), number, &bytes, self.blobs()).ok()?.ok()
+        entry_of(want, lsn, self.id(), number, &bytes, self.blobs()).ok()?.ok()
+    }
+
+    /// Whether a value that could not be read is still the one that is wanted: then it is damaged, and has not just moved.
+    pub fn is_wanted(&self, want: &Want) -> bool {
+        let key = self.key(&want.key);
+        let shard = self.shards().lock(key.shard());
+        shard.find(want.database, &key).is_some_and(|entry| entry.is_cold() && entry.lsn() == want.lsn)
     }
 
     /// The value of an entry that has it in the log only, for those who look over everything and stop everybody meanwhile.
@@ -157,13 +185,14 @@ impl Store {
 /// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
 pub(crate) fn entry_of(
     want: &Want,
+    lsn: Lsn,
     id: StoreId,
     number: u64,
     bytes: &[u8],
     blobs: &Blobs,
 ) -> Result<Result<Fetched, Error>, &'static str> {
     let seed = Seed::new(id, number);
-    let frame = frame::parse(bytes, want.lsn, &seed).ok_or("a frame that was durable is not valid")?;
+    let frame = frame::parse(bytes, lsn, &seed).ok_or("a frame that was durable is not valid")?;
     if frame.key != want.key || frame.database != want.database {
         return Err("the frame is of another key");
     }

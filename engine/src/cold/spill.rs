@@ -21,6 +21,10 @@ use crate::value::{HASH, STRING, Slot};
 const RUN: usize = 16;
 /// One in so many of those that can go does.
 const GOES: usize = 8;
+/// One step looks at so many runs, frees so many bytes, or logs so many values again.
+const RUNS_AT_ONCE: usize = 64;
+const GAINED_AT_ONCE: usize = 64 << 10;
+const LOGGED_AT_ONCE: usize = 16;
 /// Freeing less is not worth a read.
 const LEAST_GAIN: usize = 16;
 /// Collections with longer images stay: to read one back takes long.
@@ -36,6 +40,8 @@ pub(crate) struct Spill {
     hand: Mutex<Hand>,
     spilled: AtomicU64,
     kept: AtomicU64,
+    /// Some value has been let go of since the start.
+    has_cold: AtomicBool,
 }
 
 /// Where to look next: runs of the same number in one shard after the other.
@@ -52,6 +58,8 @@ struct Hand {
 /// What a look at one run came to.
 #[derive(Default)]
 struct Looked {
+    /// There were buckets.
+    found: bool,
     gained: usize,
     /// Values that could go if they were durable.
     waits: bool,
@@ -68,6 +76,7 @@ impl Spill {
             hand: Mutex::default(),
             spilled: AtomicU64::new(0),
             kept: AtomicU64::new(0),
+            has_cold: AtomicBool::new(false),
         }
     }
 
@@ -76,6 +85,16 @@ impl Spill {
     pub(crate) fn keeps(&self, entry: &Entry, memory: u64, now_ms: u64) -> bool {
         let goal = self.goal.load(Ordering::Relaxed);
         memory < goal - goal / 32 || access::idle_seconds(entry.access(), now_ms) < self.age.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn has_cold(&self) -> bool {
+        self.has_cold.load(Ordering::Relaxed)
+    }
+
+    /// There are values in the log only from now on.
+    pub(crate) fn note_cold(&self) {
+        self.has_cold.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn count_kept(&self) {
@@ -114,20 +133,37 @@ impl Store {
     }
 
     /// Lets go of a few values if memory holds more than it should. Whether it did something, and there may be more to do.
-    /// Blocks on the disk only where a long string that has changed needs a file.
+    /// Blocks on the disk where values have to be logged whole before.
     pub fn spill_some(&self) -> bool {
+        let Some(looked) = self.spill_a_few() else { return false };
+        let logged = self.log_whole(&looked.changed);
+        if (looked.waits || logged) && self.log().durable() < self.log().appended() {
+            self.log().want_sync(self.log().appended());
+        }
+        looked.gained != 0 || logged
+    }
+
+    /// The same for who must not wait: only what can go at once does.
+    pub fn spill_at_once(&self) {
+        self.spill_a_few();
+    }
+
+    /// `None` when there is nothing to be done, or somebody else does it for all.
+    fn spill_a_few(&self) -> Option<Looked> {
         let spill = self.spill();
         if self.memory() <= spill.goal.load(Ordering::Relaxed) {
-            return false;
+            return None;
         }
-        // Whoever is at it does it for all.
-        let Some(mut hand) = spill.hand.try_lock() else { return false };
+        let mut hand = spill.hand.try_lock()?;
         // Every position that is durable is in a segment that is known from here on.
         let durable = if planted("spill_above_mark") { self.log().appended() } else { self.log().durable() };
         self.note_segments();
-        let mut all = Looked::default();
-        for _ in 0..64 {
-            let looked = self.spill_run(hand.shard, hand.run * RUN, durable, &mut hand.found);
+        let (mut all, mut runs) = (Looked::default(), 0);
+        // Past shards that have nothing here, but not in circles.
+        for _ in 0..SHARDS {
+            let looked = self.spill_run(hand.shard, hand.run * RUN, durable);
+            runs += usize::from(looked.found);
+            hand.found |= looked.found;
             hand.gained += looked.gained;
             all.gained += looked.gained;
             all.waits |= looked.waits;
@@ -143,30 +179,27 @@ impl Store {
                     break;
                 }
             }
-            if all.gained > 64 << 10 || all.changed.len() >= 16 {
+            if runs == RUNS_AT_ONCE || all.gained >= GAINED_AT_ONCE || all.changed.len() >= LOGGED_AT_ONCE {
                 break;
             }
         }
         if all.gained != 0 {
             spill.exhausted.store(false, Ordering::Relaxed);
         }
-        drop(hand);
-        let logged = self.log_whole(&all.changed);
-        if (all.waits || logged) && self.log().durable() < self.log().appended() {
-            self.log().want_sync(self.log().appended());
-        }
-        all.gained != 0 || logged
+        Some(all)
     }
 
-    fn spill_run(&self, index: usize, from: usize, durable: Lsn, found: &mut bool) -> Looked {
+    fn spill_run(&self, index: usize, from: usize, durable: Lsn) -> Looked {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
+        // Before the lock is let go of.
+        self.spill().note_cold();
         for physical in 0..DATABASES as u8 {
             if shard.table(physical).is_none_or(|table| table.buckets() <= from) {
                 continue;
             }
-            *found = true;
+            looked.found = true;
             let table = shard.table_mut(physical);
             let run = from..from + RUN;
             table.prefetch_run(run.clone());

@@ -43,6 +43,6 @@ impl<'a> Source<'a> {
         let mut bytes = vec![0; want.frame_bytes(is_blob)];
         disk::read_exact_at(&*file, &mut bytes, offset)?;
         let corrupt = |what| Error::Corrupt { file: name, offset, what };
-        entry_of(want, self.id, number, &bytes, blobs).map_err(corrupt)?
+        entry_of(want, want.lsn, self.id, number, &bytes, blobs).map_err(corrupt)?
     }
 }

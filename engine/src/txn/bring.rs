@@ -39,6 +39,29 @@ impl Transaction<'_> {
         self.brought.extend_from_slice(fetched);
     }
 
+    /// From here on a value that was not brought is read where it is looked at, under the locks: for those who cannot know
+    /// before which keys they need.
+    pub fn read_at_once(&mut self) {
+        self.reads_at_once = true;
+    }
+
+    /// The values that were looked at and not brought.
+    pub fn take_wanted(&mut self) -> Vec<Want> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// A key is looked at: its value may lie in the log only.
+    pub(super) fn look_for_cold(&mut self, key: &Key<'_>) {
+        let mut wanted = std::mem::take(&mut self.wanted);
+        let before = wanted.len();
+        self.wants(key, &mut wanted);
+        if self.reads_at_once && wanted.len() > before {
+            // One that is damaged is missed by whoever asks for it.
+            self.brought.extend(wanted.drain(before..).filter_map(|want| self.store.read(&want).ok()));
+        }
+        self.wanted = wanted;
+    }
+
     /// Notes a key of its database whose value lies in the log only and was not brought.
     pub fn wants(&self, key: &Key<'_>, wants: &mut Vec<Want>) {
         let Some(entry) = self.guards.peek(key.shard()).find(self.database, key) else { return };

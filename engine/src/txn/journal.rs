@@ -127,6 +127,9 @@ impl Transaction<'_> {
                     (Kind::Image | Kind::Blob, Some(_), _) => entry.set_base(None),
                     _ => {}
                 }
+                if entry.is_cold() && !planted("moved_not_noted") {
+                    self.store.moved().insert(entry.lsn(), lsn);
+                }
                 entry.set_lsn(lsn);
                 self.store.account(touch.database, entry.footprint() as i64 - before, 0);
             }

@@ -14,7 +14,7 @@ mod journal;
 mod tests;
 mod value;
 
-use crate::cold::Fetched;
+use crate::cold::{Fetched, Want};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::access;
@@ -78,6 +78,10 @@ pub struct Transaction<'s> {
     uses_at: Option<u16>,
     /// Values that lie in the log only, read before.
     brought: Vec<Fetched>,
+    /// Those that were looked at and not brought.
+    wanted: Vec<Want>,
+    /// What was not brought is read at once.
+    reads_at_once: bool,
 }
 
 impl<'s> Transaction<'s> {
@@ -102,6 +106,8 @@ impl<'s> Transaction<'s> {
             is_silent: false,
             uses_at: None,
             brought: Vec::new(),
+            wanted: Vec::new(),
+            reads_at_once: false,
         }
     }
 
@@ -181,6 +187,9 @@ impl<'s> Transaction<'s> {
     #[inline]
     pub fn get(&mut self, key: &Key<'_>) -> Option<Item<'_>> {
         self.bury_expired(key);
+        if self.store.has_cold() {
+            self.look_for_cold(key);
+        }
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
         let mut found = shard.find_mut(self.database, key);

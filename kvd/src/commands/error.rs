@@ -87,6 +87,11 @@ impl CommandError {
         }
     }
 
+    /// A value that lies in the log only cannot be read.
+    pub fn unreadable(error: &engine::Error) -> CommandError {
+        CommandError(format!("CORRUPT the value cannot be read back: {error}").into())
+    }
+
     /// A deadline that cannot be.
     pub fn invalid_expire(full_name: &str) -> CommandError {
         CommandError(format!("ERR invalid expire time in '{full_name}' command").into())
@@ -242,6 +247,9 @@ pub const AUTH_WITHOUT_PASSWORD: CommandError = CommandError::fixed(
 pub const NO_PROTO: CommandError = CommandError::fixed("NOPROTO unsupported protocol version");
 /// More memory than allowed.
 pub const OOM: CommandError = CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.");
+/// A value that lies in the log only cannot be read, where the reason is known to the log for people only.
+pub const UNREADABLE: CommandError =
+    CommandError::fixed("CORRUPT the value cannot be read back: it is damaged on disk");
 /// The disk is full.
 pub const NO_SPACE: CommandError =
     CommandError::fixed("MISCONF Errors writing to the AOF file: No space left on device");

@@ -167,6 +167,7 @@ impl Slices for Listing {
                     Some(transaction) => value(transaction, &key, reply),
                     None => {
                         let mut transaction = server.store.begin(self.database, &[key], server.store.now_ms());
+                        transaction.read_at_once();
                         value(&mut transaction, &key, reply);
                         transaction.commit();
                     }

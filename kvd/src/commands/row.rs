@@ -50,6 +50,9 @@ pub type Measure<'a> = &'a mut dyn FnMut(usize, &dyn Fn(Item<'_>) -> u64) -> u64
 /// Whether a request may look at keys that it does not name.
 pub type Widens = fn(&Request<'_>) -> bool;
 
+/// Whether a request replaces the value at its first key without looking at it.
+pub type Replaces = fn(&Request<'_>) -> bool;
+
 /// Whether an argument of a request is a secret.
 pub type Secrets = fn(&Request<'_>, usize) -> bool;
 
@@ -218,6 +221,8 @@ pub struct Command {
     pub inline: bool,
     /// Whether a request may look at keys that it does not name; all are locked then.
     pub widens: Option<Widens>,
+    /// Which requests replace the value at their first key without looking at it, whatever `key_flags` say.
+    pub replaces: Option<Replaces>,
     /// Whether the value of its first key is logged again as a whole, so that a large one must lie in a file of its own.
     pub relogs: bool,
     /// Which arguments nobody may see in MONITOR and SLOWLOG.
@@ -245,6 +250,7 @@ impl Command {
             waits_for_first: false,
             inline: false,
             widens: None,
+            replaces: None,
             relogs: false,
             secrets: None,
             random: false,
@@ -329,6 +335,19 @@ impl Command {
     pub const fn widens(mut self, widens: Widens) -> Command {
         self.widens = Some(widens);
         self
+    }
+
+    /// Says which requests replace the value at their first key without looking at it.
+    pub const fn replaces(mut self, replaces: Replaces) -> Command {
+        self.replaces = Some(replaces);
+        self
+    }
+
+    /// Whether a request that changes keys needs the value at one of them to be in memory.
+    pub fn needs_value(&self, request: &Request<'_>, index: usize) -> bool {
+        let flags = self.key_flags.get(index).or(self.key_flags.last()).copied().unwrap_or("RW");
+        let is_replaced = flags.starts_with("OW") || flags.starts_with("RM");
+        !is_replaced && !(index == 0 && self.replaces.is_some_and(|replaces| replaces(request)))
     }
 
     /// Says that the value of the first key is logged again as a whole.

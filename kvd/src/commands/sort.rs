@@ -8,7 +8,7 @@ use engine::{Collection, Transaction};
 use resp::Request;
 
 use super::args::{integer, is};
-use super::error::{SORT_NUMBER, SYNTAX, WRONG_TYPE};
+use super::error::{SORT_NUMBER, SYNTAX, UNREADABLE, WRONG_TYPE};
 use super::keys;
 use super::{Call, Command, CommandError, Done, Flag, Reply, View};
 
@@ -117,6 +117,10 @@ fn sort(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_
         return Ok(());
     };
     let results = run(transaction, call, &wanted)?;
+    if engine::cold::is_missed() {
+        // It will run again when that has been read, and has changed nothing until then.
+        return Err(UNREADABLE);
+    }
     let name = call.arg(store_at);
     let Some(key) = call.keys.iter().rev().find(|key| key.bytes == name) else { return Err(SYNTAX) };
     let bytes = |result: &Option<Vec<u8>>| result.as_ref().map_or(0, Vec::len) as u64 + PER_ELEMENT;

@@ -22,6 +22,7 @@ pub const COMMANDS: &[Command] = &[
     .flags(&[Flag::DenyOom])
     .group(Group::String)
     .key_flags(&["RW access update variable_flags"])
+    .replaces(|request| !request.iter().skip(3).any(|word| is(word, "GET")))
     .doc("Stores a string at a key, whatever was there before."),
     Command::write("SETNX", "@key value", setnx)
         .flags(&[Flag::DenyOom, Flag::Fast])

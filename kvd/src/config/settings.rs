@@ -124,8 +124,11 @@ settings! {
     }
 
     "Memory" {
-        /// Memory limit; 0 and `auto` mean 70 % of the machine or its control group.
+        /// Limit of all memory that the process holds; 0 and `auto` mean 70 % of the machine or its control group.
         maxmemory: MaxMemory = "0", Kind::Memory, live;
+        /// Whether values that were not used for long leave memory when it is full, and are read back from the log when
+        /// they are needed; `no` lets commands that need more fail.
+        spill: bool = "yes", Kind::Switch, live;
         /// What is removed when memory runs out.
         maxmemory_policy: MaxMemoryPolicy = "noeviction", Kind::Choice(MaxMemoryPolicy::NAMES), live,
             only(&["noeviction"], "eviction is not supported by this version, which has only 'noeviction'");

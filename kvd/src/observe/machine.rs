@@ -31,6 +31,13 @@ impl Process {
     }
 }
 
+/// Bytes of memory that the process holds now.
+pub fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}
+
 /// Bytes of memory of the machine.
 pub fn total_memory_bytes() -> u64 {
     std::fs::read_to_string("/proc/meminfo").map_or(0, |text| kibibytes(&text, "MemTotal:"))
@@ -40,9 +47,28 @@ pub fn total_memory_bytes() -> u64 {
 /// answer there is no limit.
 pub fn memory_limit_bytes() -> u64 {
     let machine = Some(total_memory_bytes()).filter(|bytes| *bytes != 0);
-    // A group without a limit says `max`.
-    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    machine.into_iter().chain(group).min().unwrap_or(u64::MAX)
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limits = limit_files(&groups).into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    // A group without a limit says `max`, or a number beyond any machine.
+    machine.into_iter().chain(limits.filter_map(|text| text.trim().parse().ok())).min().unwrap_or(u64::MAX)
+}
+
+/// Where limits of the control groups of a process may be found, by its `/proc/self/cgroup`: of both versions, and seen from
+/// within a container too, where the group's own folder is the root.
+fn limit_files(groups: &str) -> Vec<String> {
+    let mut files =
+        vec!["/sys/fs/cgroup/memory.max".to_owned(), "/sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()];
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        match (fields.next(), fields.next()) {
+            (Some(""), Some(path)) => files.push(format!("/sys/fs/cgroup{path}/memory.max")),
+            (Some(controllers), Some(path)) if controllers.split(',').any(|name| name == "memory") => {
+                files.push(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes"));
+            }
+            _ => {}
+        }
+    }
+    files
 }
 
 /// System, release and processor, as `uname` writes them.
@@ -70,6 +96,15 @@ fn processor_seconds(stat: &str) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_groups_of_both_versions_are_found() {
+        let files = limit_files("12:memory:/jobs/a\n4:cpu,cpuacct:/\n0::/user/b:c\n");
+        assert_eq!(
+            files[2..],
+            ["/sys/fs/cgroup/memory/jobs/a/memory.limit_in_bytes", "/sys/fs/cgroup/user/b:c/memory.max"]
+        );
+    }
 
     #[test]
     fn lines_of_proc_are_understood() {

@@ -24,6 +24,7 @@ use super::Server;
 use super::execute::measure_in;
 use super::stopwatch;
 use super::watch::Place;
+use crate::commands::error;
 use crate::commands::{Attempt, Call, Entry, Handler, Reply};
 use crate::session::output::Output;
 use crate::session::registry::Client;
@@ -92,7 +93,9 @@ impl Waiter {
         let call = Call { is_retry: true, ..Call::new(self.entry, request, &keys, now_ms, server) };
         let mut output = Output::default();
         let started_us = server.clock.monotonic_us();
+        transaction.read_at_once();
         let attempt = handler(&mut transaction, &call, &mut Reply::new(&mut output, self.version));
+        let attempt = if engine::cold::take_missed() { Err(error::UNREADABLE) } else { attempt };
         let gate = transaction.commit();
         match attempt {
             Ok(Attempt::Wait(_)) => return false,

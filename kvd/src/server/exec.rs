@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use engine::cold::{Fetched, Want};
 use engine::{DATABASES, Item, Key, Lsn, Need, Refusal, Transaction};
 use resp::{Batch, Request, exact_integer};
 
@@ -25,6 +26,7 @@ use crate::session::output::Output;
 #[cold]
 pub fn run(
     session: &mut Session,
+    fetched: &[Fetched],
     server: &Server,
     output: &mut Output,
     now_ms: u64,
@@ -42,7 +44,7 @@ pub fn run(
     // What is published within cannot wait for room in an inbox.
     let admitted = match server.pubsub.is_congested() && multi.entries.iter().any(|entry| publishes(entry)) {
         true => Err(Refusal::Stalled),
-        false => admit(&batch, &multi.entries, session.database, server),
+        false => admit(&batch, &multi.entries, session.database, fetched, server),
     };
     let asked = match admitted {
         Ok(asked) => asked,
@@ -56,7 +58,12 @@ pub fn run(
             return Err(CommandError::exec_aborted(&refusal.into()));
         }
     };
-    let pause = run_admitted(&batch, &multi, asked, session, server, output, now_ms);
+    let pause = run_admitted(&batch, &multi, asked, session, fetched, server, output, now_ms);
+    if matches!(pause, Some(Pause::Cold(_))) {
+        multi.batch = Some(batch);
+        session.put_multi(multi, server);
+        return Ok(pause);
+    }
     session.unwatch(server);
     Ok(pause)
 }
@@ -66,20 +73,22 @@ fn publishes(entry: &Entry) -> bool {
 }
 
 /// Asks for room in the log for all of them, as far as can be told before the first runs. How many bytes.
-fn admit(batch: &Batch, entries: &[&'static Entry], database: u8, server: &Server) -> Result<u64, Refusal> {
+fn admit(
+    batch: &Batch,
+    entries: &[&'static Entry],
+    database: u8,
+    fetched: &[Fetched],
+    server: &Server,
+) -> Result<u64, Refusal> {
     let (mut need, mut database) = (Need::Shrink, database);
     let mut bytes = 0_u64;
     let mut made = entries.iter().any(|entry| depends_on_values(entry)).then(Made::new);
     for (request, entry) in batch.iter().zip(entries) {
-        if entry.command.name == "SELECT" {
-            // A number that is none selects nothing.
-            let selected = request.get(1).and_then(exact_integer).and_then(|number| u8::try_from(number).ok());
-            database = selected.filter(|number| usize::from(*number) < DATABASES).unwrap_or(database);
-        }
+        database = selected_by(entry, &request).unwrap_or(database);
         if !entry.may_replicate() {
             continue;
         }
-        let mut looks = Looks::new(entry, request, database, server, server.store.now_ms());
+        let mut looks = Looks::new(entry, request, database, server, server.store.now_ms(), fetched);
         let mut measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
         let keys: Vec<(u8, &[u8])> = match made {
             Some(_) => keys_of(entry, &request, server).map(|key| (database, key.bytes)).collect(),
@@ -99,6 +108,34 @@ fn admit(batch: &Batch, entries: &[&'static Entry], database: u8, server: &Serve
         server.store.admit(need, bytes)?;
     }
     Ok(bytes)
+}
+
+/// The database that a request selects; a number that is none selects nothing.
+fn selected_by(entry: &Entry, request: &Request<'_>) -> Option<u8> {
+    if entry.command.name != "SELECT" {
+        return None;
+    }
+    let selected = request.get(1).and_then(exact_integer).and_then(|number| u8::try_from(number).ok());
+    selected.filter(|number| usize::from(*number) < DATABASES)
+}
+
+/// The values that the requests need and that lie in the log only.
+#[cold]
+fn wants(batch: &Batch, multi: &Multi, transaction: &mut Transaction<'_>, server: &Server) -> Vec<Want> {
+    let database = transaction.database();
+    let mut wants = Vec::new();
+    for (request, entry) in batch.iter().zip(&multi.entries) {
+        if let Some(selected) = selected_by(entry, &request) {
+            transaction.select(selected);
+        }
+        for (index, key) in keys_of(entry, &request, server).enumerate() {
+            if !entry.command.is_write() || entry.command.needs_value(&request, index) {
+                transaction.wants(&key, &mut wants);
+            }
+        }
+    }
+    transaction.select(database);
+    wants
 }
 
 /// By how many bytes the requests so far may have made values longer, by database and key.
@@ -133,11 +170,13 @@ fn logged_bytes(entry: &Entry, request: &Request<'_>, measure: Measure<'_>, made
     (gate::bytes_of(request, usize::MAX).saturating_add(growth).saturating_add(relogged), growth)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the body of `run`, when there is room")]
 fn run_admitted(
     batch: &Batch,
     multi: &Multi,
     asked: u64,
     session: &mut Session,
+    fetched: &[Fetched],
     server: &Server,
     output: &mut Output,
     now_ms: u64,
@@ -157,6 +196,15 @@ fn run_admitted(
         true => server.store.begin_all(database, now_ms),
         false => server.store.begin(database, &keys, now_ms),
     };
+    if server.store.has_cold() {
+        transaction.bring(fetched);
+        let wants = wants(batch, multi, &mut transaction, server);
+        if !wants.is_empty() {
+            return Some(Pause::Cold(wants));
+        }
+        // What a request finds only when it runs cannot be waited for any more.
+        transaction.read_at_once();
+    }
     // What has expired since counts as changed, whether it can be removed now or not.
     let mut is_dirty = session.pending.watch.as_ref().is_some_and(|watch| watch.is_dirty());
     for (((database, _), was_present), key) in watched.iter().zip(&keys) {
@@ -182,7 +230,8 @@ fn run_admitted(
         let call = Call { chance, room: Some(&room), ..Call::new(entry, request, &keys, now_ms, server) };
         let start = output.position();
         let done = take_room(&call, &room, &mut transaction)
-            .and_then(|()| run_one(&call, &mut transaction, session, server, output, &mut last));
+            .and_then(|()| run_one(&call, &mut transaction, session, server, output, &mut last))
+            .and_then(|sleep_ms| if engine::cold::take_missed() { Err(error::UNREADABLE) } else { Ok(sleep_ms) });
         let sleep_ms = done.unwrap_or_else(|error| {
             output.rewind(start);
             entry.calls[2].fetch_add(1, Ordering::Relaxed);

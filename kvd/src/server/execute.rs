@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use engine::cold::{Fetched, Want};
 use engine::value::ZSET;
 use engine::{Item, Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use super::blocked::{Ended, Waiter};
 use super::room::Room;
 use super::stopwatch::Stopwatch;
-use super::{Server, exec};
+use super::{Server, cold, exec};
 use crate::commands::error::{self, CommandError};
 use crate::commands::{self, After, Attempt, Call, Context, Entry, Flag, Handler, Reply, ServerHandler, View, Wait};
 use crate::pubsub::monitor;
@@ -39,6 +40,8 @@ pub enum Pause {
     Blobs,
     /// The value of this key goes to a file of its own first, off this thread; then the request runs.
     Unsettled(Bytes),
+    /// These values lie in the log only: they are read first, off this thread, then the request runs.
+    Cold(Vec<Want>),
     /// The request has found nothing and waits.
     Blocked(Box<Waiting>),
     /// Messages for this very connection have come: they stand before the next reply.
@@ -73,7 +76,7 @@ impl Pause {
     /// Whether the request that led to it has run. If not, it will come again.
     #[inline]
     fn has_run(&self) -> bool {
-        !matches!(self, Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_))
+        !matches!(self, Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_) | Pause::Cold(_))
     }
 
     /// How long the client of a request that has run sleeps before its reply.
@@ -85,18 +88,27 @@ impl Pause {
     }
 }
 
+/// What was made ready for a batch while it waited.
+#[derive(Default)]
+pub struct Ready {
+    /// Large arguments of the request at which it goes on, in files of their own.
+    pub blobs: Vec<(usize, Reference)>,
+    /// Values that lie in the log only, read back.
+    pub fetched: Vec<Fetched>,
+}
+
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
 pub fn run(
     batch: &Batch,
     from: usize,
-    blobs: &[(usize, Reference)],
+    ready: &mut Ready,
     session: &mut Session,
     server: &Server,
     output: &mut Output,
 ) -> Option<(usize, Pause)> {
     let now_us = server.clock.monotonic_us();
     let mut stopwatch = Stopwatch::new(now_us);
-    let stopped = run_from(batch, from, blobs, session, server, output, now_us, &mut stopwatch);
+    let stopped = run_from(batch, from, ready, session, server, output, now_us, &mut stopwatch);
     stopwatch.finish(batch, &session.client, server);
     stopped
 }
@@ -106,7 +118,7 @@ pub fn run(
 fn run_from(
     batch: &Batch,
     from: usize,
-    blobs: &[(usize, Reference)],
+    ready: &mut Ready,
     session: &mut Session,
     server: &Server,
     output: &mut Output,
@@ -117,7 +129,8 @@ fn run_from(
     // Before anything is hashed: keys of a batch that begins while the store is being opened are hashed for another one.
     let is_loading = server.store.is_loading();
     let now_ms = server.store.now_ms();
-    let mut blobs = blobs;
+    let mut blobs = &ready.blobs[..];
+    let fetched = &mut ready.fetched;
     let mut at = from;
     while at < batch.len() {
         let group = GROUP.min(batch.len() - at);
@@ -128,10 +141,20 @@ fn run_from(
         }
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
-            let run = Run { entry: *entry, at, hash: *hash, request, blobs, now_ms, now_us, is_loading };
+            let run = |fetched: &[Fetched], session: &mut Session, output: &mut Output, stopwatch: &mut Stopwatch| {
+                let run = Run { entry: *entry, at, hash: *hash, request, blobs, fetched, now_ms, now_us, is_loading };
+                run.run(session, server, output, stopwatch)
+            };
             stopwatch.start(*entry, request.len(), batch, &session.client, server);
             let start = output.position();
-            let pause = run.run(session, server, output, stopwatch);
+            let mut pause = run(fetched, session, output, stopwatch);
+            while let Some(Pause::Cold(wants)) = &mut pause {
+                cold::look_ahead(batch, at, session.database, server, wants);
+                if !cold::read_cached(wants, &server.store, fetched) {
+                    break;
+                }
+                pause = run(fetched, session, output, stopwatch);
+            }
             server.blocked.serve(server);
             session.silenced = session.replies != Replies::On
                 && pause.as_ref().is_none_or(Pause::has_run)
@@ -220,6 +243,7 @@ struct Run<'a> {
     hash: u64,
     request: Request<'a>,
     blobs: &'a [(usize, Reference)],
+    fetched: &'a [Fetched],
     now_ms: u64,
     now_us: u64,
     /// Whether the store was still being opened when the batch began.
@@ -255,7 +279,7 @@ impl Run<'_> {
                 }
             }
         }
-        let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms);
+        let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms, self.fetched);
         let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
         let growth = match gate::check(entry, &self.request, session, server, self.now_us, self.is_loading, measure) {
             Verdict::Pass(growth) => growth,
@@ -376,6 +400,16 @@ impl Run<'_> {
             }
             _ => store.begin(session.database, keys, self.now_ms),
         };
+        if store.has_cold() {
+            transaction.bring(self.fetched);
+            if !matches!(entry.command.handler, Handler::Read(_)) {
+                let wants = cold::wants(entry, &self.request, keys, &transaction);
+                if !wants.is_empty() {
+                    transaction.commit();
+                    return Some(Pause::Cold(wants));
+                }
+            }
+        }
         let mut present = |index, of: &dyn Fn(Item<'_>) -> u64| measure_in(&mut transaction, keys, index, of);
         if entry.command.added_bytes(&self.request, &mut present) > growth {
             // A value has changed since the gate looked: there may be no room for it any more.
@@ -383,7 +417,18 @@ impl Run<'_> {
             return Some(Pause::Stalled);
         }
         let start = output.position();
+        engine::cold::take_missed();
         let attempt = run_handler(&call, &mut transaction, session, server, output);
+        if engine::cold::take_missed() {
+            // It has changed nothing.
+            output.rewind(start);
+            let wants = transaction.take_wanted();
+            transaction.commit();
+            return match wants.is_empty() {
+                true => refuse(error::UNREADABLE, server, session, output),
+                false => Some(Pause::Cold(wants)),
+            };
+        }
         let waiting = match attempt {
             Ok(Attempt::Wait(wait)) => {
                 // Before the locks are let go: a push that comes now must find it.
@@ -427,9 +472,8 @@ impl Run<'_> {
         };
         match done {
             Err(error) => fail(error, session, output),
-            Ok(After::Exec) => {
-                exec::run(session, server, output, self.now_ms).unwrap_or_else(|error| fail(error, session, output))
-            }
+            Ok(After::Exec) => exec::run(session, self.fetched, server, output, self.now_ms)
+                .unwrap_or_else(|error| fail(error, session, output)),
             Ok(After::Reply) if session.authenticated && !was_authenticated => Some(Pause::Widened),
             Ok(After::Reply) => None,
             Ok(After::Gate(lsn)) => {
@@ -485,6 +529,7 @@ pub(super) struct Looks<'r> {
     database: u8,
     server: &'r Server,
     now_ms: u64,
+    fetched: &'r [Fetched],
     /// All of its keys, once another than the first is asked for: there may be very many.
     keys: Option<Vec<Key<'r>>>,
 }
@@ -497,8 +542,9 @@ impl<'r> Looks<'r> {
         database: u8,
         server: &'r Server,
         now_ms: u64,
+        fetched: &'r [Fetched],
     ) -> Looks<'r> {
-        Looks { entry, request, database, server, now_ms, keys: None }
+        Looks { entry, request, database, server, now_ms, fetched, keys: None }
     }
 
     /// Measures the value at a key.
@@ -512,6 +558,7 @@ impl<'r> Looks<'r> {
         };
         let Some(key) = key else { return 0 };
         let mut transaction = self.server.store.begin(self.database, &[key], self.now_ms);
+        transaction.bring(self.fetched);
         let measured = measure_in(&mut transaction, &[key], 0, of);
         transaction.commit();
         measured

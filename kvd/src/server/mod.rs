@@ -6,6 +6,7 @@
 //! ```
 
 pub mod blocked;
+mod cold;
 pub mod connection;
 pub mod descriptors;
 mod exec;
@@ -16,6 +17,7 @@ pub mod loading;
 pub mod mailbox;
 pub mod memory;
 pub mod pause;
+pub mod resident;
 pub mod rewrite;
 pub mod room;
 pub mod shutdown;
@@ -113,6 +115,8 @@ pub struct Server {
 pub struct Hot {
     /// Bytes of memory in force, 0 for no limit.
     pub max_memory: AtomicU64,
+    /// `spill`.
+    pub spills: AtomicBool,
     /// Whether a password is needed.
     pub password: AtomicBool,
     /// `maxmemory-clients` in bytes.
@@ -169,13 +173,6 @@ impl Server {
         frames.saturating_sub(self.saved_frames.load(Ordering::Relaxed))
     }
 
-    /// Whether memory is full for commands that need more, of which so many bytes are known.
-    #[inline]
-    pub fn is_out_of_memory(&self, growth: u64) -> bool {
-        let limit = self.hot.max_memory.load(Ordering::Relaxed);
-        limit != 0 && self.store.memory() + growth > limit
-    }
-
     /// How much may wait to be sent to one client now.
     #[inline]
     pub fn output_bounds(&self, client: &Client) -> Bounds {
@@ -227,6 +224,7 @@ impl Server {
         }
         let mut in_force = self.settings.write();
         self.hot.set(&settings);
+        self.govern_memory();
         self.store.attention().set_events(self.hot.events.load(Ordering::Relaxed) != 0);
         if changed.contains(&"loglevel") {
             log::set_level(settings.loglevel);
@@ -315,6 +313,7 @@ impl Hot {
         let machine_bytes = machine::memory_limit_bytes();
         let max_memory = settings.maxmemory.in_bytes(machine_bytes);
         set(&self.max_memory, max_memory);
+        self.spills.store(settings.spill, Ordering::Relaxed);
         set(&self.max_client_bytes, memory::limit_in_bytes(settings.maxmemory_clients, max_memory, machine_bytes));
         let limits = settings.client_output_buffer_limit;
         for (cells, limit) in [(&self.output_normal, limits.normal), (&self.output_pubsub, limits.pubsub)] {

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use engine::Reference;
 use resp::{Batch, Limits, RequestCodec};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
+use super::cold;
 use super::connection::Connection;
-use super::execute::{self, Pause};
+use super::execute::{self, Pause, Ready};
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
@@ -232,7 +232,7 @@ impl Task {
     /// Runs the requests of a batch, waiting where one has to. Whether the connection goes on.
     async fn run_batch(&mut self, batch: &Batch) -> io::Result<bool> {
         let mut at = 0;
-        let mut blobs: Vec<(usize, Reference)> = Vec::new();
+        let mut ready = Ready::default();
         let requests = batch.len() as u64;
         self.session.client.requests.fetch_add(requests, Ordering::Relaxed);
         self.worker.server.stats.count_commands(self.worker.index, requests);
@@ -241,18 +241,18 @@ impl Task {
             let paused = {
                 let mut output = self.connection.output();
                 self.worker.lend_buffer(&mut output);
-                execute::run(batch, at, &blobs, &mut self.session, &self.worker.server, &mut output)
+                execute::run(batch, at, &mut ready, &mut self.session, &self.worker.server, &mut output)
             };
-            self.discard_unused(&mut blobs);
+            self.discard_unused(&mut ready);
             let Some((next, pause)) = paused else {
                 self.release();
                 return Ok(true);
             };
             at = next;
             // In a box: a connection that waits for its next request has no room for this.
-            let goes_on = Box::pin(self.pass(pause, batch, &mut at, &mut blobs)).await;
+            let goes_on = Box::pin(self.pass(pause, batch, &mut at, &mut ready)).await;
             if !goes_on || self.connection.has_ended() {
-                self.discard_unused(&mut blobs);
+                self.discard_unused(&mut ready);
                 return Ok(false);
             }
             if self.worker.draining.get() {
@@ -264,7 +264,7 @@ impl Task {
     }
 
     /// Does what a batch was left for at a request, and waits as long as that takes. Whether the connection goes on.
-    async fn pass(&mut self, pause: Pause, batch: &Batch, at: &mut usize, blobs: &mut Vec<(usize, Reference)>) -> bool {
+    async fn pass(&mut self, pause: Pause, batch: &Batch, at: &mut usize, ready: &mut Ready) -> bool {
         match pause {
             Pause::After(after) => {
                 let reply = (!self.session.silenced).then_some(self.session.version);
@@ -292,9 +292,27 @@ impl Task {
                 self.release();
                 let written = wait::write_blobs(batch.request(*at), &self.worker.server.store);
                 match self.connection.excused(written).await {
-                    Ok(written) => *blobs = written,
+                    Ok(written) => ready.blobs = written,
                     Err(error) => {
-                        self.refuse_unwritten(&error);
+                        self.refuse(CommandError::not_written(&error));
+                        *at += 1;
+                    }
+                }
+                true
+            }
+            Pause::Cold(wants) => {
+                self.release();
+                let read = cold::read(wants, &self.worker.server.store, &mut ready.fetched);
+                match self.connection.excused(wait::unless_gone(read, &self.connection)).await {
+                    None => return false,
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a value cannot be read back from the log");
+                        if self.session.pending.multi.is_some() {
+                            // It was EXEC, which has run nothing.
+                            self.session.drop_pending(&self.worker.server);
+                        }
+                        self.refuse(CommandError::unreadable(&error));
                         *at += 1;
                     }
                 }
@@ -308,7 +326,7 @@ impl Task {
                 self.release();
                 let settled = wait::settle(self.session.database, key, &self.worker.server.store);
                 if let Err(error) = self.connection.excused(settled).await {
-                    self.refuse_unwritten(&error);
+                    self.refuse(CommandError::not_written(&error));
                     *at += 1;
                 }
                 true
@@ -324,18 +342,18 @@ impl Task {
         }
     }
 
-    /// Answers a request whose large value could not be written.
-    fn refuse_unwritten(&mut self, error: &io::Error) {
+    /// Answers a request that cannot be run.
+    fn refuse(&mut self, error: CommandError) {
         if self.session.replies != Replies::On && self.session.silences(false) {
             return;
         }
         let mut output = self.connection.output();
-        execute::refuse(CommandError::not_written(error), &self.worker.server, &self.session, &mut output);
+        execute::refuse(error, &self.worker.server, &self.session, &mut output);
     }
 
     /// Blobs that the request did not store after all go again.
-    fn discard_unused(&self, blobs: &mut Vec<(usize, Reference)>) {
-        for (_, reference) in blobs.drain(..) {
+    fn discard_unused(&self, ready: &mut Ready) {
+        for (_, reference) in ready.blobs.drain(..) {
             self.worker.server.store.discard_blob(reference);
         }
     }

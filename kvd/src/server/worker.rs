@@ -235,6 +235,8 @@ impl Worker {
                     FsyncMode::Always => log.wake_flusher(),
                     FsyncMode::EverySec | FsyncMode::No => log.write_out(),
                 }
+                // Who writes faster than one thread lets go of values takes part in it.
+                self.server.store.spill_at_once();
             }
             let _ = engine::failpoint::hit("ack.before");
             std::mem::swap(&mut batch, &mut *self.dirty.borrow_mut());

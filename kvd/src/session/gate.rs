@@ -49,6 +49,9 @@ pub fn check(
     if entry.gate.deny_oom && server.is_out_of_memory(growth) {
         return Verdict::Refuse(error::OOM);
     }
+    if entry.gate.deny_oom && server.waits_for_memory() {
+        return Verdict::Wait;
+    }
     if session.listens()
         && let Some(error) = refused_while_listening(entry, session)
     {

@@ -184,6 +184,7 @@ fn digest_value(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Repl
     for bytes in call.request.iter().skip(2) {
         let key = store.key(bytes);
         let mut transaction = store.begin(database, &[key], call.now_ms);
+        transaction.read_at_once();
         let digest = transaction.get(&key).map_or_else(Default::default, digest::of_value);
         transaction.commit();
         reply.write().simple(digest.to_string());
@@ -201,6 +202,7 @@ fn look(
     let store = &context.server.store;
     let key = store.key(call.arg(2));
     let mut transaction = store.begin(context.session.database, &[key], call.now_ms);
+    transaction.read_at_once();
     let visited = transaction.get(&key).ok_or(NO_SUCH_KEY).and_then(|item| visit(&key, item));
     let gate = transaction.commit();
     visited.map(|()| After::Gate(gate))

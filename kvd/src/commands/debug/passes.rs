@@ -49,9 +49,19 @@ impl Slices for Signature {
             self.digest.mix(&u32::from(database).to_be_bytes());
         }
         let digest = &mut self.digest;
-        let cursor = server.store.scan(held, database, cursor, SLICE_KEYS, |key, item| {
-            digest.add_digest(digest::of_key(key, item));
+        let mut cold = Vec::new();
+        let cursor = server.store.scan(held, database, cursor, SLICE_KEYS, |key, item| match item.is_cold() {
+            true => cold.push(key.to_vec()),
+            false => digest.add_digest(digest::of_key(key, item)),
         });
+        for name in cold {
+            let key = server.store.key(&name);
+            let mut transaction = server.store.begin(database, &[key], server.store.now_ms());
+            transaction.read_at_once();
+            if let Some(item) = transaction.get(&key) {
+                digest.add_digest(digest::of_key(&name, item));
+            }
+        }
         self.place.advance(cursor)
     }
 
