@@ -122,6 +122,11 @@ impl Blobs {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The blob that the frame at this position names, if it names one that is live.
+    pub(crate) fn reference(&self, lsn: Lsn) -> Option<Reference> {
+        if self.is_empty() { None } else { self.live.lock().get(&lsn).map(|(_, reference)| *reference) }
+    }
+
     /// Whether the frame at this position names a live blob.
     pub(crate) fn contains(&self, lsn: Lsn) -> bool {
         !self.is_empty() && self.live.lock().contains_key(&lsn)

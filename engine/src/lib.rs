@@ -30,11 +30,12 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle cold compact sweep audit digest` → `background`.
+//! `recover settle cold compact checkpoint sweep audit digest` → `background`.
 
 mod audit;
 mod background;
 mod blobs;
+mod checkpoint;
 mod class;
 pub mod clock;
 pub mod cold;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::cold::spill::Spill;
 use crate::cold::{Moved, SegmentFiles};
@@ -53,6 +54,8 @@ pub struct Options {
     pub blob_bytes: usize,
     /// Bytes of memory that keys, values and tables should take at most; values beyond are left to the log alone.
     pub memory_goal: u64,
+    /// A checkpoint is taken when the log has grown by so many bytes, or by a part of what lives in it if that is more.
+    pub checkpoint_bytes: u64,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,
     /// An image of a collection that is longer is logged in parts of about so many bytes; so is a change of one, which is
@@ -87,6 +90,7 @@ impl Default for Options {
             longest_segment_bytes: scan::MAX_SEGMENT,
             blob_bytes: 1 << 20,
             memory_goal: u64::MAX,
+            checkpoint_bytes: 256 << 20,
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),
@@ -128,6 +132,7 @@ pub struct Store {
     compacting: AtomicBool,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
+    checkpoints: Checkpoints,
     /// The manifest's base, for those who do not wait until it is written.
     log_base: AtomicU64,
     /// First LSNs of all segments in use, by number.
@@ -146,6 +151,7 @@ pub(crate) struct Parts {
     pub figures: [Figures; DATABASES],
     pub map: [u8; DATABASES],
     pub recovery: Recovery,
+    pub checkpoints: Checkpoints,
     pub lock: Box<dyn Send + Sync>,
 }
 
@@ -184,6 +190,7 @@ impl Store {
             listener: OnceLock::new(),
             compacting: AtomicBool::new(false),
             blobs: parts.blobs,
+            checkpoints: parts.checkpoints,
             manifest: Mutex::new(parts.manifest),
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
@@ -559,6 +566,10 @@ impl Store {
         holds.map_or((0, 0), |(&number, &base)| (number, base))
     }
 
+    pub(crate) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     pub(crate) fn manifest(&self) -> &Mutex<Manifest> {
         &self.manifest
     }
@@ -570,6 +581,13 @@ impl Store {
     /// Which physical database each logical one is.
     pub(crate) fn database_map(&self) -> [u8; DATABASES] {
         self.map.each_ref().map(|to| to.load(Ordering::Relaxed))
+    }
+
+    /// The end of the log, between two transactions, and the map of databases that counts there.
+    pub(crate) fn position_and_map(&self) -> (Lsn, [u8; DATABASES]) {
+        // Who exchanges databases holds every shard until that is in the log.
+        let _held = self.shards.lock(0);
+        (self.log.appended(), self.database_map())
     }
 
     /// Exchanges two logical databases. All shards must be held.

@@ -266,7 +266,7 @@ impl Store {
     }
 
     /// Logs values again, whole. Whether it did.
-    fn log_whole(&self, changed: &[(u8, Vec<u8>, Lsn)]) -> bool {
+    pub(crate) fn log_whole(&self, changed: &[(u8, Vec<u8>, Lsn)]) -> bool {
         let mut logged = false;
         for (physical, key, base) in changed {
             let key = self.key(key);

@@ -142,6 +142,41 @@ impl<'a> Chain<'a> {
         Chain { disk, store, manifest, next: Some(manifest.first), expected_base: manifest.base }
     }
 
+    /// Number and first LSN of the segment that comes next, as far as is known.
+    pub fn next_segment(&self) -> Option<(u64, Lsn)> {
+        self.next.map(|number| (number, self.expected_base))
+    }
+
+    /// Passes over the segments that end at or before a position; their numbers and first LSNs. `None` when there are not all
+    /// of them.
+    pub fn skip_to(&mut self, start: Lsn) -> io::Result<Option<Vec<(u64, Lsn)>>> {
+        let mut passed = Vec::new();
+        let Some(mut number) = self.next else { return Ok(None) };
+        let header_of = |number| -> io::Result<Option<Header>> {
+            let header = read_header(self.disk, self.store, self.manifest.id, number)?;
+            Ok(header.filter(|header| header.epoch <= self.manifest.epoch))
+        };
+        let Some(mut base) = header_of(number)?.map(|header| header.base).filter(|base| *base == self.expected_base)
+        else {
+            return Ok(None);
+        };
+        loop {
+            let cut = self.manifest.cuts.iter().find(|cut| cut.segment == number);
+            let next = cut.map_or(number + 1, |cut| cut.next);
+            let follows = header_of(next)?.map(|header| header.base);
+            let in_order = |at: &Lsn| *at >= base && cut.is_none_or(|cut| cut.end == *at);
+            match follows.filter(in_order).filter(|at| *at <= start) {
+                Some(at) => {
+                    passed.push((number, base));
+                    (number, base) = (next, at);
+                }
+                None => break,
+            }
+        }
+        (self.next, self.expected_base) = (Some(number), base);
+        Ok(Some(passed))
+    }
+
     /// The next segment. `ended_at` is where the caller found the end of the one before.
     pub fn advance(&mut self, ended_at: Option<Lsn>) -> Result<Option<Loaded>, Error> {
         if let Some(end) = ended_at {

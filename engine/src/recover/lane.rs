@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
+use super::checkpoint::Unusable;
 use super::source::Source;
 use crate::blobs::Blobs;
 use crate::cold::spill::LONGEST_COLLECTION;
 use crate::cold::{Want, stored_of};
 use crate::format::blob::Reference;
+use crate::format::checkpoint::{Place, Record};
 use crate::format::frame::{Frame, Kind};
 use crate::format::u64_at;
 use crate::keyspace::access;
@@ -34,6 +36,8 @@ pub(super) struct Common<'a> {
     pub blobs: &'a Blobs,
     pub source: Source<'a>,
     options: &'a Options,
+    /// Where the log begins.
+    log_base: Lsn,
     limits: Limits,
     part_bytes: usize,
     /// When it is done, as [`access`] keeps it: when anything was used before is not known.
@@ -61,6 +65,7 @@ impl<'a> Common<'a> {
         blobs: &'a Blobs,
         source: Source<'a>,
         options: &'a Options,
+        log_base: Lsn,
         now_ms: u64,
     ) -> Common<'a> {
         Common {
@@ -69,6 +74,7 @@ impl<'a> Common<'a> {
             blobs,
             source,
             options,
+            log_base,
             limits: options.limits,
             part_bytes: options.part_bytes,
             access: access::at(now_ms),
@@ -104,6 +110,10 @@ pub(super) struct Lane<'c> {
     told: (i64, i64),
     /// Where the transaction began that is being applied.
     began: Lsn,
+    /// The lowest position that a checkpoint has named.
+    pub lowest: Lsn,
+    /// Entries may be ahead of frames below this position.
+    ahead_below: Lsn,
     /// Keys whose value cannot be known unless something later replaces it.
     pub broken: HashMap<(u8, Vec<u8>), &'static str>,
     pub blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
@@ -119,6 +129,8 @@ impl<'c> Lane<'c> {
             figures: [Figures::default(); DATABASES],
             told: (0, 0),
             began: 0,
+            lowest: Lsn::MAX,
+            ahead_below: 0,
             broken: HashMap::new(),
             blob_frames: HashMap::new(),
         }
@@ -130,6 +142,9 @@ impl<'c> Lane<'c> {
         self.began = began;
         let key = Key { bytes: frame.key, hash };
         let (database, value, deadline, lsn) = (frame.database, frame.value, frame.deadline, frame.lsn);
+        if self.knows(database, &key, lsn) && !planted("checkpoint_frames_repeated") {
+            return true;
+        }
         match frame.kind {
             // The front has done these.
             Kind::Mark | Kind::Swap => true,
@@ -153,6 +168,82 @@ impl<'c> Lane<'c> {
             }
             Kind::Delta => self.change(database, &key, frame.previous, value, lsn),
         }
+    }
+
+    /// Whether the entry of a key holds this frame already: a checkpoint has brought a later one.
+    fn knows(&self, database: u8, key: &Key<'_>, lsn: Lsn) -> bool {
+        // Only what comes from a checkpoint is ahead of the log.
+        lsn < self.ahead_below
+            && self.common.shards.lock(key.shard()).find(database, key).is_some_and(|entry| entry.lsn() >= lsn)
+    }
+
+    /// Whether some of these shards are its own.
+    pub(super) fn has_some_of(&self, first: usize, last: usize) -> bool {
+        first <= last && lane_of_shard(first, self.lanes) <= self.index && self.index <= lane_of_shard(last, self.lanes)
+    }
+
+    /// Takes what a checkpoint says of a key, if that is one of its own. Whether it is.
+    pub(super) fn take_record(&mut self, record: &Record<'_>) -> Result<bool, Unusable> {
+        let hash = self.common.hash(record.key);
+        if lane_of(hash, self.lanes) != self.index {
+            return Ok(false);
+        }
+        if !self.common.makes_sense(record) {
+            return Err("a record makes no sense".to_owned());
+        }
+        let Record { value_type, database, lsn, deadline, .. } = *record;
+        let key = Key { bytes: record.key, hash };
+        let base = if let Place::Frames(base) = record.place { base } else { lsn };
+        self.lowest = self.lowest.min(base);
+        self.ahead_below = self.ahead_below.max(lsn + 1);
+        // A key that was moved by the growth of its table may be there twice.
+        if self.knows(database, &key, lsn) {
+            return Ok(true);
+        }
+        match record.place {
+            Place::Image(length) => self.set(database, &key, Stored::Cold(value_type, length), deadline, lsn),
+            Place::Blob(reference) => {
+                let length = u32::try_from(reference.length).map_err(|_| "a value is longer than any")?;
+                self.set(database, &key, Stored::Cold(STRING, length), deadline, lsn);
+                self.blob_frames.insert(lsn, (database, key.bytes.to_vec(), reference));
+            }
+            Place::Here(value) => {
+                let stored = stored_of(value_type, value).ok_or("a value makes no sense")?;
+                self.set(database, &key, stored, deadline, lsn);
+            }
+            // Compaction has gone beyond them, so the log holds the value again behind the checkpoint's start: that will
+            // replace this, or it will be missed.
+            Place::Frames(base) if base < self.common.log_base => {
+                self.set(database, &key, Stored::Cold(value_type, 0), deadline, base);
+            }
+            Place::Frames(base) => self.take_frames(database, &key, base, lsn)?,
+        }
+        Ok(true)
+    }
+
+    /// Replays the frames of a key from its image to the last.
+    fn take_frames(&mut self, database: u8, key: &Key<'_>, base: Lsn, last: Lsn) -> Result<(), Unusable> {
+        let common = self.common;
+        let mut sense = true;
+        common.source.frames(base, last, &mut |frame| {
+            if frame.key == key.bytes && frame.database == database {
+                sense &= self.apply(frame, key.hash, base);
+            }
+        })?;
+        // A large value that was replaced since has no file any more: what replaced it comes, or it will be missed.
+        if self.broken.contains_key(&(database, key.bytes.to_vec())) {
+            return Ok(());
+        }
+        let shard = common.shards.lock(key.shard());
+        match shard.find(database, key).is_some_and(|entry| sense && entry.lsn() == last) {
+            true => Ok(()),
+            false => Err("the log does not hold a value where it should".to_owned()),
+        }
+    }
+
+    /// Counts bytes of a checkpoint that were read.
+    pub(super) fn note_loaded(&self, bytes: u64) {
+        self.common.options.progress.add_loaded_bytes(bytes);
     }
 
     /// Lets the others know how much there is.

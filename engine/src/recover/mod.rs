@@ -12,10 +12,13 @@
 //! dropped part of the tail can never come back, what was recovered can never be
 //! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
 //!
-//! Not done here: checkpoints.
+//! A checkpoint spares reading the log from its beginning; without one, or when it is damaged, the log alone is enough.
 
+mod checkpoint;
+mod find;
 mod lane;
 mod progress;
+mod read;
 mod replay;
 mod source;
 mod tail;
@@ -24,23 +27,24 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::blobs::Blobs;
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::failpoint;
-use crate::format::frame::{self, Kind};
+use crate::format::frame;
 use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
-use crate::format::{StoreId, blob};
-use crate::log::scan::{self, Chain, MAX_SEGMENT};
+use crate::format::{self, StoreId, blob};
+use crate::log::scan::MAX_SEGMENT;
 use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
-use lane::Common;
+use find::{Finder, Found};
 pub use progress::Progress;
-use replay::{Replay, Replayed};
-use source::Source;
+use read::Read;
+use replay::Replayed;
 use tail::{Copied, Tail};
 
 /// What was found when the store was opened.
@@ -58,6 +62,10 @@ pub struct Recovery {
     pub dropped_bytes: u64,
     /// Bytes of the log that were copied and synced because nothing said they were durable.
     pub copied_bytes: u64,
+    /// The checkpoint that it began with, if there was one.
+    pub checkpoint: Option<u64>,
+    /// Checkpoints that should have been of use and were not, and why.
+    pub refused_checkpoints: Vec<String>,
     /// Microseconds it took.
     pub took_us: u64,
 }
@@ -76,16 +84,14 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
-    options.progress.set_total_bytes(bytes_of_segments(&**disk, &options.name, &names, &old));
-    let source = Source::new(&**disk, &options.name, old.id);
-    let common = Common::new(secrets, &blobs, source, options, clock.wall_ms());
-    let (read, mut replayed) =
-        replay::run(&common, options, old.durable, |replay| read_log(&**disk, options, &old, replay))?;
-    replayed.finish(&common)?;
+    let found = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
+    let Found { shards, replayed, read, checkpoint, refused } = found.find(clock.wall_ms())?;
     let mut recovery = Recovery {
         created,
         records: replayed.records,
-        log_bytes: read.end - old.base,
+        log_bytes: read.end - read.start,
+        checkpoint: checkpoint.map(|of| of.number),
+        refused_checkpoints: refused,
         segments: read.segments.len() as u64,
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
@@ -97,15 +103,18 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         let (number, base, epoch) = (old.first, old.base, old.epoch);
         (old, Continue { number, base, epoch, newest_ms, lengths }, Vec::new())
     } else {
-        settle(&**disk, options, old, &read, newest_ms, &names, &mut recovery)?
+        settle(&**disk, options, old, &read, newest_ms, checkpoint, &names, &mut recovery)?
     };
     let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
     log.make_first_segment();
     let segments = chain_segments(&manifest, &read, &copied, &from);
-    remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
+    remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &manifest, &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
-    let (Common { shards, .. }, Replayed { figures, map, .. }) = (common, replayed);
-    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, lock })
+    let Replayed { figures, map, .. } = replayed;
+    let numbers = names.iter().filter_map(|name| format::checkpoint::parse_name(&options.name, name));
+    let last = manifest.checkpoints.first().map_or(manifest.base, |of| of.start);
+    let checkpoints = Checkpoints::new(numbers.max().map_or(1, |number| number + 1), last);
+    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, checkpoints, lock })
 }
 
 fn load_manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<Option<Manifest>, Error> {
@@ -139,91 +148,10 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<Manifest, Error> {
         base: START,
         durable: START,
         cuts: Vec::new(),
+        checkpoints: Vec::new(),
     };
     disk::replace(disk, &options.name, &manifest.encode())?;
     Ok(manifest)
-}
-
-/// What reading the log found.
-struct Read {
-    /// Behind the last whole transaction.
-    end: Lsn,
-    /// Everything below was durable.
-    durable: Lsn,
-    /// Segments with their first LSNs, in order.
-    segments: Vec<(u64, Lsn)>,
-    dropped_bytes: u64,
-}
-
-/// Bytes of the segments that are about to be read, and perhaps of some that are not. A file that does not tell its
-/// length will be missed later.
-fn bytes_of_segments(disk: &dyn Disk, name: &str, names: &[String], manifest: &Manifest) -> u64 {
-    let of_log = |other: &&String| segment::parse_name(name, other).is_some_and(|number| number >= manifest.first);
-    names.iter().filter(of_log).filter_map(|other| disk.open(other).and_then(|file| file.len()).ok()).sum()
-}
-
-fn read_log(disk: &dyn Disk, options: &Options, manifest: &Manifest, replay: &mut Replay<'_>) -> Result<Read, Error> {
-    let name = &*options.name;
-    let mut chain = Chain::new(disk, name, manifest);
-    let mut read = Read { end: manifest.base, durable: manifest.durable, segments: Vec::new(), dropped_bytes: 0 };
-    let mut at = manifest.base;
-    let mut ended_at = None;
-    while let Some(segment) = chain.advance(ended_at)? {
-        failpoint::hit("recover.scan")?;
-        let segment = Arc::new(segment);
-        read.segments.push((segment.number, segment.base));
-        replay.enter(&segment);
-        while let Some(frame) = segment.frame(at) {
-            if let Some(mark) = scan::mark_of(&frame) {
-                read.durable = read.durable.max(mark);
-            }
-            let buried = frame.kind == Kind::Tomb
-                && frame.first
-                && frame.last
-                && read.segments.len() == 1
-                && planted("tombstone_dropped_early");
-            if !buried && !replay.apply(&frame) {
-                return Err(Error::Corrupt {
-                    file: segment::file_name(name, segment.number),
-                    offset: segment::HEADER + at - segment.base,
-                    what: "a frame's checksum holds but its content makes no sense",
-                });
-            }
-            at += frame.padded as u64;
-            if frame.last || planted("torn_tail_kept") {
-                read.end = at;
-            }
-        }
-        options.progress.add_loaded_bytes(segment.file_bytes());
-        if segment.end == Some(at) {
-            ended_at = Some(at);
-            continue;
-        }
-        // No valid frame here. Either the log goes on in the next segment, or this is where it ends.
-        ended_at = Some(at);
-        if chain.follows(at)? {
-            continue;
-        }
-        if scan::is_corruption(&chain, &segment, at, read.durable)? {
-            return Err(Error::Corrupt {
-                file: segment::file_name(name, segment.number),
-                offset: segment::HEADER + at - segment.base,
-                what: "a frame that was durable is not valid",
-            });
-        }
-        read.dropped_bytes = segment.bytes_behind(read.end);
-        break;
-    }
-    if read.end < read.durable {
-        let number = read.segments.last().map_or(manifest.first, |(number, _)| *number);
-        return Err(Error::Corrupt {
-            file: segment::file_name(name, number),
-            offset: 0,
-            what: "the log ends before what was durable",
-        });
-    }
-    replay.drop_unfinished();
-    Ok(read)
 }
 
 /// Makes the recovered log durable and tells the manifest.
@@ -233,6 +161,7 @@ fn settle(
     old: Manifest,
     read: &Read,
     newest_ms: u64,
+    checkpoint: Option<manifest::Checkpoint>,
     names: &[String],
     recovery: &mut Recovery,
 ) -> Result<(Manifest, Continue, Copied), Error> {
@@ -264,6 +193,9 @@ fn settle(
     failpoint::hit("recover.copy.after")?;
 
     let mut manifest = Manifest { epoch, durable: read.end, ..old };
+    // One that was refused now is not tried again. What is older than the one that was used may be of use yet.
+    let usable = |of: &manifest::Checkpoint| checkpoint.is_some_and(|used| of.number <= used.number);
+    manifest.checkpoints.retain(usable);
     // The last segment with something durable in it is cut there; the ones behind it are copied whole.
     match read.segments.iter().rev().find(|(_, base)| *base < durable) {
         Some(&(segment, _)) => {
@@ -274,6 +206,7 @@ fn settle(
             manifest.first = fresh;
             manifest.base = durable;
             manifest.cuts.clear();
+            manifest.checkpoints.clear();
         }
     }
     failpoint::hit("recover.manifest.before")?;
@@ -317,13 +250,22 @@ fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], epoch: u64, read
 
 /// Removes files that no manifest names: from before this opening, from one that was interrupted, made ahead and never
 /// used, or blobs whose values are gone. A file that cannot be removed now is found again at the next start.
-fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next: u64, blobs: &Blobs) {
+fn remove_leftovers(
+    disk: &dyn Disk,
+    name: &str,
+    keep: &BTreeMap<u64, Lsn>,
+    next: u64,
+    manifest: &Manifest,
+    blobs: &Blobs,
+) {
     let live: HashSet<u64> = blobs.live_numbers();
     for other in disk.list().unwrap_or_default() {
         let segment_gone =
             segment::parse_name(name, &other).is_some_and(|number| !keep.contains_key(&number) && number < next);
         let blob_gone = blob::parse_name(name, &other).is_some_and(|number| !live.contains(&number));
-        if segment_gone || blob_gone {
+        let checkpoint_gone = format::checkpoint::parse_name(name, &other)
+            .is_some_and(|number| manifest.checkpoints.iter().all(|of| of.number != number));
+        if segment_gone || blob_gone || checkpoint_gone {
             let _ = disk.remove(&other);
         }
     }

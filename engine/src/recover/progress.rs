@@ -26,8 +26,11 @@ impl Progress {
         self.keys.load(Ordering::Relaxed).max(0) as u64
     }
 
-    pub(crate) fn set_total_bytes(&self, bytes: u64) {
-        self.total_bytes.store(bytes, Ordering::Relaxed);
+    /// It begins, perhaps again: so much is to be read.
+    pub(crate) fn begin(&self, total_bytes: u64) {
+        self.total_bytes.store(total_bytes, Ordering::Relaxed);
+        self.loaded_bytes.store(0, Ordering::Relaxed);
+        self.keys.store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn add_loaded_bytes(&self, bytes: u64) {

@@ -74,8 +74,8 @@ impl Senseless {
 }
 
 /// A lane at work.
-struct Worker<'c> {
-    lane: Lane<'c>,
+pub(super) struct Worker<'c> {
+    pub lane: Lane<'c>,
     senseless: Option<Senseless>,
 }
 
@@ -166,15 +166,22 @@ pub(super) struct Replayed {
     blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
 }
 
+/// The lanes, with nothing in them.
+pub(super) fn workers<'c>(common: &'c Common<'c>, options: &Options) -> Vec<Worker<'c>> {
+    let count = options.lanes.count.max(1);
+    (0..count).map(|index| Worker { lane: Lane::new(common, index, count), senseless: None }).collect()
+}
+
 /// Replays what `read` brings; everything below `durable` is known to have been durable.
 pub(super) fn run<T>(
     common: &Common<'_>,
     options: &Options,
+    workers: Vec<Worker<'_>>,
     durable: Lsn,
+    map: Option<[u8; DATABASES]>,
     read: impl FnOnce(&mut Replay<'_>) -> Result<T, Error>,
 ) -> Result<(T, Replayed), Error> {
-    let count = options.lanes.count.max(1);
-    let workers = (0..count).map(|index| Worker { lane: Lane::new(common, index, count), senseless: None });
+    let count = workers.len();
     std::thread::scope(|scope| {
         let (sink, threads) = if options.lanes.threads && count > 1 {
             let mut queues = Vec::new();
@@ -187,9 +194,10 @@ pub(super) fn run<T>(
             }
             (Sink::Threads(queues), threads)
         } else {
-            (Sink::Here(workers.collect()), Vec::new())
+            (Sink::Here(workers), Vec::new())
         };
         let mut replay = Replay::new(common, sink, count, durable);
+        replay.map = map.unwrap_or(replay.map);
         let read = read(&mut replay);
         replay.dispatch();
         let Replay { sink, map, newest_ms, records, .. } = replay;

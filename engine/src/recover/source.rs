@@ -6,7 +6,8 @@ use crate::blobs::Blobs;
 use crate::cold::{Fetched, SegmentFiles, Want, entry_of};
 use crate::disk::{self, Disk};
 use crate::error::Error;
-use crate::format::{StoreId, segment};
+use crate::format::frame::{self, Frame, Seed};
+use crate::format::{StoreId, segment, u32_at};
 use crate::log::Lsn;
 
 /// The segments that were found so far.
@@ -27,16 +28,46 @@ impl<'a> Source<'a> {
 
     /// The next segment.
     pub(super) fn add(&self, number: u64, base: Lsn) {
-        self.segments.lock().push((number, base));
+        let mut segments = self.segments.lock();
+        if segments.last().is_none_or(|(last, _)| number > *last) {
+            segments.push((number, base));
+        }
+    }
+
+    /// Visits the frames from one to another, each of which must be valid.
+    pub(super) fn frames(&self, from: Lsn, last: Lsn, visit: &mut dyn FnMut(&Frame<'_>)) -> Result<(), String> {
+        let mut at = from;
+        let mut bytes = Vec::new();
+        while at <= last {
+            let (number, base) = self.segment_of(at);
+            let offset = segment::HEADER + at.saturating_sub(base);
+            let file = self.files.open(self.disk, number, &segment::file_name(self.name, number));
+            let file = file.map_err(|error| error.to_string())?;
+            bytes.resize(frame::HEADER, 0);
+            disk::read_exact_at(&*file, &mut bytes, offset).map_err(|error| error.to_string())?;
+            let length = frame::padded(u32_at(&bytes, 4) as usize);
+            if (frame::HEADER..=frame::padded(frame::MAX_FRAME)).contains(&length) {
+                bytes.resize(length, 0);
+                disk::read_exact_at(&*file, &mut bytes, offset).map_err(|error| error.to_string())?;
+            }
+            let frame = frame::parse(&bytes, at, &Seed::new(self.id, number));
+            let frame = frame.ok_or_else(|| format!("a frame at byte {offset} of segment {number} is not valid"))?;
+            visit(&frame);
+            at += frame.padded as u64;
+        }
+        Ok(())
+    }
+
+    /// The segment that holds a position.
+    fn segment_of(&self, lsn: Lsn) -> (u64, Lsn) {
+        let segments = self.segments.lock();
+        let behind = segments.partition_point(|(_, base)| *base <= lsn);
+        behind.checked_sub(1).map_or((0, 0), |at| segments[at])
     }
 
     /// Reads a value that lies in one frame.
     pub(super) fn read(&self, want: &Want, is_blob: bool, blobs: &Blobs) -> Result<Fetched, Error> {
-        let (number, base) = {
-            let segments = self.segments.lock();
-            let behind = segments.partition_point(|(_, base)| *base <= want.lsn);
-            behind.checked_sub(1).map_or((0, 0), |at| segments[at])
-        };
+        let (number, base) = self.segment_of(want.lsn);
         let name = segment::file_name(self.name, number);
         let offset = segment::HEADER + want.lsn.saturating_sub(base);
         let file = self.files.open(self.disk, number, &name)?;

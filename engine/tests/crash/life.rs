@@ -26,6 +26,7 @@ pub struct Counts {
     pub bit_flips: u64,
     pub corruption_told: u64,
     pub refused: u64,
+    pub checkpoints: u64,
 }
 
 impl Counts {
@@ -38,6 +39,7 @@ impl Counts {
         self.bit_flips += other.bit_flips;
         self.corruption_told += other.corruption_told;
         self.refused += other.refused;
+        self.checkpoints += other.checkpoints;
     }
 }
 
@@ -99,6 +101,7 @@ impl World {
             limits: [small_limits(), small_limits(), Limits::default()][chance.below(3) as usize],
             memory_goal: [u64::MAX, 0, 0, 40_000][chance.below(4) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
+            checkpoint_bytes: [4 << 10, 30 << 10, u64::MAX][(seed / 3 % 3) as usize],
             secrets_from: Some(seed),
             lanes: Lanes { count: 1 + (seed % 3) as usize, threads: false },
             ..Options::default()
@@ -376,6 +379,10 @@ impl World {
         let power_lost = self.power_lost;
         let mut store = self.open()?;
         store.audit().map_err(|why| format!("after recovery: {why}"))?;
+        if let Some(refused) = store.recovery().refused_checkpoints.first() {
+            return Err(format!("no crash makes a checkpoint useless: {refused}"));
+        }
+        self.counts.checkpoints += u64::from(store.recovery().checkpoint.is_some());
         if let Some(before) = self.before.take() {
             let now = State::of(&store);
             // Under a clock that was set back a field is seen whose time had come and that nobody had been told is gone.
