@@ -114,10 +114,17 @@ impl Background {
         })?);
         let (spilled, until) = (store.clone(), stop.clone());
         background.threads.push(std::thread::Builder::new().name("spill".into()).spawn(move || {
+            // Workers let go of values themselves, at the end of their turns: memory is best freed by the thread that took it.
+            // This one is for what they cannot do, and for when they have nothing to do.
+            let mut seen = 0;
             while !until.load(Ordering::Acquire) {
-                if !spilled.spill_some() {
+                let [by_all, _] = spilled.spill_counts();
+                let others_do = by_all != seen;
+                if others_do || !spilled.spill_some() {
                     std::thread::park_timeout(REST);
                 }
+                // What this one has done is not theirs.
+                seen = if others_do { by_all } else { spilled.spill_counts()[0] };
             }
         })?);
         let (kept, until) = (store.clone(), stop);

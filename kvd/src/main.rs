@@ -119,6 +119,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         progress: Default::default(),
         fitting_clients: AtomicUsize::new(fitting_clients),
         client_memory: Default::default(),
+        governor: Default::default(),
         pubsub: Hub::new(workers),
         watches: Default::default(),
         blocked: Default::default(),

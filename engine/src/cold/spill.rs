@@ -84,7 +84,7 @@ impl Spill {
     /// had to go.
     pub(crate) fn keeps(&self, entry: &Entry, memory: u64, now_ms: u64) -> bool {
         let goal = self.goal.load(Ordering::Relaxed);
-        memory < goal - goal / 32 || access::idle_seconds(entry.access(), now_ms) < self.age.load(Ordering::Relaxed)
+        memory < goal - goal / 64 || access::idle_seconds(entry.access(), now_ms) < self.age.load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -148,7 +148,12 @@ impl World {
                 break;
             }
             match self.chance.below(24) {
-                0..=12 => session.borrow_mut().request()?,
+                0..=12 => {
+                    let asked = session.borrow_mut().request();
+                    // Without power nothing is read either.
+                    let without_power = |why: &String| self.disk.is_down() && why.starts_with(UNREADABLE);
+                    asked.or_else(|why| if without_power(&why) { Ok(()) } else { Err(why) })?;
+                }
                 13..=16 => session.borrow_mut().end_turn(),
                 17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
                 17..=19 => drop(self.flush(&mut machines)),

@@ -46,6 +46,7 @@ use self::loading::LateStore;
 use self::mailbox::{Mailbox, Message};
 use self::memory::ClientMemory;
 use self::pause::ClientPause;
+use self::resident::Governor;
 use self::watch::Watches;
 use crate::commands::After;
 use crate::config::{SetError, Settings};
@@ -96,6 +97,8 @@ pub struct Server {
     pub fitting_clients: AtomicUsize,
     /// What connections hold.
     pub client_memory: ClientMemory,
+    /// What was seen of the memory that the process holds.
+    pub governor: Governor,
     /// Who listens to what.
     pub pubsub: Hub,
     /// Who watches what.

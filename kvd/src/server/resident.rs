@@ -1,44 +1,64 @@
 //! `maxmemory` is a bound on all memory that the process holds: what keys and values may take of it is measured out here, ten
 //! times a second.
 //!
-//! The rest of the process (buffers, the log's pages, what the allocator keeps) grows and shrinks, and memory that was freed is
-//! often kept for what comes next. So the goal for keys and values is not computed but steered: down by as much as the process
-//! holds too much, up a part of the way while the goal is what holds it down.
+//! The rest of the process (buffers, the log's pages, what the allocator keeps) grows and shrinks, and memory that is freed
+//! value by value is given back to the system late or never: it waits for the next values. So the goal for keys and values is
+//! not computed but steered: up a part of the way while the process holds less than it may and the goal is what holds memory
+//! down; down by what is too much when that grows, or does not go away.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Hot, Server};
 use crate::observe::machine;
 
-/// Where a goal begins, and the most it becomes, in percent of the limit.
-const MOST_PERCENT: u64 = 96;
-/// Above so many percent of the limit the goal goes down, below the other it may go up.
-const HIGH_PERCENT: u64 = 99;
-const LOW_PERCENT: u64 = 97;
-/// It never goes below so many percent: what is resident beyond is not there for values.
+/// Where a goal begins, the most it becomes, and the least, in percent of the limit.
+const FIRST_PERCENT: u64 = 75;
+const MOST_PERCENT: u64 = 92;
 const LEAST_PERCENT: u64 = 5;
-/// What an opening takes into memory: the rest of the process has to fit beside it, which nobody has measured yet.
-const LOADED_PERCENT: u64 = 75;
+/// Below so many percent of the limit the goal goes up, above the other it goes down if the process grows.
+const LOW_PERCENT: u64 = 92;
+const HIGH_PERCENT: u64 = 97;
+/// Above the limit itself it goes down again and again, after so many looks.
+const PATIENCE: u64 = 12;
 
-/// What the goal should be now.
-fn next_goal(limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
-    let percent = |of: u64| limit / 100 * of;
-    let goal = goal.min(percent(MOST_PERCENT));
-    let next = if resident > percent(HIGH_PERCENT) {
-        memory.min(goal).saturating_sub(resident - percent(LOW_PERCENT))
-    } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * LOW_PERCENT {
-        goal + (percent(LOW_PERCENT) - resident) / 4
-    } else {
-        goal
-    };
-    next.clamp(percent(LEAST_PERCENT), percent(MOST_PERCENT))
+/// What has been seen.
+#[derive(Default)]
+pub struct Governor {
+    /// Looks since the goal went down.
+    since: AtomicU64,
+    /// What the process held then.
+    held: AtomicU64,
+}
+
+impl Governor {
+    /// What the goal should be now.
+    fn next_goal(&self, limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
+        let percent = |of: u64| limit / 100 * of;
+        let since = self.since.fetch_add(1, Ordering::Relaxed);
+        let goal = if goal > percent(MOST_PERCENT) { percent(FIRST_PERCENT) } else { goal };
+        let next = if resident > percent(HIGH_PERCENT) {
+            let grows = resident > self.held.load(Ordering::Relaxed) + percent(1);
+            if !grows && (resident <= limit || since < PATIENCE) {
+                return goal;
+            }
+            self.since.store(0, Ordering::Relaxed);
+            self.held.store(resident, Ordering::Relaxed);
+            memory.min(goal).saturating_sub(resident - percent(HIGH_PERCENT - 1))
+        } else if resident < percent(LOW_PERCENT) && memory >= goal / 100 * 95 {
+            self.held.store(0, Ordering::Relaxed);
+            goal + (percent(LOW_PERCENT) - resident) / 4
+        } else {
+            goal
+        };
+        next.clamp(percent(LEAST_PERCENT), percent(MOST_PERCENT))
+    }
 }
 
 impl Hot {
     /// Bytes of keys and values that are taken into memory when the store is opened; values beyond are left to the log.
     pub fn memory_to_load(&self) -> u64 {
         match self.max_memory.load(Ordering::Relaxed) {
-            limit if limit != 0 && self.spills.load(Ordering::Relaxed) => limit / 100 * LOADED_PERCENT,
+            limit if limit != 0 && self.spills.load(Ordering::Relaxed) => limit / 100 * FIRST_PERCENT,
             _ => u64::MAX,
         }
     }
@@ -51,7 +71,10 @@ impl Server {
         let goal = match limit {
             0 => u64::MAX,
             _ if !self.hot.spills.load(Ordering::Relaxed) => u64::MAX,
-            _ => next_goal(limit, machine::resident_bytes(), self.store.memory(), self.store.memory_goal()),
+            _ => {
+                let (memory, goal) = (self.store.memory(), self.store.memory_goal());
+                self.governor.next_goal(limit, machine::resident_bytes(), memory, goal)
+            }
         };
         self.store.set_memory_goal(goal);
     }
@@ -83,21 +106,24 @@ mod tests {
     const MB: u64 = 1 << 20;
 
     #[test]
-    fn the_goal_goes_down_by_what_is_too_much() {
-        assert_eq!(next_goal(LIMIT, 1020 * MB, 900 * MB, u64::MAX), 850 * MB);
-        assert_eq!(next_goal(LIMIT, 995 * MB, 900 * MB, 800 * MB), 775 * MB);
-        assert_eq!(next_goal(LIMIT, 5000 * MB, 900 * MB, 800 * MB), 50 * MB);
+    fn the_goal_goes_down_when_the_process_grows_and_then_waits() {
+        let governor = Governor::default();
+        assert_eq!(governor.next_goal(LIMIT, 980 * MB, 900 * MB, u64::MAX), 730 * MB);
+        assert_eq!(governor.next_goal(LIMIT, 985 * MB, 800 * MB, 730 * MB), 730 * MB, "it does not grow");
+        assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 730 * MB, 730 * MB), 680 * MB, "it grows");
+        for _ in 0..PATIENCE {
+            assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 680 * MB, 680 * MB), 680 * MB);
+        }
+        assert_eq!(governor.next_goal(LIMIT, 1010 * MB, 680 * MB, 680 * MB), 630 * MB, "it does not go away");
+        assert_eq!(governor.next_goal(LIMIT, 5000 * MB, 680 * MB, 630 * MB), 50 * MB);
     }
 
     #[test]
     fn it_comes_back_only_where_it_is_what_holds_memory_down() {
-        assert_eq!(next_goal(LIMIT, 930 * MB, 800 * MB, 800 * MB), 810 * MB);
-        assert_eq!(
-            next_goal(LIMIT, 930 * MB, 300 * MB, 800 * MB),
-            800 * MB,
-            "freed memory is kept for what comes next"
-        );
-        assert_eq!(next_goal(LIMIT, 980 * MB, 800 * MB, 800 * MB), 800 * MB);
-        assert_eq!(next_goal(LIMIT, 10 * MB, 10 * MB, u64::MAX), 960 * MB);
+        let next = |resident, memory, goal| Governor::default().next_goal(LIMIT, resident * MB, memory * MB, goal);
+        assert_eq!(next(880, 800, 800 * MB), 810 * MB);
+        assert_eq!(next(880, 300, 800 * MB), 800 * MB, "freed memory is kept for what comes next");
+        assert_eq!(next(940, 800, 800 * MB), 800 * MB);
+        assert_eq!(next(10, 10, u64::MAX), 750 * MB);
     }
 }

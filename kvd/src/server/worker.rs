@@ -230,13 +230,12 @@ impl Worker {
             let log = self.server.store.log();
             // Before the marks are read: progress behind this point wakes the task again.
             self.wake.waiting.store(true, Ordering::Release);
+            self.server.store.spill_at_once();
             if self.appended.replace(false) {
                 match log.mode() {
                     FsyncMode::Always => log.wake_flusher(),
                     FsyncMode::EverySec | FsyncMode::No => log.write_out(),
                 }
-                // Who writes faster than one thread lets go of values takes part in it.
-                self.server.store.spill_at_once();
             }
             let _ = engine::failpoint::hit("ack.before");
             std::mem::swap(&mut batch, &mut *self.dirty.borrow_mut());
