@@ -13,6 +13,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bench;
+mod checkpoints;
 mod content;
 mod crash_everywhere;
 mod disks;
