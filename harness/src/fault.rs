@@ -11,7 +11,7 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 pub const MUTANT: &str = "KVD_MUTANT";
 
 /// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 32] = [
     "log.append.before",
     "log.append.after",
     "log.write.before",
@@ -29,6 +29,12 @@ pub const NAMES: [&str; 26] = [
     "compact.manifest.before",
     "compact.manifest.after",
     "compact.unlink",
+    "checkpoint.create",
+    "checkpoint.write",
+    "checkpoint.sync",
+    "checkpoint.manifest.before",
+    "checkpoint.manifest.after",
+    "checkpoint.unlink",
     "recover.scan",
     "recover.copy.before",
     "recover.copy.after",

@@ -84,6 +84,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
+        checkpoint_bytes: settings.checkpoint_after,
         limits: settings.value_limits(),
         memory_goal: hot.memory_to_load(),
         lanes: Lanes { count: processors().min(MOST_LANES), threads: true },
@@ -293,6 +294,15 @@ fn banner(server: &Server, workers: usize) {
             recovery.dropped_bytes,
         )
     };
+    for refused in &recovery.refused_checkpoints {
+        tracing::warn!("a restart from the log took longer than it had to: {refused}");
+    }
+    if let Some(number) = recovery.checkpoint {
+        tracing::info!(
+            "checkpoint {number} spared reading the log before it; {} values are in the log only",
+            server.store.cold_keys()
+        );
+    }
     let mut addresses = server.listeners.addresses();
     addresses.extend(settings.unixsocket.as_ref().map(|path| path.display().to_string()));
     tracing::info!("kvd {} (Redis 7.4.0 compatible), process {}", env!("CARGO_PKG_VERSION"), std::process::id());
