@@ -14,6 +14,8 @@ use harness::workload::Weight;
 const SHORT: Armed = Armed { commands: 40, settle: Duration::ZERO };
 /// The log has to outgrow what is alive in it.
 const LONG: Armed = Armed { commands: 2500, settle: Duration::from_millis(300) };
+/// The third checkpoint makes the first superfluous, and each waits for a sync.
+const LONGER: Armed = Armed { commands: 8000, settle: Duration::from_millis(600) };
 
 fn exhaust(names: &[&str], life: Armed, mode: Mode) {
     exhaust_with(&[], names, life, mode);
@@ -73,7 +75,7 @@ fn compacting() {
 #[test]
 fn checkpointing() {
     let often = ["--checkpoint-after", "8kb"];
-    exhaust_with(&often, &named(&["checkpoint"]), LONG, Mode::EverySec);
+    exhaust_with(&often, &named(&["checkpoint"]), LONGER, Mode::EverySec);
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Finder<'_> {
         let Finder { disk, options, manifest, blobs, .. } = *self;
         let start = named.map_or(manifest.base, |named| named.start);
         let source = Source::new(disk, &options.name, manifest.id);
-        let common = Common::new(self.secrets.clone(), blobs, source, options, manifest.base, now_ms);
+        let common = Common::new(self.secrets, blobs, source, options, manifest.base, now_ms);
         let mut workers = replay::workers(&common, options);
         let mut checkpoint = None;
         options.progress.begin(self.bytes_from(0));

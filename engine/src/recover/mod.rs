@@ -77,7 +77,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         _ => e.into(),
     })?;
     let names = disk.list()?;
-    let (old, created) = match load_manifest(&**disk, &options.name, &names)? {
+    let (mut old, created) = match load_manifest(&**disk, &options.name, &names)? {
         Some(manifest) => (manifest, false),
         None => (create(&**disk, options)?, true),
     };
@@ -96,6 +96,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
+    // One that was refused now is not tried again. What is older than the one that was used may be of use yet.
+    let usable = |of: &manifest::Checkpoint| checkpoint.is_some_and(|used| of.number <= used.number);
+    old.checkpoints.retain(usable);
     let (newest_ms, lengths) = (replayed.newest_ms, lengths(options));
     remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
@@ -103,7 +106,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         let (number, base, epoch) = (old.first, old.base, old.epoch);
         (old, Continue { number, base, epoch, newest_ms, lengths }, Vec::new())
     } else {
-        settle(&**disk, options, old, &read, newest_ms, checkpoint, &names, &mut recovery)?
+        settle(&**disk, options, old, &read, newest_ms, &names, &mut recovery)?
     };
     let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
     log.make_first_segment();
@@ -161,7 +164,6 @@ fn settle(
     old: Manifest,
     read: &Read,
     newest_ms: u64,
-    checkpoint: Option<manifest::Checkpoint>,
     names: &[String],
     recovery: &mut Recovery,
 ) -> Result<(Manifest, Continue, Copied), Error> {
@@ -193,9 +195,6 @@ fn settle(
     failpoint::hit("recover.copy.after")?;
 
     let mut manifest = Manifest { epoch, durable: read.end, ..old };
-    // One that was refused now is not tried again. What is older than the one that was used may be of use yet.
-    let usable = |of: &manifest::Checkpoint| checkpoint.is_some_and(|used| of.number <= used.number);
-    manifest.checkpoints.retain(usable);
     // The last segment with something durable in it is cut there; the ones behind it are copied whole.
     match read.segments.iter().rev().find(|(_, base)| *base < durable) {
         Some(&(segment, _)) => {
