@@ -14,7 +14,7 @@ use crate::format::checkpoint;
 use crate::format::frame::Kind;
 use crate::format::manifest::Checkpoint;
 use crate::format::segment;
-use crate::log::scan::Loaded;
+use crate::log::window::Window;
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
@@ -35,7 +35,7 @@ enum State {
     Idle,
     /// Copying from the oldest segment.
     Copying {
-        segment: Box<Loaded>,
+        segment: Box<Window>,
         at: Lsn,
         end: Lsn,
     },
@@ -94,9 +94,9 @@ impl Compactor {
                 self.state = begin(store)?;
                 Ok(!matches!(self.state, State::Idle))
             }
-            State::Copying { segment, at, end } => {
+            State::Copying { mut segment, at, end } => {
                 let from = at;
-                let at = copy(store, &segment, from, end.min(from + STEP_BYTES))?;
+                let at = copy(store, &mut segment, from, end.min(from + STEP_BYTES))?;
                 store.log().write_out();
                 self.state = if at < end {
                     State::Copying { segment, at, end }
@@ -138,24 +138,25 @@ fn begin(store: &Store) -> Result<State, Error> {
     let (id, name) = (manifest.id, store.options().name.clone());
     drop(manifest);
     let corrupt = |offset, what| Error::Corrupt { file: segment::file_name(&name, number), offset, what };
-    let Some((header, segment)) = Loaded::load(store.disk(), &name, id, number)? else {
+    let Some(segment) = Window::open(store.disk(), &name, id, number)? else {
         return Err(corrupt(0, "the segment's header is damaged"));
     };
-    if header.base != base {
+    if segment.base != base {
         return Err(corrupt(0, "the segment is not where it was"));
     }
     Ok(State::Copying { segment: Box::new(segment), at: base, end })
 }
 
 /// Copies live frames from `from` until one ends behind `stop`, or there is no room for the next; where it stopped.
-fn copy(store: &Store, segment: &Loaded, from: Lsn, stop: Lsn) -> Result<Lsn, Error> {
+fn copy(store: &Store, segment: &mut Window, from: Lsn, stop: Lsn) -> Result<Lsn, Error> {
     let mut at = from;
     while at < stop {
-        let Some(frame) = segment.frame(at) else {
+        let (number, base) = (segment.number, segment.base);
+        let Some(frame) = segment.frame(at)? else {
             // A damaged live frame keeps its segment: its value may be in memory, but the proof of it is gone.
             return Err(Error::Corrupt {
-                file: segment::file_name(&store.options().name, segment.number),
-                offset: segment::HEADER + at - segment.base,
+                file: segment::file_name(&store.options().name, number),
+                offset: segment::HEADER + at - base,
                 what: "a frame that was durable is not valid",
             });
         };

@@ -121,6 +121,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         fitting_clients: AtomicUsize::new(fitting_clients),
         client_memory: Default::default(),
         governor: Default::default(),
+        cold_reads: Default::default(),
         pubsub: Hub::new(workers),
         watches: Default::default(),
         blocked: Default::default(),

@@ -5,27 +5,28 @@
 //! ```
 //!
 //! Every value is in the log, so a value leaves memory by being forgotten ([`spill`]). Whoever needs it again asks for it
-//! before its transaction ([`Transaction::wants`](crate::Transaction::wants)), reads it without any lock ([`Store::read`]),
+//! before its transaction ([`Transaction::wants`](crate::Transaction::wants)), reads it without any lock ([`Reading`]),
 //! and brings it along ([`Transaction::bring`](crate::Transaction::bring)). If the key has changed meanwhile it wants
 //! another. One that was not brought is read within the transaction: right, but under a lock.
 
 mod files;
+pub(crate) mod read;
 pub(crate) mod spill;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::blobs::Blobs;
-use crate::error::Error;
-use crate::format::StoreId;
-use crate::format::frame::{self, Kind, Seed};
-use crate::format::{blob::Reference, segment};
+use crate::format::blob::Reference;
+use crate::format::frame;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Store};
 use crate::value::{self, LIST, Malformed, STRING, ZSET};
 pub(crate) use files::{Moved, SegmentFiles};
+pub use read::Reading;
 
 /// A value that lies in the log only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,12 @@ impl Want {
     pub(crate) fn of(database: u8, entry: &Entry) -> Want {
         let (lsn, length) = (entry.lsn(), entry.cold_length());
         Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
+    }
+
+    /// Where the value lies in the log: no other value ever lies there.
+    #[must_use]
+    pub fn position(&self) -> Lsn {
+        self.lsn
     }
 
     /// Bytes of the value.
@@ -120,54 +127,6 @@ pub(crate) fn stored_of(value_type: u8, image: &[u8]) -> Option<Stored<'_>> {
 }
 
 impl Store {
-    /// Reads a value back from the log, in one piece, and checks it. Blocks on the disk; holds no lock meanwhile. When the
-    /// key has changed since it was wanted this may fail, and then nothing is wrong.
-    pub fn read(&self, want: &Want) -> Result<Fetched, Error> {
-        let at = self.moved().readable(want.lsn);
-        self.read_at(want, at).or_else(|error| match self.moved().readable(want.lsn) {
-            // It has become durable where it was moved to, and what it was moved from is gone.
-            now if now != at => self.read_at(want, now),
-            _ => Err(error),
-        })
-    }
-
-    fn read_at(&self, want: &Want, lsn: Lsn) -> Result<Fetched, Error> {
-        let (number, base) = self.segment_of(lsn);
-        let name = segment::file_name(&self.options().name, number);
-        let offset = segment::HEADER + lsn.saturating_sub(base);
-        let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
-        let file = self.segment_files().open(self.disk(), number, &name)?;
-        if !self.segments().lock().contains_key(&number) {
-            // Compaction has removed it meanwhile: nobody keeps it open.
-            self.segment_files().close(number);
-        }
-        let mut bytes = vec![0; want.frame_bytes(self.blobs().contains(want.lsn))];
-        match crate::disk::read_exact_at(&*file, &mut bytes, offset) {
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(corrupt("the segment is cut short")),
-            read => read?,
-        }
-        entry_of(want, lsn, self.id(), number, &bytes, self.blobs()).map_err(corrupt)?
-    }
-
-    /// The same if the kernel has it in memory: then it takes no longer than a copy. `None` when it has not.
-    pub fn read_cached(&self, want: &Want) -> Option<Fetched> {
-        /// More would hold the thread up even so.
-        const LONGEST: usize = 64 << 10;
-        let length = want.frame_bytes(false);
-        if length > LONGEST || self.blobs().contains(want.lsn) {
-            return None;
-        }
-        let lsn = self.moved().readable(want.lsn);
-        let (number, base) = self.segment_of(lsn);
-        let file = self.segment_files().opened(number)?;
-        let mut bytes = vec![0; length];
-        let read = file.read_cached_at(&mut bytes, segment::HEADER + lsn.saturating_sub(base)).ok()??;
-        if read != length {
-            return None;
-        }
-        entry_of(want, lsn, self.id(), number, &bytes, self.blobs()).ok()?.ok()
-    }
-
     /// Whether a value that could not be read is still the one that is wanted: then it is damaged, and has not just moved.
     pub fn is_wanted(&self, want: &Want) -> bool {
         let key = self.key(&want.key);
@@ -180,37 +139,4 @@ impl Store {
     pub(crate) fn read_back(&self, database: u8, entry: &Entry) -> Option<Fetched> {
         if entry.is_cold() { self.read(&Want::of(database, entry)).ok() } else { None }
     }
-}
-
-/// The entry in the bytes of a frame. The outer error is one of the frame, the inner one of a large value's file.
-pub(crate) fn entry_of(
-    want: &Want,
-    lsn: Lsn,
-    id: StoreId,
-    number: u64,
-    bytes: &[u8],
-    blobs: &Blobs,
-) -> Result<Result<Fetched, Error>, &'static str> {
-    let seed = Seed::new(id, number);
-    let frame = frame::parse(bytes, lsn, &seed).ok_or("a frame that was durable is not valid")?;
-    if frame.key != want.key || frame.database != want.database {
-        return Err("the frame is of another key");
-    }
-    let blob;
-    let stored = match frame.kind {
-        Kind::Image => stored_of(frame.value_type, frame.value),
-        Kind::Blob => {
-            let reference = Reference::parse(frame.value).ok_or("the frame names no file")?;
-            blob = match blobs.read(&reference, MAX_VALUE as u64) {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => return Err("the file of a large value is missing"),
-                Err(e) => return Ok(Err(e)),
-            };
-            Some(Stored::own(blob))
-        }
-        _ => None,
-    };
-    let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
-    let entry = Arc::new(Entry::new(&want.key, stored, want.deadline, want.lsn));
-    Ok(Ok(Fetched { database: want.database, entry }))
 }

@@ -4,6 +4,7 @@
 //! goes. Only what is durable goes: what a crash can take must be in memory to be told. A value with changes behind its image
 //! is logged whole first, and goes when that is durable.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -203,22 +204,22 @@ impl Store {
             let table = shard.table_mut(physical);
             let run = from..from + RUN;
             table.prefetch_run(run.clone());
-            let mut idle: Vec<u64> = Vec::new();
+            let mut ages: Vec<(u64, Reverse<Lsn>)> = Vec::new();
             table.visit_mut(run.clone(), |entry| match self.may_go(entry, durable) {
-                Some(true) => idle.push(access::idle_seconds(entry.access(), now_ms)),
+                Some(true) => ages.push(age(entry, now_ms)),
                 Some(false) => looked.waits = true,
                 None => {}
             });
-            if idle.is_empty() {
+            if ages.is_empty() {
                 continue;
             }
-            let mut left = idle.len().div_ceil(GOES);
-            let at = idle.len() - left;
-            let least = *idle.select_nth_unstable(at).1;
+            let mut left = ages.len().div_ceil(GOES);
+            let at = ages.len() - left;
+            let least = *ages.select_nth_unstable(at).1;
             let (mut memory, mut went) = (0, 0);
             table.visit_mut(run, |entry| {
-                let idle = access::idle_seconds(entry.access(), now_ms);
-                if left == 0 || idle < least || self.may_go(entry, durable) != Some(true) {
+                let age = age(entry, now_ms);
+                if left == 0 || age < least || self.may_go(entry, durable) != Some(true) {
                     return;
                 }
                 left -= 1;
@@ -233,7 +234,7 @@ impl Store {
                 }
                 memory += entry.footprint() as i64 - before;
                 went += 1;
-                self.spill().note_age(idle);
+                self.spill().note_age(age.0);
             });
             looked.gained += memory.unsigned_abs() as usize;
             self.account(physical, memory, 0);
@@ -289,4 +290,10 @@ impl Store {
         }
         logged
     }
+}
+
+/// How long a value was idle, and how long ago it was written: what was written together mostly lies together in memory, which
+/// is free for other uses only when all of it has gone.
+fn age(entry: &Entry, now_ms: u64) -> (u64, Reverse<Lsn>) {
+    (access::idle_seconds(entry.access(), now_ms), Reverse(entry.lsn()))
 }

@@ -20,6 +20,7 @@ pub mod flusher;
 mod prepare;
 pub mod scan;
 mod sync;
+pub(crate) mod window;
 mod write;
 
 use std::sync::Arc;

@@ -117,7 +117,7 @@ fn open(disk: &dyn Disk, name: &str) -> io::Result<Option<Arc<dyn File>>> {
 }
 
 /// The header of a segment, if there is one that is valid and this segment's.
-fn read_header(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Header>> {
+pub(super) fn read_header(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Header>> {
     let Some(file) = open(disk, &segment::file_name(store, number))? else { return Ok(None) };
     let mut bytes = [0; segment::HEADER as usize];
     match disk::read_exact_at(&*file, &mut bytes, 0) {

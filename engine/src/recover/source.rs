@@ -3,12 +3,15 @@
 use parking_lot::Mutex;
 
 use crate::blobs::Blobs;
-use crate::cold::{Fetched, SegmentFiles, Want, entry_of};
+use crate::cold::read::{entry_of, frame_of};
+use crate::cold::{Fetched, SegmentFiles, Want};
 use crate::disk::{self, Disk};
 use crate::error::Error;
-use crate::format::frame::{self, Frame, Seed};
+use crate::format::blob::Reference;
+use crate::format::frame::{self, Frame, Kind, Seed};
 use crate::format::{StoreId, segment, u32_at};
 use crate::log::Lsn;
+use crate::store::MAX_VALUE;
 
 /// The segments that were found so far.
 pub(super) struct Source<'a> {
@@ -73,7 +76,10 @@ impl<'a> Source<'a> {
         let file = self.files.open(self.disk, number, &name)?;
         let mut bytes = vec![0; want.frame_bytes(is_blob)];
         disk::read_exact_at(&*file, &mut bytes, offset)?;
-        let corrupt = |what| Error::Corrupt { file: name, offset, what };
-        entry_of(want, want.lsn, self.id, number, &bytes, blobs).map_err(corrupt)?
+        let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
+        let frame = frame_of(want, want.lsn, number, self.id, &bytes).map_err(corrupt)?;
+        let reference = if frame.kind == Kind::Blob { Reference::parse(frame.value) } else { None };
+        let blob = reference.map(|reference| blobs.read(&reference, MAX_VALUE as u64)).transpose()?.flatten();
+        entry_of(want, &frame, blob).map_err(corrupt)
     }
 }

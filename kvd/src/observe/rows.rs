@@ -103,11 +103,7 @@ const CLIENTS: &[Row] = &[
 ];
 
 const MEMORY: &[Row] = &[
-    row(
-        "used_memory",
-        |s| s.store().memory().into(),
-        "Bytes of keys, values and their tables, which maxmemory limits.",
-    ),
+    row("used_memory", |s| s.store().memory().into(), "Bytes of keys, values and their tables in memory."),
     row("used_memory_human", |s| human(s.store().memory()), "The same for people."),
     row("used_memory_rss", |s| s.process().resident_bytes.into(), "Bytes of memory the process holds."),
     row("used_memory_rss_human", |s| human(s.process().resident_bytes), "The same for people."),
@@ -145,6 +141,14 @@ const MEMORY: &[Row] = &[
     row("maxmemory", |s| max_memory(s).into(), "The limit in force in bytes."),
     row("maxmemory_human", |s| human(max_memory(s)), "The same for people."),
     row("maxmemory_policy", |s| s.settings.maxmemory_policy.name().into(), "What goes when memory is full."),
+    row(
+        "used_memory_goal",
+        |s| s.store().memory_goal().into(),
+        "What used_memory is to be at most at present, so that the process stays within maxmemory.",
+    ),
+    row("spilled_keys", |s| s.store().cold_keys().into(), "Keys whose values are in the log only."),
+    row("spilled_values", |s| s.store().spill_counts()[0].into(), "Values that have left memory since the start."),
+    row("unspilled_values", |s| s.store().spill_counts()[1].into(), "Values that were read back into memory to stay."),
     row(
         "allocator_frag_ratio",
         |s| Shown::Real(ratio(s.process().resident_bytes, s.store().memory()), 2),

@@ -3,17 +3,22 @@
 //! A request that turns out to need such a value has changed nothing: it is left, the value is read without any lock, and it
 //! runs again with what was read. What the requests behind it will need is read at the same time.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::Arc;
 
-use engine::cold::{Fetched, Want};
-use engine::{Error, Key, Store, Transaction};
+use engine::cold::{Fetched, Reading, Want};
+use engine::{Error, Key, Lsn, Store, Transaction};
+use parking_lot::Mutex;
 use resp::{Batch, Request};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::Server;
 use super::execute::keys_of;
-use crate::commands::{self, Entry};
+use crate::commands;
 
 /// Requests behind one that waits for which values are read with it.
 const AHEAD: usize = 64;
@@ -24,7 +29,12 @@ const READERS: usize = 16;
 
 /// The values that a request which changes keys needs and that are not in memory.
 #[inline]
-pub fn wants(entry: &Entry, request: &Request<'_>, keys: &[Key<'_>], transaction: &Transaction<'_>) -> Vec<Want> {
+pub fn wants(
+    entry: &commands::Entry,
+    request: &Request<'_>,
+    keys: &[Key<'_>],
+    transaction: &Transaction<'_>,
+) -> Vec<Want> {
     let mut wants = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         if entry.command.needs_value(request, index) {
@@ -53,47 +63,129 @@ pub fn look_ahead(batch: &Batch, at: usize, database: u8, server: &Server, wants
     }
 }
 
-/// Reads what the kernel has in memory. Whether that is all.
-pub fn read_cached(wants: &[Want], store: &Store, fetched: &mut Vec<Fetched>) -> bool {
+/// Reads what the kernel has in memory. What it has not is left.
+pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
     fetched.retain(|one| wants.iter().any(|want| one.is(want)));
+    let mut left = Vec::new();
     for want in wants {
-        if !fetched.iter().any(|one| one.is(want)) {
-            let Some(read) = store.read_cached(want) else { return false };
-            fetched.push(read);
+        if fetched.iter().any(|one| one.is(&want)) {
+            continue;
+        }
+        let mut reading = Reading::new(want, store);
+        match reading.fill_cached(store).then(|| reading.finish(store)) {
+            Some(Ok(read)) => fetched.push(read),
+            _ => left.push(reading),
         }
     }
-    true
+    left
 }
 
-/// Reads the rest, off this thread. The first that is damaged ends it; one that has changed meanwhile is left out.
-pub async fn read(wants: Vec<Want>, store: &Arc<Store>, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
-    fetched.retain(|one| wants.iter().any(|want| one.is(want)));
-    let missing: Vec<Want> = wants.into_iter().filter(|want| !fetched.iter().any(|one| one.is(want))).collect();
-    let each = missing.len().div_ceil(READERS).max(1);
-    let mut missing = missing.into_iter();
+/// Values that are being read, and who else waits for each: what many want at once is read once.
+#[derive(Default)]
+pub struct UnderWay(Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>);
+
+impl UnderWay {
+    /// The turn to read a value, or the way to get it from whoever has that.
+    fn join(&self, lsn: Lsn) -> Result<Turn<'_>, oneshot::Receiver<Fetched>> {
+        match self.0.lock().entry(lsn) {
+            Entry::Vacant(place) => {
+                place.insert(Vec::new());
+                Ok(Turn { under_way: self, lsn, has_ended: Cell::new(false) })
+            }
+            Entry::Occupied(mut waiting) => {
+                let (sender, receiver) = oneshot::channel();
+                waiting.get_mut().push(sender);
+                Err(receiver)
+            }
+        }
+    }
+}
+
+/// The turn to read a value. It ends when it is dropped, with a value for all or without one.
+struct Turn<'u> {
+    under_way: &'u UnderWay,
+    lsn: Lsn,
+    has_ended: Cell<bool>,
+}
+
+impl Turn<'_> {
+    fn end(&self, read: Option<&Fetched>) {
+        if self.has_ended.replace(true) {
+            return;
+        }
+        let waiting = self.under_way.0.lock().remove(&self.lsn).unwrap_or_default();
+        let Some(read) = read else { return };
+        for sender in waiting {
+            // Who waited may be gone.
+            let _ = sender.send(read.clone());
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+/// Reads the rest, off this thread. What has changed meanwhile is left out; one that is damaged is an error.
+pub async fn read(readings: Vec<Reading>, server: &Server, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+    let store = &*server.store;
+    let (mut mine, mut others) = (Vec::new(), Vec::new());
+    for reading in readings {
+        match server.cold_reads.join(reading.want().position()) {
+            Ok(turn) => mine.push((reading, turn)),
+            Err(receiver) => others.push((reading, receiver)),
+        }
+    }
+    let each = mine.len().div_ceil(READERS).max(1);
+    let (readings, turns): (Vec<Reading>, Vec<Turn<'_>>) = mine.into_iter().unzip();
+    let mut left = readings.into_iter();
     let mut readers = JoinSet::new();
     loop {
-        let part: Vec<Want> = missing.by_ref().take(each).collect();
+        let mut part: Vec<Reading> = left.by_ref().take(each).collect();
         if part.is_empty() {
             break;
         }
         let store = store.clone();
-        readers.spawn_blocking(move || read_now(&part, &store));
+        readers.spawn_blocking(move || {
+            let read: Vec<bool> = part.iter_mut().map(|reading| reading.fill(&store).is_ok()).collect();
+            (part, read)
+        });
     }
-    while let Some(read) = readers.join_next().await {
-        fetched.extend(read.map_err(io::Error::other)??);
+    while let Some(part) = readers.join_next().await {
+        let (part, read) = part.map_err(io::Error::other)?;
+        for (reading, read) in part.into_iter().zip(read) {
+            let read = match read.then(|| reading.finish(store)) {
+                Some(Ok(read)) => Some(read),
+                _ => read_again(reading.want().clone(), store).await?,
+            };
+            let position = reading.want().position();
+            if let Some(turn) = turns.iter().find(|turn| turn.lsn == position) {
+                turn.end(read.as_ref());
+            }
+            fetched.extend(read);
+        }
+    }
+    // Nobody may wait for this one while it waits for others: two could wait for each other.
+    drop(turns);
+    for (reading, receiver) in others {
+        fetched.extend(match receiver.await {
+            Ok(read) => Some(read),
+            // Whoever had the turn has gone, or could not read it.
+            Err(_) => read_again(reading.want().clone(), store).await?,
+        });
     }
     Ok(())
 }
 
-fn read_now(wants: &[Want], store: &Store) -> Result<Vec<Fetched>, Error> {
-    let mut fetched = Vec::with_capacity(wants.len());
-    for want in wants {
-        match store.read(want) {
-            Ok(read) => fetched.push(read),
-            Err(error) if store.is_wanted(want) => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(fetched)
+/// Reads once more what could not be read: it has perhaps only moved.
+#[cold]
+async fn read_again(want: Want, store: &Arc<Store>) -> Result<Option<Fetched>, Error> {
+    let store = store.clone();
+    let read = tokio::task::spawn_blocking(move || match store.read(&want) {
+        Err(error) if store.is_wanted(&want) => Err(error),
+        read => Ok(read.ok()),
+    });
+    read.await.map_err(io::Error::other)?
 }

@@ -59,7 +59,7 @@ pub fn run(
         }
     };
     let pause = run_admitted(&batch, &multi, asked, session, fetched, server, output, now_ms);
-    if matches!(pause, Some(Pause::Cold(_))) {
+    if matches!(pause, Some(Pause::Wants(_))) {
         multi.batch = Some(batch);
         session.put_multi(multi, server);
         return Ok(pause);
@@ -200,7 +200,7 @@ fn run_admitted(
         transaction.bring(fetched);
         let wants = wants(batch, multi, &mut transaction, server);
         if !wants.is_empty() {
-            return Some(Pause::Cold(wants));
+            return Some(Pause::Wants(wants));
         }
         // What a request finds only when it runs cannot be waited for any more.
         transaction.read_at_once();

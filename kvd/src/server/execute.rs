@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::cold::{Fetched, Want};
+use engine::cold::{Fetched, Reading, Want};
 use engine::value::ZSET;
 use engine::{Item, Key, Lsn, Reference, Transaction};
 use resp::{Batch, Request};
@@ -30,7 +30,6 @@ pub const OUTPUT_PAUSE: usize = 1 << 20;
 const UNAUTHENTICATED_OUTPUT: u64 = 16 << 10;
 
 /// Why a batch was left before its end. The request at the returned position has not run.
-#[derive(Debug)]
 pub enum Pause {
     /// The disk is behind: try the request again.
     Stalled,
@@ -40,8 +39,10 @@ pub enum Pause {
     Blobs,
     /// The value of this key goes to a file of its own first, off this thread; then the request runs.
     Unsettled(Bytes),
-    /// These values lie in the log only: they are read first, off this thread, then the request runs.
-    Cold(Vec<Want>),
+    /// These values lie in the log only and have not been read yet.
+    Wants(Vec<Want>),
+    /// These values are read first, off this thread, then the request runs.
+    Cold(Vec<Reading>),
     /// The request has found nothing and waits.
     Blocked(Box<Waiting>),
     /// Messages for this very connection have come: they stand before the next reply.
@@ -76,7 +77,10 @@ impl Pause {
     /// Whether the request that led to it has run. If not, it will come again.
     #[inline]
     fn has_run(&self) -> bool {
-        !matches!(self, Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_) | Pause::Cold(_))
+        !matches!(
+            self,
+            Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_) | Pause::Wants(_) | Pause::Cold(_)
+        )
     }
 
     /// How long the client of a request that has run sleeps before its reply.
@@ -148,10 +152,11 @@ fn run_from(
             stopwatch.start(*entry, request.len(), batch, &session.client, server);
             let start = output.position();
             let mut pause = run(fetched, session, output, stopwatch);
-            while let Some(Pause::Cold(wants)) = &mut pause {
-                cold::look_ahead(batch, at, session.database, server, wants);
-                if !cold::read_cached(wants, &server.store, fetched) {
-                    break;
+            while let Some(Pause::Wants(mut wants)) = pause {
+                cold::look_ahead(batch, at, session.database, server, &mut wants);
+                let left = cold::read_cached(wants, &server.store, fetched);
+                if !left.is_empty() {
+                    return Some((at, Pause::Cold(left)));
                 }
                 pause = run(fetched, session, output, stopwatch);
             }
@@ -406,7 +411,7 @@ impl Run<'_> {
                 let wants = cold::wants(entry, &self.request, keys, &transaction);
                 if !wants.is_empty() {
                     transaction.commit();
-                    return Some(Pause::Cold(wants));
+                    return Some(Pause::Wants(wants));
                 }
             }
         }
@@ -426,7 +431,7 @@ impl Run<'_> {
             transaction.commit();
             return match wants.is_empty() {
                 true => refuse(error::UNREADABLE, server, session, output),
-                false => Some(Pause::Cold(wants)),
+                false => Some(Pause::Wants(wants)),
             };
         }
         let waiting = match attempt {

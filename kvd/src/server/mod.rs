@@ -6,7 +6,7 @@
 //! ```
 
 pub mod blocked;
-mod cold;
+pub mod cold;
 pub mod connection;
 pub mod descriptors;
 mod exec;
@@ -97,6 +97,8 @@ pub struct Server {
     pub fitting_clients: AtomicUsize,
     /// What connections hold.
     pub client_memory: ClientMemory,
+    /// Values that are being read back from the log.
+    pub cold_reads: cold::UnderWay,
     /// What was seen of the memory that the process holds.
     pub governor: Governor,
     /// Who listens to what.

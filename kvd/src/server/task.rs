@@ -300,9 +300,11 @@ impl Task {
                 }
                 true
             }
-            Pause::Cold(wants) => {
+            // What runs a batch has tried to read them at once.
+            Pause::Wants(_) => true,
+            Pause::Cold(readings) => {
                 self.release();
-                let read = cold::read(wants, &self.worker.server.store, &mut ready.fetched);
+                let read = cold::read(readings, &self.worker.server, &mut ready.fetched);
                 match self.connection.excused(wait::unless_gone(read, &self.connection)).await {
                     None => return false,
                     Some(Ok(())) => {}

@@ -14,13 +14,20 @@ use super::socket::Socket;
 use super::task;
 use super::worker::Worker;
 
+/// Threads of a worker that may wait for the disk at once: as many reads as a disk makes good use of.
+const BLOCKING_THREADS: usize = 64;
+
 /// Starts a worker's thread, which ends with the process; its mailbox.
 pub fn start(server: Arc<Server>, index: usize) -> io::Result<Mailbox> {
     let load = Arc::new(AtomicUsize::new(0));
     let wake = Arc::new(Wake::default());
     let (mailbox, mut messages) = Mailbox::new(load.clone(), wake.clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        let runtime = match Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build_local(LocalOptions::default())
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker has no event loop");
