@@ -115,6 +115,9 @@ settings! {
         appendfsync: FsyncMode = "everysec", Kind::Choice(FsyncMode::NAMES), live;
         /// Size of a full segment of the log.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
+        /// Bytes by which the log grows before a checkpoint is taken, from which a restart goes on; at least a quarter of what
+        /// lives in it.
+        checkpoint_after: u64 = "256mb", Kind::Size(4 * KIB, LONG_MAX), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
         /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their
