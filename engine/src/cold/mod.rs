@@ -4,7 +4,7 @@
 //!   entry: key, deadline, position, length ──► segment ──► frame, checked ──► an entry with its value
 //! ```
 //!
-//! Every value is in the log, so a value leaves memory by being forgotten ([`spill`]). Whoever needs it again asks for it
+//! Every value is in the log, so a value leaves memory by being forgotten. Whoever needs it again asks for it
 //! before its transaction ([`Transaction::wants`](crate::Transaction::wants)), reads it without any lock ([`Reading`]),
 //! and brings it along ([`Transaction::bring`](crate::Transaction::bring)). If the key has changed meanwhile it wants
 //! another. One that was not brought is read within the transaction: right, but under a lock.

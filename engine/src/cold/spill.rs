@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::keyspace::rules::{Rules, Usage};
-use crate::keyspace::entry::Entry;
-use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::evict::Room;
+use crate::keyspace::entry::Entry;
+use crate::keyspace::rules::{Rules, Usage};
+use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;

@@ -346,8 +346,8 @@ impl Command {
     /// Whether a request that changes keys needs the value at one of them to be in memory.
     pub fn needs_value(&self, request: &Request<'_>, index: usize) -> bool {
         let flags = self.key_flags.get(index).or(self.key_flags.last()).copied().unwrap_or("RW");
-        let is_replaced = flags.starts_with("OW") || flags.starts_with("RM");
-        !is_replaced && !(index == 0 && self.replaces.is_some_and(|replaces| replaces(request)))
+        let is_replaced = index == 0 && self.replaces.is_some_and(|replaces| replaces(request));
+        !(is_replaced || flags.starts_with("OW") || flags.starts_with("RM"))
     }
 
     /// Says that the value of the first key is logged again as a whole.
