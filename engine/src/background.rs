@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::checkpoint::Checkpointer;
 use crate::compact::Compactor;
 use crate::evict::Evictor;
 use crate::log::Preparer;
@@ -38,6 +39,7 @@ impl Maintenance {
 struct Upkeep {
     preparer: Preparer,
     compactor: Compactor,
+    checkpointer: Checkpointer,
     look_at_blobs_us: u64,
 }
 
@@ -51,13 +53,14 @@ impl Upkeep {
         if compacted {
             self.preparer.retry_at_once();
         }
+        let checkpointed = self.checkpointer.step(store, now_us);
         let blobs = store.blobs().sweep(store.log().durable()) > 0;
         // Where no sync comes by the clock, large files would wait for one while others fill the disk.
         if now_us >= self.look_at_blobs_us && store.blobs().waits_beyond(store.log().durable()) {
             store.log().want_sync(store.log().appended());
             self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
         }
-        prepared | compacted | blobs | store.free_garbage()
+        prepared | compacted | checkpointed | blobs | store.free_garbage()
     }
 }
 

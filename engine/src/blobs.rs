@@ -104,6 +104,12 @@ impl Blobs {
         Ok(Some(value))
     }
 
+    /// Whether the file is there, and as long as it should be.
+    pub(crate) fn exists(&self, reference: &Reference) -> bool {
+        let file = self.disk.open(&blob::file_name(&self.store_name, reference.number));
+        file.and_then(|file| file.len()).is_ok_and(|length| length >= blob::HEADER + reference.length)
+    }
+
     /// Whether there is no live blob.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,6 +120,11 @@ impl Blobs {
     pub(crate) fn insert(&self, lsn: Lsn, database: u8, reference: Reference) {
         self.live.lock().insert(lsn, (database, reference));
         self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The blob that the frame at this position names, if it names one that is live.
+    pub(crate) fn reference(&self, lsn: Lsn) -> Option<Reference> {
+        if self.is_empty() { None } else { self.live.lock().get(&lsn).map(|(_, reference)| *reference) }
     }
 
     /// Whether the frame at this position names a live blob.

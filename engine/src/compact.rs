@@ -10,7 +10,9 @@
 use crate::disk;
 use crate::error::Error;
 use crate::failpoint;
+use crate::format::checkpoint;
 use crate::format::frame::Kind;
+use crate::format::manifest::Checkpoint;
 use crate::format::segment;
 use crate::log::window::Window;
 use crate::log::{Lsn, is_full};
@@ -255,6 +257,9 @@ impl Store {
             shorter.durable = shorter.durable.max(self.log().durable());
         }
         shorter.cuts.retain(|cut| cut.segment >= next);
+        // What the log does not reach back to is of no use; should its file stay behind, the next start removes it.
+        let superfluous = |of: &Checkpoint| of.start < next_base && !planted("checkpoint_outlives_log");
+        let outlived: Vec<Checkpoint> = shorter.checkpoints.extract_if(.., |of| superfluous(of)).collect();
         let replace = || disk::replace(self.disk(), &self.options().name, &shorter.encode());
         match replace() {
             // At once, before somebody takes the room.
@@ -267,6 +272,9 @@ impl Store {
         failpoint::hit("compact.manifest.after")?;
         self.segments().lock().remove(&number);
         self.segment_files().close(number);
+        for of in outlived {
+            let _ = self.disk().remove(&checkpoint::file_name(&self.options().name, of.number));
+        }
         failpoint::hit("compact.unlink")?;
         // No manifest names it any more: if this fails, the next start removes it.
         let _ = self.disk().remove(&segment::file_name(&self.options().name, number));

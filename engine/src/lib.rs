@@ -30,11 +30,12 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
-//! `recover settle cold compact sweep evict order audit digest` → `background`.
+//! `recover settle cold compact checkpoint sweep evict order audit digest` → `background`.
 
 mod audit;
 mod background;
 mod blobs;
+mod checkpoint;
 mod class;
 pub mod clock;
 pub mod cold;
@@ -72,6 +73,6 @@ pub use keyspace::shard::{DATABASES, Key};
 pub use log::flusher::{Decision, DueSync, Flusher, Next};
 pub use log::{FsyncMode, Log, Lsn, Need};
 pub use order::KeyRange;
-pub use recover::{Check, Contents, Damage, Lost, Recovery, Salvage, check, salvage};
-pub use store::{MAX_VALUE, Options, Store, owned};
+pub use recover::{Check, Contents, Damage, Lost, PassedOver, Progress, Recovery, Salvage, check, salvage};
+pub use store::{Lanes, MAX_VALUE, Options, Store, owned};
 pub use txn::{Applied, Collection, Item, Transaction, Value, WrongType};

@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::blobs::Blobs;
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::cold::spill::Spill;
 use crate::cold::{Moved, SegmentFiles};
 use crate::disk::Disk;
+use crate::disk::sim::SimDisk;
 use crate::error::{Error, Refusal};
 use crate::evict::Eviction;
 use crate::format::StoreId;
@@ -27,7 +29,7 @@ use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
 use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need, scan};
 use crate::mutant::planted;
-use crate::recover::{self, Recovery};
+use crate::recover::{self, Progress, Recovery};
 use crate::txn::{Item, Transaction};
 use crate::value::{Limits, Object, SharedLimits, Slot};
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub blob_bytes: usize,
     /// Bytes of memory that keys, values and tables should take at most; values beyond are left to the log alone.
     pub memory_goal: u64,
+    /// A checkpoint is taken when the log has grown by so many bytes, or by a part of what lives in it if that is more.
+    pub checkpoint_bytes: u64,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,
     /// An image of a collection that is longer is logged in parts of about so many bytes; so is a change of one, which is
@@ -75,6 +79,19 @@ pub struct Options {
     /// Whether the clock alone says what time it is, also when the log has known a later one: an import stops the clock, so
     /// that nothing expires before all that is known of it has come.
     pub forgets_time: bool,
+    /// Who replays the log.
+    pub lanes: Lanes,
+    /// Told how far the opening is.
+    pub progress: Arc<Progress>,
+}
+
+/// How many parts of the keyspace are replayed side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// So many.
+    pub count: usize,
+    /// Each on a thread of its own. Without, a run is the same each time.
+    pub threads: bool,
 }
 
 impl Default for Options {
@@ -86,6 +103,7 @@ impl Default for Options {
             longest_segment_bytes: scan::MAX_SEGMENT,
             blob_bytes: 1 << 20,
             memory_goal: u64::MAX,
+            checkpoint_bytes: 256 << 20,
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),
@@ -94,10 +112,14 @@ impl Default for Options {
             key_order: false,
             secrets_from: None,
             forgets_time: false,
+            lanes: Lanes { count: 1, threads: false },
+            progress: Arc::default(),
         }
     }
 }
 
+/// Length of the one segment of a store that takes no writes.
+const STAND_IN_SEGMENT: u64 = 64 << 10;
 /// Longest value.
 pub const MAX_VALUE: usize = 512 << 20;
 
@@ -132,6 +154,7 @@ pub struct Store {
     compaction_rate: AtomicU64,
     blobs: Blobs,
     manifest: Mutex<Manifest>,
+    checkpoints: Checkpoints,
     /// The manifest's base, for those who do not wait until it is written.
     log_base: AtomicU64,
     /// First LSNs of all segments in use, by number.
@@ -150,6 +173,7 @@ pub(crate) struct Parts {
     pub figures: [Figures; DATABASES],
     pub map: [u8; DATABASES],
     pub recovery: Recovery,
+    pub checkpoints: Checkpoints,
     pub lock: Box<dyn Send + Sync>,
 }
 
@@ -164,6 +188,10 @@ impl Store {
     /// A store of what was recovered.
     pub(crate) fn of_parts(parts: Parts, disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, options: Options) -> Store {
         let limits = options.limits;
+        let spill = Spill::new(options.memory_goal);
+        if parts.figures.iter().any(|of| of.cold != 0) {
+            spill.note_cold();
+        }
         let store = Store {
             secrets: secrets(&parts.manifest.hash_seed),
             shards: parts.shards,
@@ -172,7 +200,7 @@ impl Store {
             id: parts.manifest.id,
             segment_files: SegmentFiles::default(),
             moved: Moved::default(),
-            spill: Spill::new(options.memory_goal),
+            spill,
             clock,
             options,
             map: parts.map.map(AtomicU8::new),
@@ -192,6 +220,7 @@ impl Store {
             compact_until: AtomicU64::new(0),
             compaction_rate: AtomicU64::new(0),
             blobs: parts.blobs,
+            checkpoints: parts.checkpoints,
             manifest: Mutex::new(parts.manifest),
             segments: Mutex::new(parts.segments),
             recovery: parts.recovery,
@@ -218,6 +247,13 @@ impl Store {
             table.reserve(entries, |entry| self.hash(entry.key()));
             self.account(physical, (table.memory() - before) as i64, 0);
         }
+    }
+
+    /// An empty store in memory, for those who must have one while theirs is being opened. It takes no writes: nobody
+    /// would find them again.
+    pub fn stand_in(clock: Arc<dyn Clock>) -> Result<Arc<Store>, Error> {
+        let options = Options { segment_bytes: STAND_IN_SEGMENT, ..Options::default() };
+        Store::open(Arc::new(SimDisk::new(0)), clock, options)
     }
 
     /// A key with its hash.
@@ -603,6 +639,10 @@ impl Store {
         holds.map_or((0, 0), |(&number, &base)| (number, base))
     }
 
+    pub(crate) fn checkpoints(&self) -> &Checkpoints {
+        &self.checkpoints
+    }
+
     pub(crate) fn manifest(&self) -> &Mutex<Manifest> {
         &self.manifest
     }
@@ -614,6 +654,13 @@ impl Store {
     /// Which physical database each logical one is.
     pub(crate) fn database_map(&self) -> [u8; DATABASES] {
         self.map.each_ref().map(|to| to.load(Ordering::Relaxed))
+    }
+
+    /// The end of the log, between two transactions, and the map of databases that counts there.
+    pub(crate) fn position_and_map(&self) -> (Lsn, [u8; DATABASES]) {
+        // Who exchanges databases holds every shard until that is in the log.
+        let _held = self.shards.lock(0);
+        (self.log.appended(), self.database_map())
     }
 
     /// Exchanges two logical databases. All shards must be held.

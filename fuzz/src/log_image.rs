@@ -43,7 +43,17 @@ pub fn recover(input: &[u8]) {
 }
 
 fn manifest() -> Vec<u8> {
-    Manifest { id: ID, hash_seed: [3; 16], epoch: 1, first: 1, base: BASE, durable: BASE, cuts: Vec::new() }.encode()
+    Manifest {
+        id: ID,
+        hash_seed: [3; 16],
+        epoch: 1,
+        first: 1,
+        base: BASE,
+        durable: BASE,
+        cuts: Vec::new(),
+        checkpoints: Vec::new(),
+    }
+    .encode()
 }
 
 /// A segment with these bytes behind its header.
@@ -145,8 +155,16 @@ fn edited(edits: &[u8]) {
         let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % SEGMENT_BYTES;
         bytes[at] ^= edit[2];
     }
-    let manifest =
-        Manifest { id: ID, hash_seed: [3; 16], epoch: 2, first: number, base: BASE, durable: BASE, cuts: Vec::new() };
+    let manifest = Manifest {
+        id: ID,
+        hash_seed: [3; 16],
+        epoch: 2,
+        first: number,
+        base: BASE,
+        durable: BASE,
+        cuts: Vec::new(),
+        checkpoints: Vec::new(),
+    };
     let disk = SimDisk::new(1);
     disk.put("dump.kv", &manifest.encode());
     disk.put(&segment::file_name("dump.kv", number), &bytes);

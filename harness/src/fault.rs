@@ -11,7 +11,7 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 pub const MUTANT: &str = "KVD_MUTANT";
 
 /// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 26] = [
+pub const NAMES: [&str; 32] = [
     "log.append.before",
     "log.append.after",
     "log.write.before",
@@ -29,6 +29,12 @@ pub const NAMES: [&str; 26] = [
     "compact.manifest.before",
     "compact.manifest.after",
     "compact.unlink",
+    "checkpoint.create",
+    "checkpoint.write",
+    "checkpoint.sync",
+    "checkpoint.manifest.before",
+    "checkpoint.manifest.after",
+    "checkpoint.unlink",
     "recover.scan",
     "recover.copy.before",
     "recover.copy.after",
@@ -45,9 +51,14 @@ pub fn kill_at(name: &str, hit: u64) -> (String, String) {
     (FAILPOINTS.to_owned(), format!("{name}=kill@{hit}"))
 }
 
+/// Delays at every hit of a failpoint.
+pub fn delayed(name: &str, delay_ms: u64) -> (String, String) {
+    (FAILPOINTS.to_owned(), format!("{name}=delay:{delay_ms}"))
+}
+
 /// Makes every fsync of the log take this much longer, by failpoint.
 pub fn slow_sync(delay_ms: u64) -> (String, String) {
-    (FAILPOINTS.to_owned(), format!("log.sync.before=delay:{delay_ms}"))
+    delayed("log.sync.before", delay_ms)
 }
 
 /// A wrapper that makes every fdatasync of any program take this much longer.

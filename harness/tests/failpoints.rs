@@ -14,10 +14,17 @@ use harness::workload::Weight;
 const SHORT: Armed = Armed { commands: 40, settle: Duration::ZERO };
 /// The log has to outgrow what is alive in it.
 const LONG: Armed = Armed { commands: 2500, settle: Duration::from_millis(300) };
+/// The third checkpoint makes the first superfluous, and each waits for a sync.
+const LONGER: Armed = Armed { commands: 8000, settle: Duration::from_millis(600) };
 
 fn exhaust(names: &[&str], life: Armed, mode: Mode) {
+    exhaust_with(&[], names, life, mode);
+}
+
+fn exhaust_with(args: &[&str], names: &[&str], life: Armed, mode: Mode) {
     let _turn = common::alone();
     let mut plan = common::plan(mode);
+    plan.args.extend(args.iter().map(|&arg| arg.to_owned()));
     plan.clients = 6;
     plan.weight = Weight::Light;
     let depth = if std::env::var_os("HARNESS_EXHAUSTIVE").is_some() { Depth::All } else { Depth::Then(8) };
@@ -63,6 +70,12 @@ fn changing_segments() {
 #[test]
 fn compacting() {
     exhaust(&named(&["compact"]), LONG, Mode::EverySec);
+}
+
+#[test]
+fn checkpointing() {
+    let often = ["--checkpoint-after", "8kb"];
+    exhaust_with(&often, &named(&["checkpoint"]), LONGER, Mode::EverySec);
 }
 
 #[test]

@@ -7,22 +7,26 @@ use std::time::Duration;
 
 use engine::clock::{Clock, SystemClock};
 use engine::disk::{Disk, OsDisk};
-use engine::{Background, Error, Options, Salvage, Store};
+use engine::{Background, Error, Lanes, Options, Salvage, Store};
 use kvd::config::{self, Loaded, Named, Recover, Start};
 use kvd::observe::{log, machine};
-use kvd::server::Server;
 use kvd::server::listen::{self, Listeners};
+use kvd::server::loading::LateStore;
 use kvd::server::mailbox::Message;
-use kvd::server::thread;
+use kvd::server::{Server, resident, thread};
 use kvd::tools::import::marker;
 use kvd::tools::{self, check};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often INFO's rates take a sample.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// Threads that replay the log at most: one that reads it feeds no more.
+const MOST_LANES: usize = 8;
+/// How long clients wait unanswered for a store that is being opened. Small ones are open by then.
+const TELL_LOADING_AFTER: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let read = |path: &std::path::Path| match path.to_str() {
@@ -71,25 +75,27 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let disk = OsDisk::open(&settings.dir)
         .map_err(|error| format!("cannot use the directory {}: {error}", settings.dir.display()))?;
     marker::refuse(&disk, &settings.dbfilename)?;
+    let late_store = LateStore::new(&clock)?;
     let options = Options {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
         segment_bytes: settings.segment_size,
+        checkpoint_bytes: settings.checkpoint_after,
         limits: settings.value_limits(),
+        memory_goal: resident::first_goal(max_memory, settings.spill),
         expected_keys: settings.expected_keys(max_memory),
         expected_value_bytes: settings.value_bytes,
         key_order: settings.key_order,
+        lanes: Lanes { count: processors().min(MOST_LANES), threads: true },
+        progress: late_store.progress.clone(),
         ..Options::default()
     };
-    let store = open_store(Arc::new(disk), &clock, options, settings.recover)
-        .map_err(|error| format!("cannot open the store in {}: {}", settings.dir.display(), explain(&error)))?;
-    let background = Background::start(&store)?;
-
+    let recover = settings.recover;
     let workers = match settings.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => processors(),
         threads => threads as usize,
     };
-    let server = Server::new(store.clone(), clock, settings, listeners, workers, file)?;
+    let server = Server::new(late_store, clock.clone(), settings, listeners, workers, file)?;
     let (fitting, wanted) = (server.max_clients(), server.settings().maxclients as usize);
     if fitting < wanted {
         tracing::warn!("the limit of open files allows {fitting} clients, not {wanted}");
@@ -97,19 +103,37 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for index in 0..workers {
         server.workers.lock().push(thread::start(server.clone(), index)?);
     }
+    let opening = open_behind(Arc::new(disk), clock, options, recover)?;
+    let mut ends = {
+        let _registered_with = runtime.enter();
+        Ends::new()?
+    };
+    let Some(opened) = runtime.block_on(load(&server, opening, &mut ends)) else {
+        // Whatever the opening has done so far may be done again, as after a crash.
+        remove_socket(&server);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let dir = server.settings().dir.clone();
+    let store = opened
+        .map_err(|error| format!("cannot open the store in {}: {}", dir.display(), explain(&error)))
+        .inspect_err(|_| remove_socket(&server))?;
+    server.hear_from(&store);
+    let background = Background::start(&store)?;
+    server.serve_store(store.clone());
     banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();
     if let Some(path) = &pid_file {
         write_pid(path);
     }
 
-    runtime.block_on(serve(&server))?;
+    runtime.block_on(serve(&server, &mut ends));
     server.listeners.close();
     drop(runtime);
     background.stop();
     store.close();
-    for path in server.settings().unixsocket.iter().chain(&pid_file) {
-        #[expect(clippy::disallowed_methods, reason = "neither a socket nor a process id is a file of the store")]
+    remove_socket(&server);
+    if let Some(path) = &pid_file {
+        #[expect(clippy::disallowed_methods, reason = "a process id is not a file of the store")]
         let _ = std::fs::remove_file(path);
     }
     if store.log().is_read_only() {
@@ -148,11 +172,83 @@ fn write_pid(path: &std::path::Path) {
     }
 }
 
-/// Accepts and serves until someone asks for the end, then drains.
-async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    listen::serve(server);
+/// Removes the unix socket, so that nobody takes it for one that is listened on.
+fn remove_socket(server: &Server) {
+    if let Some(path) = &server.settings().unixsocket {
+        #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Processors this process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Opens the store on a thread of its own.
+fn open_behind(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    recover: Recover,
+) -> std::io::Result<Opening> {
+    let (sender, opening) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("opener".into()).spawn(move || {
+        // When the process ends meanwhile nobody waits for it.
+        let _ = sender.send(open_store(disk, &clock, options, recover));
+    })?;
+    Ok(opening)
+}
+
+/// What becomes of an opening.
+type Opening = tokio::sync::oneshot::Receiver<Result<Arc<Store>, Error>>;
+
+/// Who may ask for the end of the process from outside.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Ends> {
+        Ok(Ends { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits until somebody does.
+    async fn asked(&mut self, server: &Server) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: shutting down"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: shutting down"),
+            () = server.stop.pulled() => tracing::info!("shutting down"),
+        }
+    }
+}
+
+/// Waits until the store is open, or nothing when the process is to end before. Clients are answered meanwhile, unless it
+/// is a matter of moments: then they find it open.
+async fn load(server: &Arc<Server>, opening: Opening, ends: &mut Ends) -> Option<Result<Arc<Store>, Error>> {
+    let gone = |_| Err(Error::Io(std::io::Error::other("the thread that opens the store has ended")));
+    let opened = async {
+        tokio::pin!(opening);
+        let early = tokio::time::timeout(TELL_LOADING_AFTER, &mut opening).await;
+        listen::serve(server);
+        match early {
+            Ok(opened) => opened,
+            Err(_) => {
+                tracing::info!("loading the store; until it is open, commands that need it are refused");
+                opening.await
+            }
+        }
+        .unwrap_or_else(gone)
+    };
+    tokio::select! {
+        opened = opened => Some(opened),
+        () = ends.asked(server) => None,
+    }
+}
+
+/// Serves until someone asks for the end, then drains.
+async fn serve(server: &Arc<Server>, ends: &mut Ends) {
     let sampled = server.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(SAMPLE_EVERY);
@@ -164,11 +260,7 @@ async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
             sampled.govern_memory();
         }
     });
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: shutting down"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: shutting down"),
-        () = server.stop.pulled() => tracing::info!("shutting down"),
-    }
+    ends.asked(server).await;
     let (done, mut drained) = tokio::sync::mpsc::channel(1);
     for mailbox in server.workers.lock().iter() {
         mailbox.send(Message::Drain(done.clone()));
@@ -179,7 +271,6 @@ async fn serve(server: &Arc<Server>) -> std::io::Result<()> {
     if tokio::time::timeout(limit, drained.recv()).await.is_err() {
         tracing::warn!("some replies could not be sent in time");
     }
-    Ok(())
 }
 
 fn banner(server: &Server, workers: usize) {
@@ -197,6 +288,15 @@ fn banner(server: &Server, workers: usize) {
             recovery.dropped_bytes,
         )
     };
+    for refused in &recovery.refused_checkpoints {
+        tracing::warn!("a restart from the log took longer than it had to: {refused}");
+    }
+    if let Some(number) = recovery.checkpoint {
+        tracing::info!(
+            "checkpoint {number} spared reading the log before it; {} values are in the log only",
+            server.store.cold_keys()
+        );
+    }
     let mut addresses = server.listeners.addresses();
     addresses.extend(settings.unixsocket.as_ref().map(|path| path.display().to_string()));
     tracing::info!("kvd {} (Redis 7.4.0 compatible), process {}", env!("CARGO_PKG_VERSION"), std::process::id());

@@ -44,7 +44,7 @@ impl SegmentFiles {
     }
 
     /// A segment, opened now if it was not.
-    pub(super) fn open(&self, disk: &dyn Disk, number: u64, name: &str) -> io::Result<Arc<dyn File>> {
+    pub(crate) fn open(&self, disk: &dyn Disk, number: u64, name: &str) -> io::Result<Arc<dyn File>> {
         if let Some(file) = self.opened(number) {
             return Ok(file);
         }

@@ -10,7 +10,7 @@
 //! another. One that was not brought is read within the transaction: right, but under a lock.
 
 mod files;
-mod read;
+pub(crate) mod read;
 pub(crate) mod spill;
 #[cfg(test)]
 mod tests;
@@ -58,7 +58,7 @@ impl Want {
     }
 
     /// Bytes of the log that have to be read for it.
-    fn frame_bytes(&self, is_blob: bool) -> usize {
+    pub(crate) fn frame_bytes(&self, is_blob: bool) -> usize {
         let deadline = 8 * usize::from(self.deadline.is_some());
         let value = if is_blob { Reference::BYTES } else { self.length as usize };
         frame::padded(frame::HEADER + deadline + self.key.len() + value)

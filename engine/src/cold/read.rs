@@ -9,7 +9,7 @@ use crate::disk;
 use crate::error::Error;
 use crate::format::blob::Reference;
 use crate::format::frame::{self, Frame, Kind, Seed};
-use crate::format::segment;
+use crate::format::{StoreId, segment};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::store::{MAX_VALUE, Store};
@@ -102,25 +102,39 @@ impl Reading {
     }
 
     fn frame(&self, lsn: Lsn, number: u64, store: &Store) -> Result<Frame<'_>, &'static str> {
-        let frame = frame::parse(&self.bytes, lsn, &Seed::new(store.id(), number));
-        let frame = frame.ok_or("a frame that was durable is not valid")?;
-        match frame.key == self.want.key && frame.database == self.want.database {
-            true => Ok(frame),
-            false => Err("the frame is of another key"),
-        }
+        frame_of(&self.want, lsn, number, store.id(), &self.bytes)
     }
 
     fn entry(&self, lsn: Lsn, number: u64, store: &Store) -> Result<Fetched, &'static str> {
-        let frame = self.frame(lsn, number, store)?;
-        let stored = match frame.kind {
-            Kind::Image => stored_of(frame.value_type, frame.value),
-            Kind::Blob => Some(Stored::own(self.blob.clone().ok_or("the file of a large value is missing")?)),
-            _ => None,
-        };
-        let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
-        let entry = Entry::new(&self.want.key, stored, self.want.deadline, self.want.lsn);
-        Ok(Fetched { database: self.want.database, entry: Arc::new(entry) })
+        entry_of(&self.want, &self.frame(lsn, number, store)?, self.blob.clone())
     }
+}
+
+/// The frame at a position in a segment, checked, that holds what is wanted.
+pub(crate) fn frame_of<'b>(
+    want: &Want,
+    lsn: Lsn,
+    number: u64,
+    id: StoreId,
+    bytes: &'b [u8],
+) -> Result<Frame<'b>, &'static str> {
+    let frame = frame::parse(bytes, lsn, &Seed::new(id, number)).ok_or("a frame that was durable is not valid")?;
+    match frame.key == want.key && frame.database == want.database {
+        true => Ok(frame),
+        false => Err("the frame is of another key"),
+    }
+}
+
+/// What a frame makes of what is wanted, with the value if that has a file of its own.
+pub(crate) fn entry_of(want: &Want, frame: &Frame<'_>, blob: Option<Bytes>) -> Result<Fetched, &'static str> {
+    let stored = match frame.kind {
+        Kind::Image => stored_of(frame.value_type, frame.value),
+        Kind::Blob => Some(Stored::own(blob.ok_or("the file of a large value is missing")?)),
+        _ => None,
+    };
+    let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
+    let entry = Entry::new(&want.key, stored, want.deadline, want.lsn);
+    Ok(Fetched { database: want.database, entry: Arc::new(entry) })
 }
 
 impl Store {

@@ -30,7 +30,7 @@ const LOGGED_AT_ONCE: usize = 16;
 /// Freeing less is not worth a read.
 const LEAST_GAIN: usize = 16;
 /// Collections with longer images stay: to read one back takes long.
-const LONGEST_COLLECTION: usize = 1 << 20;
+pub(crate) const LONGEST_COLLECTION: usize = 1 << 20;
 
 /// When to let go of what.
 pub(crate) struct Spill {
@@ -305,7 +305,7 @@ impl Store {
     }
 
     /// Logs values again, whole. Whether it did.
-    fn log_whole(&self, changed: &[(u8, Vec<u8>, Lsn)]) -> bool {
+    pub(crate) fn log_whole(&self, changed: &[(u8, Vec<u8>, Lsn)]) -> bool {
         let mut logged = false;
         for (physical, key, base) in changed {
             let key = self.key(key);

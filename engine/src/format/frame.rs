@@ -225,17 +225,29 @@ pub struct Frame<'a> {
 /// that means (the end, a torn tail, corruption) is the scanner's to say.
 #[must_use]
 pub fn parse<'a>(bytes: &'a [u8], lsn: u64, seed: &Seed) -> Option<Frame<'a>> {
-    if bytes.len() < HEADER || u64_at(bytes, 8) != lsn {
-        return None;
-    }
-    let length = u32_at(bytes, 4) as usize;
-    if !(HEADER..=MAX_FRAME).contains(&length) || padded(length) > bytes.len() {
-        return None;
-    }
+    let length = length_at(bytes, lsn)?;
     let holds = seed.finish(crc32c::crc32c(&bytes[16..length]), &bytes[4..16]) == u32_at(bytes, 0);
     if !holds && !planted("crc_unchecked") && !planted("torn_tail_kept") {
         return None;
     }
+    layout(bytes, lsn, length)
+}
+
+/// As [`parse`], of a frame that was checked before.
+#[must_use]
+pub fn parse_checked(bytes: &[u8], lsn: u64) -> Option<Frame<'_>> {
+    layout(bytes, lsn, length_at(bytes, lsn)?)
+}
+
+fn length_at(bytes: &[u8], lsn: u64) -> Option<usize> {
+    if bytes.len() < HEADER || u64_at(bytes, 8) != lsn {
+        return None;
+    }
+    let length = u32_at(bytes, 4) as usize;
+    ((HEADER..=MAX_FRAME).contains(&length) && padded(length) <= bytes.len()).then_some(length)
+}
+
+fn layout(bytes: &[u8], lsn: u64, length: usize) -> Option<Frame<'_>> {
     let kind = Kind::parse(bytes[16])?;
     let flags = bytes[17];
     let key_length = u32_at(bytes, 20) as usize;

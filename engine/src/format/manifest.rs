@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  [u8; 8]   magic      "kvdstore"
-//!  8  u32       version    2
+//!  8  u32       version    3
 //! 12  u32       checksum   CRC-32C of bytes 16.., then bytes 0..12
 //! 16  [u8; 16]  store id
 //! 32  [u8; 16]  hash seed
@@ -11,8 +11,9 @@
 //! 64  u64       base       LSN of the oldest segment's first frame
 //! 72  u64       durable    everything below this LSN was durable when this was written
 //! 80  u32       cuts       how many follow
-//! 84  u32       checkpoints  how many follow the cuts (0 in this version)
+//! 84  u32       checkpoints  how many follow the cuts (0 before version 3)
 //! 88  cuts × { u64 segment, u64 end LSN, u64 next segment }
+//!     checkpoints × { u64 number, u64 start LSN, u64 end LSN }, newest first
 //! ```
 //!
 //! Between two cuts the segments are numbered one by one and each begins where the last ended. A cut says where an
@@ -22,12 +23,13 @@
 use super::{StoreId, u32_at, u64_at};
 
 /// The format this program writes and the newest it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Longest manifest that is read.
 pub const MAX_BYTES: u64 = 16 << 20;
 const MAGIC: &[u8; 8] = b"kvdstore";
 const FIXED: usize = 88;
 const CUT: usize = 24;
+const CHECKPOINT: usize = 24;
 
 /// Where the log of an earlier opening ends and what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,17 @@ pub struct Cut {
     pub end: u64,
     /// The segment that begins at that LSN.
     pub next: u64,
+}
+
+/// A checkpoint that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Its number.
+    pub number: u64,
+    /// The LSN from which the log goes on.
+    pub start: u64,
+    /// The LSN below which the log was durable when this was written.
+    pub end: u64,
 }
 
 /// Which files are the store.
@@ -57,6 +70,8 @@ pub struct Manifest {
     pub durable: u64,
     /// Ends of earlier openings, oldest first.
     pub cuts: Vec<Cut>,
+    /// Checkpoints, newest first.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// Why a manifest was refused.
@@ -84,9 +99,14 @@ impl Manifest {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
         bytes.extend_from_slice(&(self.cuts.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&(self.checkpoints.len() as u32).to_le_bytes());
         for cut in &self.cuts {
             for word in [cut.segment, cut.end, cut.next] {
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        for checkpoint in &self.checkpoints {
+            for word in [checkpoint.number, checkpoint.start, checkpoint.end] {
                 bytes.extend_from_slice(&word.to_le_bytes());
             }
         }
@@ -108,13 +128,20 @@ impl Manifest {
             return Err(Refused::Checksum);
         }
         let cuts = u32_at(bytes, 80) as usize;
-        if bytes.len() != FIXED + cuts * CUT {
+        let checkpoints = u32_at(bytes, 84) as usize;
+        let behind = FIXED + cuts * CUT;
+        if bytes.len() != behind + checkpoints * CHECKPOINT {
             return Err(Refused::Checksum);
         }
-        let cuts: Vec<Cut> = bytes[FIXED..]
+        let cuts: Vec<Cut> = bytes[FIXED..behind]
             .chunks_exact(CUT)
             .map(|cut| Cut { segment: u64_at(cut, 0), end: u64_at(cut, 8), next: u64_at(cut, 16) })
             .collect();
+        let checkpoints = bytes[behind..].chunks_exact(CHECKPOINT).map(|of| Checkpoint {
+            number: u64_at(of, 0),
+            start: u64_at(of, 8),
+            end: u64_at(of, 16),
+        });
         // The way through the segments leads forward only: whatever made this file, no reader goes in circles.
         let forward = cuts.iter().all(|cut| cut.segment < cut.next) && cuts.is_sorted_by(|a, b| a.segment < b.segment);
         if !forward {
@@ -132,6 +159,7 @@ impl Manifest {
             base: u64_at(bytes, 64),
             durable: u64_at(bytes, 72),
             cuts,
+            checkpoints: checkpoints.collect(),
         })
     }
 }
@@ -153,6 +181,7 @@ mod tests {
             base: 4096,
             durable: 8192,
             cuts: vec![Cut { segment: 4, end: 5000, next: 6 }, Cut { segment: 9, end: 9000, next: 11 }],
+            checkpoints: vec![Checkpoint { number: 3, start: 4096, end: 4112 }],
         }
     }
 

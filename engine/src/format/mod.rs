@@ -1,6 +1,7 @@
 //! What lies in the files, byte for byte: mirrors `docs/design/format.md`. All integers are little-endian.
 
 pub mod blob;
+pub mod checkpoint;
 pub mod frame;
 pub mod manifest;
 pub mod segment;

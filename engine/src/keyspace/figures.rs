@@ -15,6 +15,16 @@ pub struct Figures {
     pub cold: i64,
 }
 
+impl Figures {
+    /// Adds those of another part of the database.
+    pub fn add(&mut self, other: &Figures) {
+        self.keys += other.keys;
+        self.memory += other.memory;
+        self.live_bytes += other.live_bytes;
+        self.cold += other.cold;
+    }
+}
+
 /// The same while many count. Each may be a little ahead of the others.
 pub struct SharedFigures {
     pub keys: AtomicI64,

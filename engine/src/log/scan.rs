@@ -61,6 +61,11 @@ impl Loaded {
         Ok(Some(Loaded { number, base, end: None, bytes, seed: Seed::new(id, number) }))
     }
 
+    /// Bytes of its file.
+    pub fn file_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The frame at a position; `None` when there is none that is valid.
     pub fn frame(&self, lsn: Lsn) -> Option<Frame<'_>> {
         if self.end.is_some_and(|end| lsn >= end) {
@@ -68,6 +73,12 @@ impl Loaded {
         }
         let offset = usize::try_from(segment::HEADER + lsn.checked_sub(self.base)?).ok()?;
         frame::parse(self.bytes.get(offset..)?, lsn, &self.seed)
+    }
+
+    /// The frame at a position where one was found to be valid before.
+    pub fn checked_frame(&self, lsn: Lsn) -> Option<Frame<'_>> {
+        let offset = usize::try_from(segment::HEADER + lsn.checked_sub(self.base)?).ok()?;
+        frame::parse_checked(self.bytes.get(offset..)?, lsn)
     }
 
     /// The bytes of a valid frame, to be copied to another segment.
@@ -180,6 +191,41 @@ impl<'a> Chain<'a> {
     /// Begins at the manifest's first segment.
     pub fn new(disk: &'a dyn Disk, store: &'a str, manifest: &'a Manifest) -> Chain<'a> {
         Chain { disk, store, manifest, next: Some(manifest.first), expected_base: manifest.base }
+    }
+
+    /// Number and first LSN of the segment that comes next, as far as is known.
+    pub fn next_segment(&self) -> Option<(u64, Lsn)> {
+        self.next.map(|number| (number, self.expected_base))
+    }
+
+    /// Passes over the segments that end at or before a position; their numbers and first LSNs. `None` when there are not all
+    /// of them.
+    pub fn skip_to(&mut self, start: Lsn) -> io::Result<Option<Vec<(u64, Lsn)>>> {
+        let mut passed = Vec::new();
+        let Some(mut number) = self.next else { return Ok(None) };
+        let header_of = |number| -> io::Result<Option<Header>> {
+            let header = read_header(self.disk, self.store, self.manifest.id, number)?;
+            Ok(header.filter(|header| header.epoch <= self.manifest.epoch))
+        };
+        let Some(mut base) = header_of(number)?.map(|header| header.base).filter(|base| *base == self.expected_base)
+        else {
+            return Ok(None);
+        };
+        loop {
+            let cut = self.manifest.cuts.iter().find(|cut| cut.segment == number);
+            let next = cut.map_or(number + 1, |cut| cut.next);
+            let follows = header_of(next)?.map(|header| header.base);
+            let in_order = |at: &Lsn| *at >= base && cut.is_none_or(|cut| cut.end == *at);
+            match follows.filter(in_order).filter(|at| *at <= start) {
+                Some(at) => {
+                    passed.push((number, base));
+                    (number, base) = (next, at);
+                }
+                None => break,
+            }
+        }
+        (self.next, self.expected_base) = (Some(number), base);
+        Ok(Some(passed))
     }
 
     /// The next segment. `ended_at` is where the caller found the end of the one before.

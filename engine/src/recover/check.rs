@@ -2,15 +2,25 @@
 
 use std::sync::Arc;
 
-use super::replay::{Lost, Replay};
-use super::survey::{Damage, survey};
-use super::{lock, read_log, rebuild};
+use super::find::{Finder, Found};
+use super::replay::Lost;
+use super::survey::{Damage, Survey};
+use super::{lock, rebuild};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::format::blob;
+use crate::format::checkpoint;
 use crate::store::{self, Options};
+
+/// A checkpoint that a start passes over: all that is lost with it is time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its file.
+    pub file: String,
+    /// Why.
+    pub why: String,
+}
 
 /// What a store was found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +29,8 @@ pub struct Check {
     pub damages: Vec<Damage>,
     /// Keys whose value cannot be known for it.
     pub lost: Vec<Lost>,
+    /// Checkpoints that are damaged. The log alone is enough.
+    pub passed_over: Vec<PassedOver>,
     /// Segments that were read.
     pub segments: u64,
     /// Valid frames in them.
@@ -38,8 +50,8 @@ impl Check {
     }
 }
 
-/// Reads all of a store: the manifest, every frame of the log, every large value. What a start would refuse is looked for
-/// to the end; an error is what keeps that from being done.
+/// Reads all of a store: the manifest, every frame of the log, every large value, the checkpoints. What a start would refuse
+/// is looked for to the end; an error is what keeps that from being done.
 pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let _lock = lock(&**disk, options)?;
     check_locked(disk, clock, options)
@@ -49,32 +61,35 @@ pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Resu
 pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let names = disk.list()?;
     let (manifest, damage) = rebuild::manifest(&**disk, &options.name, &names)?;
+    let options = &options.in_full();
     let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
-    let secrets = || store::secrets(&manifest.hash_seed);
-    let mut replay = Replay::new(secrets(), &blobs, manifest.durable, options, clock.wall_ms());
-    let strict =
-        read_log(&**disk, &options.name, &manifest, &mut replay).and_then(|read| replay.check().map(|()| read));
-    match strict {
-        Ok(read) => Ok(Check {
+    let secrets = store::secrets(&manifest.hash_seed);
+    let finder = Finder { disk: &**disk, options, manifest: &manifest, blobs: &blobs, names: &names, secrets };
+    let passed_over = |(number, why)| PassedOver { file: checkpoint::file_name(&options.name, number), why };
+    let passed_over = finder.unusable_checkpoints().into_iter().map(passed_over).collect();
+    match finder.find_in_log(clock.wall_ms()) {
+        Ok(Found { replayed, read, .. }) => Ok(Check {
             segments: read.segments.len() as u64,
-            frames: replay.records,
+            frames: replayed.records,
             log_bytes: read.end - manifest.base,
-            keys: replay.keys(),
+            keys: replayed.keys(),
             torn_bytes: read.dropped_bytes,
             damages: damage.into_iter().collect(),
-            ..Check::default()
+            lost: Vec::new(),
+            passed_over,
         }),
         Err(Error::Corrupt { file, offset, what }) => {
-            let mut replay = Replay::new(secrets(), &blobs, manifest.durable, options, clock.wall_ms());
-            let found = survey(&**disk, &options.name, &manifest, &names, &mut replay)?;
+            let Survey { replayed, damages, lost, end, segments, torn_bytes, .. } = finder.survey(clock.wall_ms())?;
             let mut check = Check {
-                segments: found.segments.len() as u64,
-                log_bytes: found.end - manifest.base,
-                torn_bytes: found.torn_bytes,
-                damages: damage.into_iter().chain(found.damages).collect(),
-                ..Check::default()
+                segments,
+                frames: replayed.records,
+                log_bytes: end - manifest.base,
+                keys: replayed.keys(),
+                torn_bytes,
+                damages: damage.into_iter().chain(damages).collect(),
+                lost,
+                passed_over,
             };
-            check.finish(&mut replay, &options.name);
             if check.is_sound() {
                 // What a start refuses is damaged, whatever this has made of it.
                 check.damages.push(Damage { file, offset, bytes: 0, what });
@@ -82,18 +97,5 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
             Ok(check)
         }
         Err(error) => Err(error),
-    }
-}
-
-impl Check {
-    /// Takes over what reading a damaged log has left, without the keys that are lost.
-    pub(super) fn finish(&mut self, replay: &mut Replay<'_>, name: &str) {
-        self.lost = replay.remove_broken();
-        for blob in self.lost.iter().filter_map(|lost| lost.blob) {
-            let file = blob::file_name(name, blob);
-            self.damages.push(Damage { file, offset: 0, bytes: 0, what: "a large value is damaged" });
-        }
-        self.frames = replay.records;
-        self.keys = replay.keys();
     }
 }

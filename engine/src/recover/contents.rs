@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use super::{Recovery, load_manifest, lock, read_log};
+use super::find::{Finder, Found};
+use super::{Recovery, load_manifest, lock};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::keyspace::shard::{DATABASES, SHARDS, Shards};
-use crate::recover::replay::Replay;
 use crate::store::{self, Options};
 use crate::txn::Item;
 
@@ -33,20 +33,19 @@ impl Contents {
         let manifest = load_manifest(&**disk, &options.name, &names)?.ok_or(Error::Missing(options.name.clone()))?;
         let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
         let secrets = store::secrets(&manifest.hash_seed);
-        let mut replay = Replay::new(secrets, &blobs, manifest.durable, options, clock.wall_ms());
-        let read = read_log(&**disk, &options.name, &manifest, &mut replay)?;
-        replay.check()?;
+        let options = &options.in_full();
+        let finder = Finder { disk: &**disk, options, manifest: &manifest, blobs: &blobs, names: &names, secrets };
+        let Found { shards, replayed, read, .. } = finder.find_in_log(clock.wall_ms())?;
         let found = Recovery {
-            records: replay.records,
+            records: replayed.records,
             log_bytes: read.end - manifest.base,
             segments: read.segments.len() as u64,
             dropped_bytes: read.dropped_bytes,
             took_us: clock.monotonic_us() - started_us,
             ..Recovery::default()
         };
-        let now_ms = clock.wall_ms().max(replay.newest_ms);
-        let Replay { shards, map, .. } = replay;
-        Ok(Contents { shards, map, now_ms, found, _lock: lock })
+        let now_ms = clock.wall_ms().max(replayed.newest_ms);
+        Ok(Contents { shards, map: replayed.map, now_ms, found, _lock: lock })
     }
 
     /// What the log was found to be.

@@ -12,13 +12,19 @@
 //! dropped part of the tail can never come back, what was recovered can never be
 //! lost, and a crash at any point in here leaves either the old picture or the new one, which recover to the same state.
 //!
-//! Not done here: parallel replay, checkpoints.
+//! A checkpoint spares reading the log from its beginning; without one, or when it is damaged, the log alone is enough.
 
 mod check;
+mod checkpoint;
 mod contents;
+mod find;
+mod lane;
+mod progress;
+mod read;
 mod rebuild;
 mod replay;
 mod salvage;
+mod source;
 mod survey;
 mod tail;
 
@@ -26,23 +32,27 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::blobs::Blobs;
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::failpoint;
-use crate::format::frame::{self, Kind};
+use crate::format::frame;
 use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
-use crate::format::{StoreId, blob};
-use crate::log::scan::{self, Chain, MAX_SEGMENT};
+use crate::format::{self, StoreId, blob};
+use crate::log::scan::MAX_SEGMENT;
 use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
 use crate::random::{self, Random};
 use crate::store::{self, Options, Parts};
-pub use check::{Check, check};
+pub use check::{Check, PassedOver, check};
 pub use contents::Contents;
+use find::{Finder, Found};
+pub use progress::Progress;
+use read::Read;
 pub use replay::Lost;
-use replay::Replay;
+use replay::Replayed;
 pub use salvage::{Salvage, salvage};
 pub use survey::Damage;
 use tail::{Copied, Tail};
@@ -62,6 +72,10 @@ pub struct Recovery {
     pub dropped_bytes: u64,
     /// Bytes of the log that were copied and synced because nothing said they were durable.
     pub copied_bytes: u64,
+    /// The checkpoint that it began with, if there was one.
+    pub checkpoint: Option<u64>,
+    /// Checkpoints that should have been of use and were not, and why.
+    pub refused_checkpoints: Vec<String>,
     /// Microseconds it took.
     pub took_us: u64,
 }
@@ -70,25 +84,29 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let started_us = clock.monotonic_us();
     let lock = lock(&**disk, options)?;
     let names = disk.list()?;
-    let (old, created) = match load_manifest(&**disk, &options.name, &names)? {
+    let (mut old, created) = match load_manifest(&**disk, &options.name, &names)? {
         Some(manifest) => (manifest, false),
         None => (create(&**disk, options)?, true),
     };
-    let next_blob = names.iter().filter_map(|name| blob::parse_name(&options.name, name)).max().map_or(1, |n| n + 1);
+    let next_blob = next_number(&names, |name| blob::parse_name(&options.name, name));
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
-    let mut replay = Replay::new(secrets, &blobs, old.durable, options, clock.wall_ms());
-    let read = read_log(&**disk, &options.name, &old, &mut replay)?;
-    replay.check()?;
+    let found = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
+    let Found { shards, replayed, read, checkpoint, refused } = found.find(clock.wall_ms())?;
     let mut recovery = Recovery {
         created,
-        records: replay.records,
-        log_bytes: read.end - old.base,
+        records: replayed.records,
+        log_bytes: read.end - read.start,
+        checkpoint: checkpoint.map(|of| of.number),
+        refused_checkpoints: refused,
         segments: read.segments.len() as u64,
         dropped_bytes: read.dropped_bytes,
         ..Recovery::default()
     };
-    let newest_ms = if options.forgets_time { 0 } else { replay.newest_ms };
+    // One that was refused now is not tried again. What is older than the one that was used may be of use yet.
+    let usable = |of: &manifest::Checkpoint| checkpoint.is_some_and(|used| of.number <= used.number);
+    old.checkpoints.retain(usable);
+    let newest_ms = if options.forgets_time { 0 } else { replayed.newest_ms };
     let lengths = lengths(options);
     remove_unused(&**disk, &options.name, &names, old.epoch, &read.segments);
     // A new store's manifest has just been written and its log is empty: there is nothing to settle.
@@ -101,11 +119,19 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let log = Log::new(disk.clone(), clock.clone(), &options.name, manifest.id, options.mode, &from);
     log.make_first_segment();
     let segments = chain_segments(&manifest, &read, &copied, &from);
-    replay.finish_blobs();
-    remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &blobs);
+    remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &manifest, &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
-    let Replay { shards, figures, map, .. } = replay;
-    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, lock })
+    let Replayed { figures, map, .. } = replayed;
+    let last = manifest.checkpoints.first().map_or(manifest.base, |of| of.start);
+    let next_checkpoint = next_number(&names, |name| format::checkpoint::parse_name(&options.name, name));
+    let checkpoints = Checkpoints::new(next_checkpoint, last);
+    Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, checkpoints, lock })
+}
+
+/// A number that no file of a kind has, nor one that was put aside.
+fn next_number(names: &[String], number_of: impl Fn(&str) -> Option<u64>) -> u64 {
+    let numbers = names.iter().filter_map(|name| number_of(name.strip_suffix(salvage::ASIDE).unwrap_or(name)));
+    numbers.max().map_or(1, |number| number.saturating_add(1))
 }
 
 /// Keeps other processes away.
@@ -147,84 +173,10 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<Manifest, Error> {
         base: START,
         durable: START,
         cuts: Vec::new(),
+        checkpoints: Vec::new(),
     };
     disk::replace(disk, &options.name, &manifest.encode())?;
     Ok(manifest)
-}
-
-/// What reading the log found.
-struct Read {
-    /// Behind the last whole transaction.
-    end: Lsn,
-    /// Everything below was durable.
-    durable: Lsn,
-    /// Segments with their first LSNs, in order.
-    segments: Vec<(u64, Lsn)>,
-    dropped_bytes: u64,
-}
-
-fn read_log(disk: &dyn Disk, name: &str, manifest: &Manifest, replay: &mut Replay<'_>) -> Result<Read, Error> {
-    let mut chain = Chain::new(disk, name, manifest);
-    let mut read = Read { end: manifest.base, durable: manifest.durable, segments: Vec::new(), dropped_bytes: 0 };
-    let mut at = manifest.base;
-    let mut ended_at = None;
-    while let Some(segment) = chain.advance(ended_at)? {
-        failpoint::hit("recover.scan")?;
-        read.segments.push((segment.number, segment.base));
-        while let Some(frame) = segment.frame(at) {
-            if let Some(mark) = scan::mark_of(&frame) {
-                read.durable = read.durable.max(mark);
-            }
-            let buried = frame.kind == Kind::Tomb
-                && frame.first
-                && frame.last
-                && read.segments.len() == 1
-                && planted("tombstone_dropped_early");
-            if !buried && !replay.apply(&frame) {
-                return Err(Error::Corrupt {
-                    file: segment::file_name(name, segment.number),
-                    offset: segment::HEADER + at - segment.base,
-                    what: "a frame's checksum holds but its content makes no sense",
-                });
-            }
-            at += frame.padded as u64;
-            if frame.last || planted("torn_tail_kept") {
-                read.end = at;
-            }
-        }
-        if segment.end == Some(at) {
-            ended_at = Some(at);
-            continue;
-        }
-        // No valid frame here. Either the log goes on in the next segment, or this is where it ends.
-        ended_at = Some(at);
-        if chain.follows(at)? {
-            continue;
-        }
-        if scan::is_corruption(&chain, &segment, at, read.durable)? {
-            if let (0, Some(missing)) = (segment.bytes_behind(at), chain.missing()?) {
-                let file = segment::file_name(name, missing);
-                return Err(Error::Corrupt { file, offset: 0, what: scan::MISSING });
-            }
-            return Err(Error::Corrupt {
-                file: segment::file_name(name, segment.number),
-                offset: segment::HEADER + at - segment.base,
-                what: "a frame that was durable is not valid",
-            });
-        }
-        read.dropped_bytes = segment.bytes_behind(read.end);
-        break;
-    }
-    if read.end < read.durable {
-        let number = read.segments.last().map_or(manifest.first, |(number, _)| *number);
-        return Err(Error::Corrupt {
-            file: segment::file_name(name, number),
-            offset: 0,
-            what: "the log ends before what was durable",
-        });
-    }
-    replay.drop_unfinished();
-    Ok(read)
 }
 
 /// Makes the recovered log durable and tells the manifest.
@@ -275,6 +227,7 @@ fn settle(
             manifest.first = fresh;
             manifest.base = durable;
             manifest.cuts.clear();
+            manifest.checkpoints.clear();
         }
     }
     failpoint::hit("recover.manifest.before")?;
@@ -318,13 +271,22 @@ fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], epoch: u64, read
 
 /// Removes files that no manifest names: from before this opening, from one that was interrupted, made ahead and never
 /// used, or blobs whose values are gone. A file that cannot be removed now is found again at the next start.
-fn remove_leftovers(disk: &dyn Disk, name: &str, keep: &BTreeMap<u64, Lsn>, next: u64, blobs: &Blobs) {
+fn remove_leftovers(
+    disk: &dyn Disk,
+    name: &str,
+    keep: &BTreeMap<u64, Lsn>,
+    next: u64,
+    manifest: &Manifest,
+    blobs: &Blobs,
+) {
     let live: HashSet<u64> = blobs.live_numbers();
     for other in disk.list().unwrap_or_default() {
         let segment_gone =
             segment::parse_name(name, &other).is_some_and(|number| !keep.contains_key(&number) && number < next);
         let blob_gone = blob::parse_name(name, &other).is_some_and(|number| !live.contains(&number));
-        if segment_gone || blob_gone {
+        let checkpoint_gone = format::checkpoint::parse_name(name, &other)
+            .is_some_and(|number| manifest.checkpoints.iter().all(|of| of.number != number));
+        if segment_gone || blob_gone || checkpoint_gone {
             let _ = disk.remove(&other);
         }
     }

@@ -4,11 +4,12 @@
 //! What it cannot know: which segments a recovery has left that did not come to its end, and what was known to be durable.
 
 use super::survey::Damage;
-use super::{load_manifest, scan};
+use super::load_manifest;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::format::manifest::{Cut, Manifest};
 use crate::format::segment::{self, Header};
+use crate::log::scan;
 use crate::random;
 
 /// The manifest, or one that takes its place with what is wrong with the one that is there.
@@ -42,6 +43,7 @@ pub(super) fn manifest(disk: &dyn Disk, name: &str, names: &[String]) -> Result<
         base: first.base,
         durable: first.base,
         cuts: headers.windows(2).map(follows).collect(),
+        checkpoints: Vec::new(),
     };
     Ok((manifest, Some(damage)))
 }

@@ -1,47 +1,87 @@
-//! Replay: from frames to the state they describe, one transaction at a time.
+//! Replay: from frames to the state they describe, one transaction at a time, in several lanes.
 //!
-//! One rule is enough: a frame at or below its entry's LSN is skipped; a delta applies on top of exactly the frame it
-//! names; any other delta breaks its key until an image or a tomb comes. A key broken at the end is corruption.
+//! ```text
+//!   segments ─► front: checksums, transactions ─┬─► lane 0: shards 0 … 511
+//!                                               └─► lane 1: shards 512 … 1023      each on a thread of its own
+//! ```
+//!
+//! A frame is about one key, so lanes need not wait for each other: all that counts is the order of the frames of a key. A
+//! frame about a whole database goes to every lane, in its place. A transaction is given to the lanes when its last frame was
+//! seen. With one lane, or where threads would make a run another each time, lanes do their work where it is found.
+//!
+//! Who reads a damaged log tells the replay of its gaps, and is told what makes no sense and which keys are lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
-
-use crate::blobs::Blobs;
+use super::lane::{Broken, Common, Lane, lane_of};
 use crate::error::Error;
 use crate::format::blob::Reference;
 use crate::format::frame::{Frame, Kind};
-use crate::format::u64_at;
-use crate::keyspace::access;
-use crate::keyspace::entry::{Entry, Stored};
+use crate::format::{segment, u64_at};
 use crate::keyspace::figures::Figures;
-use crate::keyspace::shard::{DATABASES, Due, Key, Shard, Shards};
+use crate::keyspace::shard::{DATABASES, Key};
 use crate::log::Lsn;
+use crate::log::scan::Loaded;
 use crate::mutant::planted;
-use crate::store::{MAX_VALUE, Options};
-use crate::txn::{Collection, SAME_TRANSACTION, delta, live_cost};
-use crate::value::{self, HASH, LIST, Limits, Malformed, SET, STRING, Slot, ZSET, op};
+use crate::store::Options;
+use crate::txn::live_cost;
+use crate::value::STRING;
 
-/// A frame kept until its transaction is known to be whole.
-struct Waiting {
+/// Frames that go to a lane together.
+const BATCH: usize = 512;
+/// Batches that wait for a lane.
+const QUEUE: usize = 2;
+/// Bytes of segments that are held for lanes that are behind.
+const HELD_BYTES: u64 = 256 << 20;
+
+/// A frame, found to be valid, in a segment that is at hand.
+#[derive(Clone, Copy)]
+struct Operation {
     lsn: Lsn,
-    kind: Kind,
-    database: u8,
-    value_type: u8,
-    deadline: Option<u64>,
-    previous: Option<Lsn>,
-    key: Vec<u8>,
-    value: Vec<u8>,
+    hash: u64,
+    /// Where its transaction began.
+    began: Lsn,
 }
 
-/// Why a key's value cannot be known.
-struct Broken {
-    what: &'static str,
-    /// The file that holds it, if it is there.
-    blob: Option<u64>,
+/// Frames of one segment.
+struct Batch {
+    segment: Arc<Loaded>,
+    operations: Vec<Operation>,
 }
 
-const SENSELESS: &str = "a frame's checksum holds but its content makes no sense";
+/// What a lane is sent.
+enum Work {
+    Batch(Batch),
+    /// The value of a key cannot be known from here on.
+    Break(u8, Vec<u8>, &'static str),
+    /// Answer when this is reached.
+    Answer(SyncSender<()>),
+}
+
+/// A frame that is valid and makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Senseless {
+    lsn: Lsn,
+    pub segment: u64,
+    /// Where it stands in the segment's file.
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+impl Senseless {
+    pub(super) const WHAT: &'static str = "a frame's checksum holds but its content makes no sense";
+
+    pub(super) fn of(frame: &Frame<'_>, segment: &Loaded) -> Senseless {
+        let (offset, bytes) = segment.bytes_between(frame.lsn, frame.lsn + frame.padded as u64);
+        Senseless { lsn: frame.lsn, segment: segment.number, offset, bytes }
+    }
+
+    pub(super) fn error(self, name: &str) -> Error {
+        Error::Corrupt { file: segment::file_name(name, self.segment), offset: self.offset, what: Senseless::WHAT }
+    }
+}
 
 /// A key whose value cannot be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,63 +95,229 @@ pub struct Lost {
     pub(super) blob: Option<u64>,
 }
 
-/// The state so far.
-pub(super) struct Replay<'a> {
-    pub shards: Shards,
-    pub figures: [Figures; DATABASES],
+/// A lane at work.
+pub(super) struct Worker<'c> {
+    pub lane: Lane<'c>,
+    senseless: Vec<Senseless>,
+}
+
+impl Worker<'_> {
+    fn take(&mut self, work: Work) {
+        match work {
+            Work::Batch(batch) => self.apply(&batch),
+            Work::Break(database, key, what) => self.lane.break_key(database, &key, what),
+            // Who has asked may have given up.
+            Work::Answer(answer) => drop(answer.send(())),
+        }
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        let Batch { segment, operations } = batch;
+        for operation in operations {
+            let Some(frame) = segment.checked_frame(operation.lsn) else { continue };
+            if !self.lane.apply(&frame, operation.hash, operation.began) {
+                self.senseless.push(Senseless::of(&frame, segment));
+                self.lane.break_key(frame.database, frame.key, Senseless::WHAT);
+            }
+        }
+        self.lane.tell();
+    }
+
+    fn work(mut self, queue: &Receiver<Work>) -> Self {
+        while let Ok(work) = queue.recv() {
+            self.take(work);
+        }
+        self
+    }
+}
+
+/// Where the lanes are.
+enum Sink<'c> {
+    Here(Vec<Worker<'c>>),
+    Threads(Vec<SyncSender<Work>>),
+}
+
+impl Sink<'_> {
+    fn send(&mut self, lane: usize, work: Work) {
+        match self {
+            Sink::Here(workers) => workers[lane].take(work),
+            // A thread that has ended will be missed when it is waited for.
+            Sink::Threads(queues) => drop(queues[lane].send(work)),
+        }
+    }
+
+    /// Waits until all lanes have done what they were sent.
+    fn catch_up(&self) {
+        let Sink::Threads(queues) = self else { return };
+        let (answer, answers) = sync_channel(queues.len());
+        for queue in queues {
+            // As above.
+            let _ = queue.send(Work::Answer(answer.clone()));
+        }
+        drop(answer);
+        while answers.recv().is_ok() {}
+    }
+}
+
+/// The front: it takes the frames in the order of the log.
+pub(super) struct Replay<'c> {
+    common: &'c Common<'c>,
+    sink: Sink<'c>,
+    lanes: usize,
+    segment: Option<Arc<Loaded>>,
+    /// Operations in the segment, for each lane.
+    pending: Vec<Vec<Operation>>,
+    /// Segments that lanes may still need.
+    held: VecDeque<Arc<Loaded>>,
     pub map: [u8; DATABASES],
     pub newest_ms: u64,
     pub records: u64,
-    secrets: RapidSecrets,
-    blobs: &'a Blobs,
-    limits: Limits,
-    part_bytes: usize,
-    /// When it is done, as [`access`] keeps it: when anything was used before is not known.
-    access: u16,
-    waiting: Vec<Waiting>,
-    /// Where the transaction began that is being applied.
+    /// What of the frames that are for no lane makes no sense.
+    senseless: Vec<Senseless>,
+    /// Frames kept until their transaction is known to be whole.
+    waiting: Vec<(Arc<Loaded>, Lsn)>,
+    /// Where the transaction began that is being read.
     began: Lsn,
     /// Compaction may have dropped the segment in which a transaction began. All of it was durable then: frames below
     /// this position, before the first beginning of a transaction, count. 0 once a beginning was seen.
     headless_below: Lsn,
-    /// Keys whose value cannot be known unless something later replaces it.
+}
+
+/// What a replay has made of the log.
+pub(super) struct Replayed {
+    pub figures: [Figures; DATABASES],
+    pub map: [u8; DATABASES],
+    pub newest_ms: u64,
+    pub records: u64,
+    /// What makes no sense, in the order of the log.
+    pub senseless: Vec<Senseless>,
+    /// Keys whose value cannot be known.
     broken: HashMap<(u8, Vec<u8>), Broken>,
     blob_frames: HashMap<Lsn, (u8, Vec<u8>, Reference)>,
 }
 
-impl<'a> Replay<'a> {
-    /// An empty state; everything below `durable` is known to have been durable.
-    pub(super) fn new(
-        secrets: RapidSecrets,
-        blobs: &'a Blobs,
-        durable: Lsn,
-        options: &Options,
-        now_ms: u64,
-    ) -> Replay<'a> {
+/// The lanes, with nothing in them.
+pub(super) fn workers<'c>(common: &'c Common<'c>, options: &Options) -> Vec<Worker<'c>> {
+    let count = options.lanes.count.max(1);
+    (0..count).map(|index| Worker { lane: Lane::new(common, index, count), senseless: Vec::new() }).collect()
+}
+
+/// Replays what `read` brings; everything below `durable` is known to have been durable. What makes no sense is an error.
+pub(super) fn run<T>(
+    common: &Common<'_>,
+    options: &Options,
+    workers: Vec<Worker<'_>>,
+    durable: Lsn,
+    map: Option<[u8; DATABASES]>,
+    read: impl FnOnce(&mut Replay<'_>) -> Result<T, Error>,
+) -> Result<(T, Replayed), Error> {
+    let (read, replayed) = run_through(common, options, workers, durable, map, read)?;
+    // What makes no sense lies before the place at which reading has ended.
+    match replayed.senseless.first() {
+        Some(senseless) => Err(senseless.error(&options.name)),
+        None => Ok((read?, replayed)),
+    }
+}
+
+/// The same, whether it makes sense or not.
+pub(super) fn run_through<T>(
+    common: &Common<'_>,
+    options: &Options,
+    workers: Vec<Worker<'_>>,
+    durable: Lsn,
+    map: Option<[u8; DATABASES]>,
+    read: impl FnOnce(&mut Replay<'_>) -> T,
+) -> Result<(T, Replayed), Error> {
+    let count = workers.len();
+    std::thread::scope(|scope| {
+        let (sink, threads) = if options.lanes.threads && count > 1 {
+            let mut queues = Vec::new();
+            let mut threads = Vec::new();
+            for worker in workers {
+                let (queue, work) = sync_channel(QUEUE);
+                let thread = std::thread::Builder::new().name("replay".into());
+                threads.push(thread.spawn_scoped(scope, move || worker.work(&work))?);
+                queues.push(queue);
+            }
+            (Sink::Threads(queues), threads)
+        } else {
+            (Sink::Here(workers), Vec::new())
+        };
+        let mut replay = Replay::new(common, sink, count, durable);
+        replay.map = map.unwrap_or(replay.map);
+        let read = read(&mut replay);
+        replay.dispatch();
+        let Replay { sink, map, newest_ms, records, senseless, .. } = replay;
+        let mut workers = match sink {
+            Sink::Here(workers) => workers,
+            Sink::Threads(queues) => {
+                // The threads end with their queues.
+                drop(queues);
+                Vec::new()
+            }
+        };
+        for thread in threads {
+            let worker = thread.join().map_err(|_| std::io::Error::other("a thread of the replay has ended"))?;
+            workers.push(worker);
+        }
+        let mut replayed = Replayed {
+            figures: [Figures::default(); DATABASES],
+            map,
+            newest_ms,
+            records,
+            senseless,
+            broken: HashMap::new(),
+            blob_frames: HashMap::new(),
+        };
+        for Worker { lane, senseless } in workers {
+            replayed.figures.iter_mut().zip(&lane.figures).for_each(|(all, of_lane)| all.add(of_lane));
+            replayed.senseless.extend(senseless);
+            replayed.broken.extend(lane.broken);
+            replayed.blob_frames.extend(lane.blob_frames);
+        }
+        replayed.senseless.sort_unstable();
+        Ok((read, replayed))
+    })
+}
+
+impl<'c> Replay<'c> {
+    fn new(common: &'c Common<'c>, sink: Sink<'c>, lanes: usize, durable: Lsn) -> Replay<'c> {
         let mut map = [0; DATABASES];
         for (logical, physical) in (0..).zip(&mut map) {
             *physical = logical;
         }
         Replay {
-            shards: Shards::new(),
-            figures: [Figures::default(); DATABASES],
+            common,
+            sink,
+            lanes,
+            segment: None,
+            pending: vec![Vec::new(); lanes],
+            held: VecDeque::new(),
             map,
             newest_ms: 0,
             records: 0,
-            secrets,
-            blobs,
-            limits: options.limits,
-            part_bytes: options.part_bytes,
-            access: access::at(now_ms),
+            senseless: Vec::new(),
             waiting: Vec::new(),
             began: 0,
             headless_below: if planted("compacted_transaction_refused") { 0 } else { durable },
-            broken: HashMap::new(),
-            blob_frames: HashMap::new(),
         }
     }
 
-    /// Takes the next frame of the log. Whether it makes sense.
+    /// The frames that follow are in this segment.
+    pub(super) fn enter(&mut self, segment: &Arc<Loaded>) {
+        self.dispatch();
+        self.common.source.add(segment.number, segment.base);
+        self.common.progress().add_loaded_bytes(segment.file_bytes());
+        self.segment = Some(segment.clone());
+        self.held.retain(|held| Arc::strong_count(held) > 1);
+        if self.held.iter().map(|held| held.file_bytes()).sum::<u64>() > HELD_BYTES {
+            self.sink.catch_up();
+            self.held.clear();
+        }
+        self.held.push_back(segment.clone());
+    }
+
+    /// Takes the next frame of the log. Whether it may stand here.
     pub(super) fn apply(&mut self, frame: &Frame<'_>) -> bool {
         self.records += 1;
         let continued = !frame.first && self.waiting.is_empty() && frame.lsn < self.headless_below;
@@ -123,69 +329,115 @@ impl<'a> Replay<'a> {
             self.began = frame.lsn;
         }
         if continued || (frame.first && frame.last) {
-            let times = (frame.deadline, frame.previous);
-            let (database, key) = (frame.database, frame.key);
-            let sound = self.apply_one(frame.lsn, frame.kind, database, frame.value_type, times, key, frame.value);
-            if !sound {
-                self.break_key(database, key, SENSELESS);
-            }
-            return sound;
+            self.pass_on(frame);
+            return true;
         }
-        self.waiting.push(Waiting {
-            lsn: frame.lsn,
-            kind: frame.kind,
-            database: frame.database,
-            value_type: frame.value_type,
-            deadline: frame.deadline,
-            previous: frame.previous,
-            key: frame.key.to_vec(),
-            value: frame.value.to_vec(),
-        });
+        let Some(segment) = &self.segment else { return false };
+        self.waiting.push((segment.clone(), frame.lsn));
         if !frame.last {
             return true;
         }
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
-        while let Some(w) = waiting.next() {
-            let passed_over = w.kind == Kind::Tomb && planted("renamed_not_buried");
-            if !passed_over && !self.apply_kept(&w) {
-                self.waiting = waiting.collect();
-                return false;
-            }
-        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.pass_on_all(&waiting, |frame| frame.kind == Kind::Tomb && planted("renamed_not_buried"));
         true
-    }
-
-    /// Applies a frame that was kept. Whether it makes sense; if not, its key's value cannot be known.
-    fn apply_kept(&mut self, w: &Waiting) -> bool {
-        let times = (w.deadline, w.previous);
-        let sound = self.apply_one(w.lsn, w.kind, w.database, w.value_type, times, &w.key, &w.value);
-        if !sound {
-            self.break_key(w.database, &w.key, SENSELESS);
-        }
-        sound
     }
 
     /// The log cannot be read here; it goes on at `behind`. What was read of a transaction counts, frame by frame, and so does
     /// what follows of one. A collection that may go on in the gap is broken.
     pub(super) fn pass_gap(&mut self, behind: Lsn) {
         let waiting = std::mem::take(&mut self.waiting);
-        for w in &waiting {
-            self.apply_kept(w);
-        }
-        if let Some(last) = waiting.last().filter(|last| last.value_type != STRING || last.kind == Kind::Delta) {
-            self.break_key(last.database, &last.key, "more of its value may have stood in the damaged part");
+        self.pass_on_all(&waiting, |_| false);
+        let last = waiting.last().and_then(|(segment, lsn)| segment.checked_frame(*lsn));
+        if let Some(last) = last.filter(|last| last.value_type != STRING || last.kind == Kind::Delta) {
+            self.dispatch();
+            let what = "more of its value may have stood in the damaged part";
+            let lane = lane_of(self.common.hash(last.key), self.lanes);
+            self.sink.send(lane, Work::Break(last.database, last.key.to_vec(), what));
         }
         self.began = behind;
         self.headless_below = Lsn::MAX;
     }
 
+    /// The log has ended: a transaction without its last frame never was.
+    pub(super) fn drop_unfinished(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.records -= waiting.len() as u64;
+        if planted("torn_tail_kept") {
+            self.pass_on_all(&waiting, |_| false);
+        }
+    }
+
+    /// Passes on the frames of a whole transaction, which may lie in several segments.
+    fn pass_on_all(&mut self, frames: &[(Arc<Loaded>, Lsn)], passed_over: impl Fn(&Frame<'_>) -> bool) {
+        let current = self.segment.clone();
+        for (segment, lsn) in frames {
+            if self.segment.as_ref().is_none_or(|now| !Arc::ptr_eq(now, segment)) {
+                self.dispatch();
+                self.segment = Some(segment.clone());
+            }
+            if let Some(frame) = segment.checked_frame(*lsn).filter(|frame| !passed_over(frame)) {
+                self.pass_on(&frame);
+            }
+        }
+        if let (Some(current), Some(now)) = (&current, &self.segment)
+            && !Arc::ptr_eq(current, now)
+        {
+            self.dispatch();
+            self.segment = Some(current.clone());
+        }
+    }
+
+    /// Gives a frame to the lane it is for.
+    fn pass_on(&mut self, frame: &Frame<'_>) {
+        let map = frame.value;
+        match frame.kind {
+            Kind::Mark if frame.value.len() == 16 => self.newest_ms = self.newest_ms.max(u64_at(frame.value, 8)),
+            Kind::Swap if map.len() == DATABASES && map.iter().all(|&to| usize::from(to) < DATABASES) => {
+                self.map.copy_from_slice(map);
+            }
+            Kind::Mark | Kind::Swap => {
+                self.senseless.extend(self.segment.as_ref().map(|segment| Senseless::of(frame, segment)));
+            }
+            Kind::Flush => (0..self.lanes).for_each(|lane| self.push(lane, frame.lsn, 0)),
+            Kind::Image | Kind::Delta | Kind::Tomb | Kind::Blob => {
+                let hash = self.common.hash(frame.key);
+                self.push(lane_of(hash, self.lanes), frame.lsn, hash);
+            }
+        }
+    }
+
+    fn push(&mut self, lane: usize, lsn: Lsn, hash: u64) {
+        self.pending[lane].push(Operation { lsn, hash, began: self.began });
+        if self.pending[lane].len() >= BATCH {
+            self.dispatch_to(lane);
+        }
+    }
+
+    fn dispatch(&mut self) {
+        (0..self.lanes).for_each(|lane| self.dispatch_to(lane));
+    }
+
+    fn dispatch_to(&mut self, lane: usize) {
+        if let Some(segment) = self.segment.clone().filter(|_| !self.pending[lane].is_empty()) {
+            let operations = std::mem::take(&mut self.pending[lane]);
+            self.sink.send(lane, Work::Batch(Batch { segment, operations }));
+        }
+    }
+}
+
+impl Replayed {
+    /// How many keys there are, expired ones included.
+    pub(super) fn keys(&self) -> u64 {
+        self.figures.iter().map(|figures| figures.keys).sum::<i64>().max(0) as u64
+    }
+
     /// Removes the keys whose value cannot be known; with them, why, and the blob that was damaged.
-    pub(super) fn remove_broken(&mut self) -> Vec<Lost> {
+    pub(super) fn remove_broken(&mut self, common: &Common<'_>) -> Vec<Lost> {
         let broken = std::mem::take(&mut self.broken);
         let mut lost: Vec<Lost> = Vec::with_capacity(broken.len());
         for ((physical, key), Broken { what, blob }) in broken {
-            let named = Key { bytes: &key, hash: rapidhash_v3_seeded(&key, &self.secrets) };
-            self.remove(physical, &named, 0);
+            let named = Key { bytes: &key, hash: common.hash(&key) };
+            common.remove(&mut self.figures, physical, &named, 0);
             let database = self.map.iter().position(|to| *to == physical).unwrap_or(usize::from(physical)) as u8;
             lost.push(Lost { database, key, what, blob });
         }
@@ -193,250 +445,25 @@ impl<'a> Replay<'a> {
         lost
     }
 
-    /// How many keys there are, expired ones included.
-    pub(super) fn keys(&self) -> u64 {
-        self.figures.iter().map(|figures| figures.keys).sum::<i64>().max(0) as u64
-    }
-
-    /// The log has ended: a transaction without its last frame never was.
-    pub(super) fn drop_unfinished(&mut self) {
-        self.records -= self.waiting.len() as u64;
-        if planted("torn_tail_kept") {
-            for w in std::mem::take(&mut self.waiting) {
-                self.apply_kept(&w);
-            }
+    /// Tells the blobs which of them are named by live entries, and whether every key's value is known.
+    pub(super) fn finish(&mut self, common: &Common<'_>) -> Result<(), Error> {
+        let unknown = |what| Err(Error::Corrupt { file: "the log".to_owned(), offset: 0, what });
+        if let Some(Broken { what, .. }) = self.broken.values().next() {
+            return unknown(what);
         }
-        self.waiting.clear();
-    }
-
-    /// Whether every key's value is known.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        match self.broken.iter().next() {
-            Some((_, Broken { what, .. })) => Err(Error::Corrupt { file: "the log".to_owned(), offset: 0, what }),
-            None => Ok(()),
-        }
-    }
-
-    /// Tells the blobs which of them are named by live entries.
-    pub(super) fn finish_blobs(&mut self) {
         for (lsn, (database, key, reference)) in std::mem::take(&mut self.blob_frames) {
-            let hash = rapidhash_v3_seeded(&key, &self.secrets);
-            let key = Key { bytes: &key, hash };
-            let shard = self.shards.lock(key.shard());
+            let key = Key { hash: common.hash(&key), bytes: &key };
+            let shard = common.shards.lock(key.shard());
             let named = shard.find(database, &key).filter(|entry| entry.base().unwrap_or(entry.lsn()) == lsn);
             if let Some(entry) = named {
+                if entry.is_cold() && !common.blobs.exists(&reference) {
+                    return unknown("the file of a large value is missing or cut short");
+                }
                 self.figures[usize::from(database)].live_bytes -=
-                    live_cost(entry, false, self.part_bytes) - live_cost(entry, true, self.part_bytes);
-                self.blobs.insert(lsn, database, reference);
+                    live_cost(entry, false, common.part_bytes()) - live_cost(entry, true, common.part_bytes());
+                common.blobs.insert(lsn, database, reference);
             }
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a frame, borrowed or kept, taken apart")]
-    fn apply_one(
-        &mut self,
-        lsn: Lsn,
-        kind: Kind,
-        database: u8,
-        value_type: u8,
-        (deadline, previous): (Option<u64>, Option<Lsn>),
-        bytes: &[u8],
-        value: &[u8],
-    ) -> bool {
-        let key = Key { bytes, hash: rapidhash_v3_seeded(bytes, &self.secrets) };
-        match kind {
-            Kind::Mark => {
-                if value.len() == 16 {
-                    self.newest_ms = self.newest_ms.max(u64_at(value, 8));
-                }
-                value.len() == 16
-            }
-            Kind::Swap => {
-                let known = value.len() == DATABASES && value.iter().all(|&to| usize::from(to) < DATABASES);
-                if known {
-                    self.map.copy_from_slice(value);
-                }
-                known
-            }
-            Kind::Flush => {
-                self.flush(database, lsn);
-                true
-            }
-            Kind::Tomb => {
-                self.mend(database, bytes);
-                self.remove(database, &key, lsn);
-                true
-            }
-            Kind::Image => {
-                self.mend(database, bytes);
-                let stored = match value_type {
-                    STRING if value.len() <= MAX_VALUE => Stored::copy(value),
-                    LIST..=ZSET => match value::load(value_type, value) {
-                        // An empty collection is no value: its key would have gone.
-                        Ok(Some(object)) if object.is_empty() => return false,
-                        Ok(None) if value::len(value_type, value, None) == 0 => return false,
-                        Ok(Some(_)) if planted("encoding_not_kept") => {
-                            let mut other = Collection::new(value_type);
-                            let code = match value_type {
-                                LIST => op::LIST_PUSH_BACK,
-                                HASH => op::HASH_LOAD,
-                                SET => op::SET_ADD,
-                                _ => op::ZSET_ADD,
-                            };
-                            let _ = value::apply(&mut other, &[&[code], &value[1..]].concat(), &self.limits);
-                            self.set(database, &key, other.stored(), deadline, lsn);
-                            return true;
-                        }
-                        Ok(Some(object)) => Stored::Object(Box::new(object)),
-                        Ok(None) => Stored::Packed(value_type, value),
-                        Err(Malformed) => return false,
-                    },
-                    _ => return false,
-                };
-                self.set(database, &key, stored, deadline, lsn);
-                true
-            }
-            Kind::Blob => {
-                let Some(reference) = Reference::parse(value) else { return false };
-                match self.blobs.read(&reference, MAX_VALUE as u64) {
-                    Ok(Some(bytes)) => {
-                        self.mend(database, key.bytes);
-                        self.set(database, &key, Stored::own(bytes), deadline, lsn);
-                        self.blob_frames.insert(lsn, (database, key.bytes.to_vec(), reference));
-                    }
-                    Ok(None) => self.break_key(database, bytes, "the file of a large value is missing"),
-                    Err(_) => {
-                        let broken =
-                            Broken { what: "the file of a large value is damaged", blob: Some(reference.number) };
-                        self.broken.insert((database, bytes.to_vec()), broken);
-                    }
-                }
-                true
-            }
-            Kind::Delta => self.change(database, &key, previous, value, lsn),
-        }
-    }
-
-    fn set(&mut self, database: u8, key: &Key<'_>, value: Stored<'_>, deadline: Option<u64>, lsn: Lsn) {
-        let mut shard = self.shards.lock(key.shard());
-        let (due, now_due);
-        match shard.find_mut(database, key) {
-            Some(entry) => {
-                due = Due::of(entry);
-                let before = entry.footprint() as i64;
-                self.figures[usize::from(database)].live_bytes -= live_cost(entry, false, self.part_bytes);
-                drop(entry.replace(value, deadline, None, lsn));
-                now_due = Due::of(entry);
-                self.figures[usize::from(database)].live_bytes += live_cost(entry, false, self.part_bytes);
-                self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
-            }
-            None => {
-                let mut entry = Entry::new(key.bytes, value, deadline, lsn);
-                entry.set_access(self.access);
-                (due, now_due) = (Due::default(), Due::of(&entry));
-                self.figures[usize::from(database)].live_bytes += live_cost(&entry, false, self.part_bytes);
-                self.figures[usize::from(database)].memory += entry.footprint() as i64;
-                let secrets = &self.secrets;
-                let table = shard.table_mut(database);
-                let before = table.memory() as i64;
-                table.insert(key.hash, entry, |entry| rapidhash_v3_seeded(entry.key(), secrets));
-                self.figures[usize::from(database)].memory += table.memory() as i64 - before;
-                self.figures[usize::from(database)].keys += 1;
-            }
-        }
-        shard.note_due(database, key.hash, due, now_due);
-    }
-
-    fn remove(&mut self, database: u8, key: &Key<'_>, lsn: Lsn) {
-        let mut shard = self.shards.lock(key.shard());
-        shard.last_removed = lsn;
-        let table = shard.table_mut(database);
-        let before = table.memory() as i64;
-        let Some(entry) = table.remove(key.hash, key.bytes) else { return };
-        self.figures[usize::from(database)].memory += table.memory() as i64 - before;
-        shard.note_due(database, key.hash, Due::of(&entry), Due::default());
-        self.figures[usize::from(database)].live_bytes -= live_cost(&entry, false, self.part_bytes);
-        self.figures[usize::from(database)].memory -= entry.footprint() as i64;
-        self.figures[usize::from(database)].keys -= 1;
-    }
-
-    fn flush(&mut self, database: u8, lsn: Lsn) {
-        for mut shard in self.shards.lock_all() {
-            shard.last_removed = lsn;
-            drop(shard.take_table(database));
-        }
-        self.figures[usize::from(database)] = Figures::default();
-        self.broken.retain(|(of, _), _| *of != database);
-    }
-
-    fn change(&mut self, database: u8, key: &Key<'_>, previous: Option<Lsn>, value: &[u8], lsn: Lsn) -> bool {
-        let Some((&operation, rest)) = value.split_first() else { return false };
-        // What it changes is not what the table still holds.
-        if !self.broken.is_empty() && self.broken.contains_key(&(database, key.bytes.to_vec())) {
-            return true;
-        }
-        let operand = (rest.len() >= 8).then(|| u64_at(rest, 0));
-        let mut guard = self.shards.lock(key.shard());
-        let shard: &mut Shard = &mut guard;
-        let began = self.began;
-        let builds_on = |entry: &&mut Entry| match previous {
-            Some(SAME_TRANSACTION) => entry.lsn() >= began || planted("same_transaction_of_another"),
-            previous => Some(entry.lsn()) == previous,
-        };
-        let Some(entry) = shard.find_mut(database, key).filter(builds_on) else {
-            drop(guard);
-            self.break_key(database, key.bytes, "a change stands in the log without what it changes");
-            return true;
-        };
-        let base = entry.base().unwrap_or(entry.lsn());
-        let (before, cost_before) = (entry.footprint() as i64, live_cost(entry, false, self.part_bytes));
-        let due = Due::of(entry);
-        let (length, is_string) = (entry.value().len(), entry.value_type() == STRING);
-        match (operation, operand) {
-            (delta::APPEND, _) if is_string && length + rest.len() <= MAX_VALUE => {
-                entry.append(rest);
-                if planted("delta_applied_twice") {
-                    entry.append(rest);
-                }
-            }
-            (delta::SET_RANGE, Some(offset))
-                if is_string && offset.saturating_add(rest.len() as u64 - 8) <= MAX_VALUE as u64 =>
-            {
-                entry.set_range(offset as usize, &rest[8..]);
-            }
-            (delta::DEADLINE, Some(_)) if planted("deadline_not_replayed") => {}
-            (delta::DEADLINE, Some(deadline)) => entry.set_deadline((deadline != 0).then_some(deadline)),
-            _ if value::type_of_operation(value) == Some(entry.value_type()) && planted("operation_not_replayed") => {}
-            _ if value::type_of_operation(value) == Some(entry.value_type()) => {
-                let is_push = matches!(operation, op::LIST_PUSH_BACK | op::LIST_PUSH_FRONT);
-                if is_push && planted("delta_applied_twice") {
-                    let _ = value::apply(entry, value, &self.limits);
-                }
-                let applied = value::apply(entry, value, &self.limits).is_ok();
-                if !applied || value::len(entry.value_type(), entry.packed(), entry.object()) == 0 {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-        entry.set_base(Some(base));
-        entry.set_lsn(lsn);
-        self.figures[usize::from(database)].memory += entry.footprint() as i64 - before;
-        self.figures[usize::from(database)].live_bytes += live_cost(entry, false, self.part_bytes) - cost_before;
-        let now_due = Due::of(entry);
-        shard.note_due(database, key.hash, due, now_due);
-        true
-    }
-
-    fn mend(&mut self, database: u8, key: &[u8]) {
-        if !self.broken.is_empty() {
-            self.broken.remove(&(database, key.to_vec()));
-        }
-    }
-
-    fn break_key(&mut self, database: u8, key: &[u8], what: &'static str) {
-        if usize::from(database) < DATABASES {
-            self.broken.insert((database, key.to_vec()), Broken { what, blob: None });
-        }
+        Ok(())
     }
 }

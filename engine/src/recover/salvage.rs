@@ -6,7 +6,7 @@
 //!  2  copy        every key into new segments, of an opening that no manifest knows; synced
 //!  3  set aside   each damaged part to <file>.damaged-<offset>; synced
 //!  4  guard       the manifest says that the old log was durable to its end: a start that misses a part of it refuses
-//!  5  rename      the old segments, newest first, and blobs that no key has, to <file>.aside
+//!  5  rename      the old segments, newest first, blobs that no key has, and the checkpoints, to <file>.aside
 //!  6  swap        the manifest names the new segments
 //! ```
 //!
@@ -18,15 +18,17 @@ use std::io;
 use std::sync::Arc;
 
 use super::check::{Check, check_locked};
-use super::replay::Replay;
-use super::survey::{Damage, survey};
-use super::{lengths, lock, rebuild};
+use super::find::Finder;
+use super::replay::Replayed;
+use super::survey::{Damage, Survey};
+use super::{lengths, lock, next_number, rebuild};
 use crate::blobs::Blobs;
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::format::{blob, segment};
+use crate::format::{blob, checkpoint, segment};
 use crate::keyspace::shard::{DATABASES, SHARDS};
 use crate::log::{Continue, FsyncMode, Log, Lsn};
 use crate::mutant::planted;
@@ -34,7 +36,7 @@ use crate::recover::Recovery;
 use crate::store::{self, Options, Parts, Store};
 
 /// The end of the name of a file that was put aside.
-const ASIDE: &str = ".aside";
+pub(super) const ASIDE: &str = ".aside";
 /// What is appended before it is written.
 const WRITE_BYTES: u64 = 4 << 20;
 
@@ -60,12 +62,12 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     }
 
     let names = disk.list()?;
-    let next_blob = names.iter().filter_map(|other| blob::parse_name(name, other)).max().map_or(1, |n| n + 1);
-    let blobs = Blobs::new(disk.clone(), name, old.id, next_blob);
-    let mut replay = Replay::new(store::secrets(&old.hash_seed), &blobs, old.durable, options, clock.wall_ms());
-    let surveyed = survey(&**disk, name, &old, &names, &mut replay)?;
-    replay.remove_broken();
-    replay.finish_blobs();
+    let options = &options.in_full();
+    let blobs = Blobs::new(disk.clone(), name, old.id, next_number(&names, |other| blob::parse_name(name, other)));
+    let secrets = store::secrets(&old.hash_seed);
+    let finder = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
+    let Survey { shards, replayed, end, .. } = finder.survey(clock.wall_ms())?;
+    let Replayed { figures, map, newest_ms, .. } = replayed;
     // Their frames are damaged, or nobody knows what to make of them: the next start would remove them.
     let live = blobs.live_numbers();
     let mut orphans: Vec<u64> = names.iter().filter_map(|other| blob::parse_name(name, other)).collect();
@@ -76,16 +78,15 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let new = Manifest {
         epoch: old.epoch + 1,
         first: number,
-        base: surveyed.end,
-        durable: surveyed.end,
+        base: end,
+        durable: end,
         cuts: Vec::new(),
+        checkpoints: Vec::new(),
         ..old.clone()
     };
-    let from =
-        Continue { number, base: new.base, epoch: new.epoch, newest_ms: replay.newest_ms, lengths: lengths(options) };
+    let from = Continue { number, base: end, epoch: new.epoch, newest_ms, lengths: lengths(options) };
     let log = Log::new(disk.clone(), clock.clone(), name, new.id, FsyncMode::No, &from);
     let segments = BTreeMap::from([(number, new.base)]);
-    let Replay { shards, figures, map, .. } = replay;
     let parts = Parts {
         shards,
         log: Arc::new(log),
@@ -95,6 +96,7 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
         figures,
         map,
         recovery: Recovery::default(),
+        checkpoints: Checkpoints::new(next_number(&names, |other| checkpoint::parse_name(name, other)), end),
         lock,
     };
     let swaps_early = planted("salvaged_manifest_early");
@@ -107,12 +109,14 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     for damage in found.damages.iter().filter(|damage| damage.bytes > 0) {
         aside.push(set_aside(&**disk, damage)?);
     }
-    let guard = Manifest { durable: old.durable.max(surveyed.end), ..old.clone() };
+    let guard = Manifest { durable: old.durable.max(end), ..old.clone() };
     if !swaps_early {
         disk::replace(&**disk, name, &guard.encode())?;
     }
     let blobs = orphans.into_iter().map(|number| blob::file_name(name, number));
-    for file in old_segments(name, &names, old.first).into_iter().chain(blobs) {
+    // Checkpoints last: by then no start gets as far as to want them.
+    let checkpoints = names.iter().filter(|other| checkpoint::parse_name(name, other).is_some()).cloned();
+    for file in old_segments(name, &names, old.first).into_iter().chain(blobs).chain(checkpoints) {
         let to = format!("{file}{ASIDE}");
         disk.rename(&file, &to)?;
         aside.push(to);

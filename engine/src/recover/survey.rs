@@ -10,13 +10,19 @@
 //! Frames count by themselves here: a transaction that damage has cut counts as far as it is there. What is gone cannot be
 //! told in full: a key whose last change stood in a damaged part has the value it had before.
 
+use std::sync::Arc;
+
+use super::find::Finder;
+use super::lane::Common;
+use super::replay::{self, Lost, Replay, Replayed, Senseless};
+use super::source::Source;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
-use crate::format::segment;
+use crate::format::{blob, segment};
+use crate::keyspace::shard::Shards;
 use crate::log::Lsn;
 use crate::log::scan::{self, Loaded};
-use crate::recover::replay::Replay;
 
 /// A part of a file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,25 +37,67 @@ pub struct Damage {
     pub what: &'static str,
 }
 
-/// What a damaged log was found to be.
-#[derive(Debug, Default)]
+/// What a damaged store was found to be.
 pub(super) struct Survey {
+    /// The keys that can be known.
+    pub shards: Shards,
+    pub replayed: Replayed,
     pub damages: Vec<Damage>,
+    /// The keys that cannot.
+    pub lost: Vec<Lost>,
     /// Behind everything that was read.
     pub end: Lsn,
-    /// Segments that were read, with their first LSNs.
-    pub segments: Vec<(u64, Lsn)>,
+    pub segments: u64,
     pub torn_bytes: u64,
 }
 
-/// Reads what can be read. The state is left in `replay`.
-pub(super) fn survey(
+/// What was found in a log.
+#[derive(Default)]
+struct Found {
+    /// With the numbers of their segments.
+    damages: Vec<(u64, Damage)>,
+    end: Lsn,
+    segments: u64,
+    torn_bytes: u64,
+}
+
+impl Finder<'_> {
+    /// Reads what can be read.
+    pub(super) fn survey(&self, now_ms: u64) -> Result<Survey, Error> {
+        let Finder { disk, options, manifest, blobs, names, secrets } = *self;
+        let name = &*options.name;
+        let source = Source::new(disk, name, manifest.id);
+        let common = Common::new(secrets, blobs, source, options, manifest.base, now_ms);
+        options.progress.begin(self.bytes_from(0));
+        let workers = replay::workers(&common, options);
+        let read = |replay: &mut Replay<'_>| walk(disk, name, manifest, names, replay);
+        let (found, mut replayed) = replay::run_through(&common, options, workers, manifest.durable, None, read)?;
+        let Found { damages: mut found, end, segments, torn_bytes } = found?;
+        found.extend(replayed.senseless.iter().map(|senseless| {
+            let Senseless { segment, offset, bytes, .. } = *senseless;
+            let file = segment::file_name(name, segment);
+            (segment, Damage { file, offset, bytes, what: Senseless::WHAT })
+        }));
+        found.sort_by_key(|(segment, damage)| (*segment, damage.offset));
+        let mut damages: Vec<Damage> = found.into_iter().map(|(_, damage)| damage).collect();
+        let lost = replayed.remove_broken(&common);
+        for blob in lost.iter().filter_map(|lost| lost.blob) {
+            let file = blob::file_name(name, blob);
+            damages.push(Damage { file, offset: 0, bytes: 0, what: "a large value is damaged" });
+        }
+        replayed.finish(&common)?;
+        Ok(Survey { shards: common.shards, replayed, damages, lost, end, segments, torn_bytes })
+    }
+}
+
+/// Walks over all segments that may be of use.
+fn walk(
     disk: &dyn Disk,
     name: &str,
     manifest: &Manifest,
     names: &[String],
     replay: &mut Replay<'_>,
-) -> Result<Survey, Error> {
+) -> Result<Found, Error> {
     let mut numbers: Vec<u64> = names.iter().filter_map(|other| segment::parse_name(name, other)).collect();
     numbers.retain(|number| {
         let passed_over = manifest.cuts.iter().any(|cut| cut.segment < *number && *number < cut.next);
@@ -59,7 +107,7 @@ pub(super) fn survey(
     let mut walk = Walk {
         name,
         replay,
-        found: Survey::default(),
+        found: Found::default(),
         at: manifest.base,
         whole: manifest.base,
         durable: manifest.durable,
@@ -90,13 +138,13 @@ fn next(manifest: &Manifest, number: u64) -> u64 {
 struct Walk<'w, 'r> {
     name: &'w str,
     replay: &'w mut Replay<'r>,
-    found: Survey,
+    found: Found,
     /// Up to where the log was read.
     at: Lsn,
     /// Behind the last whole transaction.
     whole: Lsn,
     durable: Lsn,
-    last: Option<Loaded>,
+    last: Option<Arc<Loaded>>,
 }
 
 impl Walk<'_, '_> {
@@ -128,7 +176,9 @@ impl Walk<'_, '_> {
         if loaded.base > self.at {
             self.skip_to(loaded.base, "the log ends before it goes on in another segment");
         }
-        self.found.segments.push((loaded.number, loaded.base));
+        self.found.segments += 1;
+        let loaded = Arc::new(loaded);
+        self.replay.enter(&loaded);
         self.last = Some(loaded);
         while let Some(frames) = self.frames() {
             self.skip_to(frames, "frames that were written here are not valid");
@@ -137,18 +187,18 @@ impl Walk<'_, '_> {
 
     /// Applies the frames from here on. Where valid ones follow behind some that are not.
     fn frames(&mut self) -> Option<Lsn> {
-        let loaded = self.last.take()?;
+        let loaded = self.last.clone()?;
         while let Some(frame) = loaded.frame(self.at) {
-            let mut sound = self.replay.apply(&frame);
-            if !sound {
+            let mut fits = self.replay.apply(&frame);
+            if !fits {
                 // Perhaps only what stood before it is missing.
                 self.replay.pass_gap(frame.lsn);
                 self.replay.records -= 1;
-                sound = self.replay.apply(&frame);
+                fits = self.replay.apply(&frame);
             }
-            if !sound {
-                let (offset, bytes) = loaded.bytes_between(frame.lsn, frame.lsn + frame.padded as u64);
-                self.note(loaded.number, offset, bytes, "a frame's checksum holds but its content makes no sense");
+            if !fits {
+                let Senseless { segment, offset, bytes, .. } = Senseless::of(&frame, &loaded);
+                self.note(segment, offset, bytes, Senseless::WHAT);
                 self.replay.pass_gap(frame.lsn + frame.padded as u64);
             }
             self.durable = self.durable.max(scan::mark_of(&frame).unwrap_or(0));
@@ -157,9 +207,7 @@ impl Walk<'_, '_> {
                 self.whole = self.at;
             }
         }
-        let next = loaded.next_frame(self.at).or(loaded.end.filter(|end| *end > self.at));
-        self.last = Some(loaded);
-        next
+        loaded.next_frame(self.at).or(loaded.end.filter(|end| *end > self.at))
     }
 
     /// What lies from here to there is damaged.
@@ -174,10 +222,11 @@ impl Walk<'_, '_> {
     }
 
     fn note(&mut self, number: u64, offset: u64, bytes: u64, what: &'static str) {
-        self.found.damages.push(Damage { file: segment::file_name(self.name, number), offset, bytes, what });
+        let file = segment::file_name(self.name, number);
+        self.found.damages.push((number, Damage { file, offset, bytes, what }));
     }
 
-    fn finish(mut self) -> Survey {
+    fn finish(mut self) -> Found {
         if self.durable > self.at {
             self.skip_to(self.durable, "the log ends before what was durable");
         } else if let Some(last) = &self.last {

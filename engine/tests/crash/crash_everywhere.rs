@@ -1,7 +1,7 @@
 //! A crash at every single disk operation of a small workload, each followed by every kind of survival.
 //!
 //! One workload for each thing that must be atomic: append and sync, segment change, opening (recovery itself),
-//! compaction, large values, large values that change, clean close; changes of collections, long images of them, many
+//! compaction, checkpoints, large values, large values that change, clean close; changes of collections, long images of them, many
 //! changes at once, whole databases, expired fields. `CRASH_WORKLOAD=name` runs one of them. It is the same each time, so operation `n` is always the same one.
 
 use std::sync::Arc;
@@ -339,6 +339,31 @@ fn compaction(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
+/// Some checkpoints, of which all but two are superfluous; changes between and within; openings from them.
+fn checkpoints(machine: &mut Machine) -> Result<(), Error> {
+    machine.options.checkpoint_bytes = 6000;
+    for _ in 0..3 {
+        let mut running = machine.open()?;
+        let before = running.store.checkpoint_count();
+        for round in 0..6 {
+            machine.set(&mut running, &[round % 3, 3], 700);
+            machine.append(&mut running, 3, &[b'+'; 30]);
+            if round % 3 == 1 {
+                machine.remove(&mut running, 4);
+                machine.set(&mut running, &[4, 5], 5000);
+            }
+            machine.turn(&mut running);
+        }
+        let taken = running.store.checkpoint_count() - before;
+        assert!(machine.disk.is_down() || taken > 0, "{taken} checkpoints were taken");
+        drop(running);
+        if !machine.disk.is_down() {
+            machine.kill();
+        }
+    }
+    Ok(())
+}
+
 fn large_values(machine: &mut Machine) -> Result<(), Error> {
     let mut running = machine.open()?;
     for round in 0..5 {
@@ -535,10 +560,11 @@ fn expired_fields(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-const WORKLOADS: [(&str, Workload); 13] = [
+const WORKLOADS: [(&str, Workload); 14] = [
     ("append and sync", append_and_sync),
     ("segment change", segment_change),
     ("compaction", compaction),
+    ("checkpoints", checkpoints),
     ("large values", large_values),
     ("changed large values", changed_large_values),
     ("close and open", close_and_open),
@@ -565,6 +591,9 @@ fn left(disk: &SimDisk, survival: Option<Survival>) -> SimDisk {
 fn judge(machine: &Machine, disk: &SimDisk, power_loss: bool) -> Result<(), String> {
     let store = Store::open(Arc::new(disk.clone()), machine.clock.clone(), machine.options.clone());
     let store = store.map_err(|error| error.to_string())?;
+    if let Some(refused) = store.recovery().refused_checkpoints.first() {
+        return Err(format!("no crash makes a checkpoint useless: {refused}"));
+    }
     let found = machine.keys.read(&store)?;
     store.audit()?;
     machine.model.judge(&found, machine.model.required(power_loss)).map(drop)

@@ -303,7 +303,16 @@ fn crafted(frames: &[Crafted<'_>]) -> Option<usize> {
     }
     log.resize(16 << 10, 0);
     let disk = SimDisk::new(1);
-    let manifest = Manifest { id, hash_seed: [3; 16], epoch: 1, first: 1, base, durable: base, cuts: Vec::new() };
+    let manifest = Manifest {
+        id,
+        hash_seed: [3; 16],
+        epoch: 1,
+        first: 1,
+        base,
+        durable: base,
+        cuts: Vec::new(),
+        checkpoints: Vec::new(),
+    };
     disk.put("dump.kv", &manifest.encode());
     disk.put(&segment::file_name("dump.kv", 1), &log);
     let store = match Store::open(Arc::new(disk), Arc::new(SimClock::new(1)), options()) {

@@ -9,7 +9,7 @@ use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
 use engine::random::Random;
 use engine::value::Limits;
-use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Maintenance, Next, Options, Store};
+use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Lanes, Maintenance, Next, Options, Store};
 
 use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
@@ -27,6 +27,7 @@ pub struct Counts {
     pub corruption_told: u64,
     pub refused: u64,
     pub evicted: u64,
+    pub checkpoints: u64,
 }
 
 impl Counts {
@@ -40,6 +41,7 @@ impl Counts {
         self.corruption_told += other.corruption_told;
         self.refused += other.refused;
         self.evicted += other.evicted;
+        self.checkpoints += other.checkpoints;
     }
 }
 
@@ -102,7 +104,9 @@ impl World {
             memory_goal: [u64::MAX, 0, 0, 40_000][chance.below(4) as usize],
             compact_from_bytes: [8 << 10, 100 << 10, 8 << 20][chance.below(3) as usize],
             key_order: chance.below(2) == 0,
+            checkpoint_bytes: [4 << 10, 30 << 10, u64::MAX][(seed / 3 % 3) as usize],
             secrets_from: Some(seed),
+            lanes: Lanes { count: 1 + (seed % 3) as usize, threads: false },
             ..Options::default()
         };
         let keys = Arc::new(Keys::new([2, 6, 20][chance.below(3) as usize]));
@@ -147,7 +151,12 @@ impl World {
                 break;
             }
             match self.chance.below(24) {
-                0..=12 => session.borrow_mut().request()?,
+                0..=12 => {
+                    let asked = session.borrow_mut().request();
+                    // Without power nothing is read either.
+                    let without_power = |why: &String| self.disk.is_down() && why.starts_with(UNREADABLE);
+                    asked.or_else(|why| if without_power(&why) { Ok(()) } else { Err(why) })?;
+                }
                 13..=16 => session.borrow_mut().end_turn(),
                 17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
                 17..=19 => drop(self.flush(&mut machines)),
@@ -379,6 +388,10 @@ impl World {
         let power_lost = self.power_lost;
         let mut store = self.open()?;
         store.audit().map_err(|why| format!("after recovery: {why}"))?;
+        if let Some(refused) = store.recovery().refused_checkpoints.first() {
+            return Err(format!("no crash makes a checkpoint useless: {refused}"));
+        }
+        self.counts.checkpoints += u64::from(store.recovery().checkpoint.is_some());
         if let Some(before) = self.before.take() {
             let now = State::of(&store);
             // Under a clock that was set back a field is seen whose time had come and that nobody had been told is gone.

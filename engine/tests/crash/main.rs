@@ -14,11 +14,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod bench;
+mod checkpoints;
 mod content;
 mod crash_everywhere;
 mod disks;
 mod evictions;
 mod images;
+mod lanes;
 mod life;
 mod log_image;
 mod model;

@@ -240,8 +240,8 @@ fn a_second_opening_is_refused_while_the_first_lives() {
 fn a_newer_format_a_foreign_file_and_a_missing_manifest_are_told_apart() {
     let disk = bench(FsyncMode::Always).disk.process_crash();
     let newer = disk.process_crash();
-    newer.corrupt("dump.kv", 8, &[3]);
-    assert!(matches!(Bench::try_open(&newer), Err(Error::NewerFormat { found: 3, known: 2, .. })));
+    newer.corrupt("dump.kv", 8, &[4]);
+    assert!(matches!(Bench::try_open(&newer), Err(Error::NewerFormat { found: 4, known: 3, .. })));
     let foreign = disk.process_crash();
     foreign.corrupt("dump.kv", 0, b"REDIS0011");
     assert!(matches!(Bench::try_open(&foreign), Err(Error::Foreign(_))));

@@ -13,7 +13,7 @@ use crate::salvage::crashes;
 use crate::simulation::run;
 
 /// Runs within which a planted bug must have been found.
-const BUDGET: u64 = 4000;
+const BUDGET: u64 = 8000;
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it really took is what the table says")]

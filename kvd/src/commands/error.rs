@@ -242,6 +242,8 @@ pub const KEY_TOO_LONG: CommandError = CommandError::fixed("ERR key exceeds maxi
 pub const DATABASE_RANGE: CommandError = CommandError::fixed("ERR DB index is out of range");
 /// Not authenticated.
 pub const NO_AUTH: CommandError = CommandError::fixed("NOAUTH Authentication required.");
+/// The store is being opened.
+pub const LOADING: CommandError = CommandError::fixed("LOADING Redis is loading the dataset in memory");
 /// Wrong name or password.
 pub const WRONG_PASSWORD: CommandError =
     CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");

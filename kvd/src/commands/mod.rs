@@ -102,6 +102,8 @@ pub struct GateFlags {
     pub deny_oom: bool,
     /// Allowed before AUTH.
     pub no_auth: bool,
+    /// Allowed while the store is being opened.
+    pub loading: bool,
     /// Uses the reserve when the disk is full.
     pub shrinks: bool,
     /// Takes constant or logarithmic time.
@@ -158,6 +160,12 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
 static BY_NAME: LazyLock<HashMap<&'static [u8], usize, rapidhash::fast::RandomState>> =
     LazyLock::new(|| TABLE.iter().map(|entry| (entry.command.name.as_bytes(), entry.index)).collect());
 
+/// Whether a command runs while the store is being opened. Redis lets two more: WATCH, which would watch keys that are not
+/// there yet, and DEBUG, which would change them.
+fn may_run_while_loading(command: &Command) -> bool {
+    command.has(Flag::Loading) && !command.has(Flag::Protected) && command.name != "WATCH"
+}
+
 fn entry(command: &'static Command, container: Option<&str>, index: usize) -> Entry {
     let name = command.name.to_ascii_lowercase();
     let full_name = container.map_or(name.clone(), |container| format!("{container}|{name}"));
@@ -167,6 +175,7 @@ fn entry(command: &'static Command, container: Option<&str>, index: usize) -> En
         gate: GateFlags {
             deny_oom: command.has(Flag::DenyOom),
             no_auth: command.has(Flag::NoAuth),
+            loading: may_run_while_loading(command),
             shrinks: command.has(Flag::Shrinks),
             fast: command.has(Flag::Fast),
             messages: command.has(Flag::PubSub) && command.has(Flag::InSubscription),

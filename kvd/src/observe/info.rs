@@ -253,7 +253,9 @@ pub fn text(server: &Server, words: &[&[u8]], mut held: Option<&mut Transaction<
             out.push_str("\r\n");
         }
         line(&mut out, format_args!("# {}", section.title()));
-        for Row { name, value, .. } in rows::of(section) {
+        let is_loading = section == Section::Persistence && server.store.is_loading();
+        let more = if is_loading { rows::LOADING } else { &[] };
+        for Row { name, value, .. } in rows::of(section).iter().chain(more) {
             line(&mut out, format_args!("{name}:{}", value(&sources)));
         }
         match section {
@@ -405,7 +407,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_documented() {
         let mut names = std::collections::HashSet::new();
-        for row in Section::ALL.into_iter().flat_map(rows::of) {
+        for row in Section::ALL.into_iter().flat_map(rows::of).chain(rows::LOADING) {
             assert!(names.insert(row.name), "{} is there twice", row.name);
             assert!(row.doc.ends_with('.'), "{} has no sentence", row.name);
             assert!(

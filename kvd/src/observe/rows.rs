@@ -4,6 +4,8 @@
 //! that read INFO expect it; what is not known is left out. Beside them stand kvd's own: `kvd_version`, `log_…`,
 //! `recovery_…`, `protocol_errors`.
 
+use engine::DATABASES;
+
 use crate::pubsub::Kind;
 use std::sync::atomic::Ordering;
 
@@ -178,20 +180,24 @@ const MEMORY: &[Row] = &[
 ];
 
 const PERSISTENCE: &[Row] = &[
-    none("loading", "Clients are served when everything is loaded."),
+    row("loading", |s| s.server.store.is_loading().into(), "Whether the store is still being opened."),
     none("async_loading", "There are no replicas."),
     none("current_cow_peak", "Nothing forks."),
     none("current_cow_size", "Nothing forks."),
     none("current_cow_size_age", "Nothing forks."),
     row("current_fork_perc", |_| Shown::Real(0.0, 2), "Nothing forks."),
-    none("current_save_keys_processed", "There are no snapshots."),
-    none("current_save_keys_total", "There are no snapshots."),
+    row(
+        "current_save_keys_processed",
+        |s| saved_keys(s)[0].into(),
+        "Keys that the checkpoint under way has looked at.",
+    ),
+    row("current_save_keys_total", |s| saved_keys(s)[1].into(), "Keys that it will look at."),
     row(
         "rdb_changes_since_last_save",
         |s| s.server.changes_since_save().into(),
         "Frames of the log since the last SAVE or BGSAVE, or since the start: one for most changes of a key.",
     ),
-    none("rdb_bgsave_in_progress", "Saving is a sync of the log, which BGSAVE's reply waits for."),
+    row("rdb_bgsave_in_progress", |s| s.store().is_checkpointing().into(), "Whether a checkpoint is being written."),
     row(
         "rdb_last_save_time",
         |s| s.server.last_save.load(Ordering::Relaxed).into(),
@@ -200,7 +206,7 @@ const PERSISTENCE: &[Row] = &[
     row("rdb_last_bgsave_status", |s| write_status(s).into(), "Whether the log can be synced."),
     row("rdb_last_bgsave_time_sec", |_| (-1i64).into(), "Not measured."),
     row("rdb_current_bgsave_time_sec", |_| (-1i64).into(), "None is going on."),
-    none("rdb_saves", "There are no snapshots."),
+    row("rdb_saves", |s| s.store().checkpoint_count().into(), "Checkpoints written since the start."),
     none("rdb_last_cow_size", "Nothing forks."),
     none("rdb_last_load_keys_expired", "There are no snapshots."),
     none("rdb_last_load_keys_loaded", "There are no snapshots."),
@@ -250,7 +256,28 @@ const PERSISTENCE: &[Row] = &[
         |s| s.store().recovery().copied_bytes.into(),
         "Bytes that were not known to be durable at the start, and were made so.",
     ),
+    row(
+        "recovery_checkpoint",
+        |s| s.store().recovery().checkpoint.unwrap_or(0).into(),
+        "Number of the checkpoint that the start went on from, 0 for none.",
+    ),
+    row(
+        "recovery_checkpoints_refused",
+        |s| (s.store().recovery().refused_checkpoints.len() as u64).into(),
+        "Checkpoints that should have been of use at the start and were damaged.",
+    ),
     row("recovery_ms", |s| (s.store().recovery().took_us / 1000).into(), "Milliseconds that the start took."),
+];
+
+/// What stands at the end of Persistence while the store is being opened.
+pub const LOADING: &[Row] = &[
+    row("loading_start_time", |s| s.server.store.began_seconds.into(), "Seconds since the epoch when it began."),
+    row("loading_total_bytes", |s| s.server.store.progress.total_bytes().into(), "Bytes that are to be read."),
+    none("loading_rdb_used_mem", "Nothing says how much memory it will take."),
+    row("loading_loaded_bytes", |s| s.server.store.progress.loaded_bytes().into(), "Bytes that were read."),
+    row("loading_loaded_perc", |s| Shown::Real(loaded_percent(s), 2), "The same in percent."),
+    row("loading_loaded_keys", |s| s.server.store.progress.keys().into(), "Keys that were found so far."),
+    row("loading_eta_seconds", |s| s.server.loading_eta_seconds().into(), "Seconds it will still take, at this pace."),
 ];
 
 const STATS: &[Row] = &[
@@ -389,6 +416,21 @@ fn max_memory(sources: &Sources<'_>) -> u64 {
 
 fn unused_bytes(sources: &Sources<'_>) -> i64 {
     sources.process().resident_bytes as i64 - sources.store().memory() as i64
+}
+
+/// Keys that the checkpoint under way has looked at, and all.
+fn saved_keys(sources: &Sources<'_>) -> [u64; 2] {
+    let store = sources.store();
+    if !store.is_checkpointing() {
+        return [0; 2];
+    }
+    let keys = (0..DATABASES as u8).map(|database| store.key_count(database)).sum();
+    [store.checkpointed_keys().min(keys), keys]
+}
+
+fn loaded_percent(sources: &Sources<'_>) -> f64 {
+    let progress = &sources.server.store.progress;
+    100.0 * ratio(progress.loaded_bytes(), progress.total_bytes())
 }
 
 fn write_status(sources: &Sources<'_>) -> &'static str {

@@ -130,7 +130,7 @@ impl Drop for Turn<'_> {
 
 /// Reads the rest, off this thread. What has changed meanwhile is left out; one that is damaged is an error.
 pub async fn read(readings: Vec<Reading>, server: &Server, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
-    let store = &server.store;
+    let store = &*server.store;
     let (mut mine, mut others) = (Vec::new(), Vec::new());
     for reading in readings {
         match server.cold_reads.join(reading.want().position()) {

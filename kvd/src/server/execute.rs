@@ -130,6 +130,8 @@ fn run_from(
     stopwatch: &mut Stopwatch,
 ) -> Option<(usize, Pause)> {
     output.set_bounds(server.output_bounds(&session.client));
+    // Before anything is hashed: keys of a batch that begins while the store is being opened are hashed for another one.
+    let is_loading = server.store.is_loading();
     let now_ms = server.store.now_ms();
     let mut blobs = &ready.blobs[..];
     let fetched = &mut ready.fetched;
@@ -144,7 +146,7 @@ fn run_from(
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
             let run = |fetched: &[Fetched], session: &mut Session, output: &mut Output, stopwatch: &mut Stopwatch| {
-                let run = Run { entry: *entry, at, hash: *hash, request, blobs, fetched, now_ms, now_us };
+                let run = Run { entry: *entry, at, hash: *hash, request, blobs, fetched, now_ms, now_us, is_loading };
                 run.run(session, server, output, stopwatch)
             };
             stopwatch.start(*entry, request.len(), batch, &session.client, server);
@@ -249,6 +251,8 @@ struct Run<'a> {
     fetched: &'a [Fetched],
     now_ms: u64,
     now_us: u64,
+    /// Whether the store was still being opened when the batch began.
+    is_loading: bool,
 }
 
 impl Run<'_> {
@@ -282,7 +286,7 @@ impl Run<'_> {
         }
         let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms, self.fetched);
         let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
-        let growth = match gate::check(entry, &self.request, session, server, self.now_us, measure) {
+        let growth = match gate::check(entry, &self.request, session, server, self.now_us, self.is_loading, measure) {
             Verdict::Pass(growth) => growth,
             Verdict::Wait => return Some(Pause::Stalled),
             Verdict::Postpone => return Some(Pause::Postponed),

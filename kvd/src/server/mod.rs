@@ -13,6 +13,7 @@ mod exec;
 pub mod execute;
 pub mod listen;
 pub mod listener;
+pub mod loading;
 pub mod mailbox;
 pub mod memory;
 pub mod pause;
@@ -36,13 +37,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::clock::Clock;
-use engine::{FsyncMode, Lsn, Store};
+use engine::{FsyncMode, Lsn};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use self::blocked::Blocked;
 use self::listen::Listeners;
-use self::listener::Ears;
+use self::loading::LateStore;
 use self::mailbox::{Mailbox, Message};
 use self::memory::ClientMemory;
 use self::pause::ClientPause;
@@ -62,7 +63,7 @@ use crate::session::registry::{Client, Registry};
 /// What all workers share.
 pub struct Server {
     /// The keys and values.
-    pub store: Arc<Store>,
+    pub store: LateStore,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Settings in force; replaced as a whole.
@@ -160,9 +161,9 @@ pub struct HotOutputLimit {
 }
 
 impl Server {
-    /// A server over an open store, which hears from it what changes. Its workers are started by the caller.
+    /// A server over a store that comes later, with [`Server::serve_store`]. Its workers are started by the caller.
     pub fn new(
-        store: Arc<Store>,
+        store: LateStore,
         clock: Arc<dyn Clock>,
         settings: Settings,
         listeners: Listeners,
@@ -174,7 +175,7 @@ impl Server {
         let hot = Hot::default();
         hot.set(&settings);
         let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
-        let server = Arc::new(Server {
+        Ok(Arc::new(Server {
             started_ms: clock.monotonic_ms(),
             last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
             saved_frames: AtomicU64::default(),
@@ -201,17 +202,7 @@ impl Server {
             slow_log: SlowLog::default(),
             latency: Latency::default(),
             store,
-        });
-        let store = &server.store;
-        store.set_listener(Arc::new(Ears(Arc::downgrade(&server))));
-        store.attention().set_events(server.hot.events.load(Ordering::Relaxed) != 0);
-        store.set_eviction(&server.settings().eviction());
-        store.set_spills(server.settings().spill);
-        store.set_compaction_rate(server.settings().compaction_rate);
-        server.govern_memory();
-        let watched = server.clone();
-        store.log().on_progress(Box::new(move || watched.on_log_progress()));
-        Ok(server)
+        }))
     }
 
     /// The settings in force.
@@ -279,6 +270,7 @@ impl Server {
                 SetError::cannot_listen(name)
             })?;
         }
+        let mut in_force = self.settings.write();
         self.hot.set(&settings);
         self.store.set_spills(settings.spill);
         self.store.set_compaction_rate(settings.compaction_rate);
@@ -290,7 +282,7 @@ impl Server {
         self.store.set_limits(settings.value_limits());
         self.store.set_eviction(&settings.eviction());
         let mode = settings.appendfsync;
-        *self.settings.write() = Arc::new(settings);
+        *in_force = Arc::new(settings);
         let log = self.store.log();
         if changed.contains(&"appendfsync") && mode != log.mode() {
             log.set_mode(mode);

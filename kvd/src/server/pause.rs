@@ -44,6 +44,11 @@ impl ClientPause {
         self.changed.notify_waiters();
     }
 
+    /// When it ends, in monotonic milliseconds; 0 when there is none.
+    pub fn end_ms(&self) -> u64 {
+        self.state.lock().end_ms
+    }
+
     /// Whether any request may have to wait.
     #[inline]
     pub fn is_on(&self) -> bool {

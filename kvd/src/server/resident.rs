@@ -44,7 +44,7 @@ impl Governor {
     fn next_goal(&self, limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
         let percent = |of: u64| limit / 100 * of;
         let since = self.since.fetch_add(1, Ordering::Relaxed);
-        let goal = if goal > percent(MOST_PERCENT) { percent(FIRST_PERCENT) } else { goal };
+        let goal = if goal > percent(MOST_PERCENT) { first_goal(limit, true) } else { goal };
         let next = if resident > percent(HIGH_PERCENT) {
             let grows = resident > self.held.load(Ordering::Relaxed) + percent(1);
             if !grows && (resident <= limit || since < PATIENCE) {
@@ -60,6 +60,16 @@ impl Governor {
             goal
         };
         next.clamp(percent(LEAST_PERCENT), percent(MOST_PERCENT))
+    }
+}
+
+/// The goal before anything was measured, under a limit of so many bytes: what a store that is opened takes into memory; where
+/// values spill, those beyond are left to the log.
+pub fn first_goal(limit: u64, spills: bool) -> u64 {
+    match limit {
+        limit if limit == 0 || !spills => u64::MAX,
+        limit if limit < LEAST_LIMIT => limit,
+        limit => limit / 100 * FIRST_PERCENT,
     }
 }
 

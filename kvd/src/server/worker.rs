@@ -224,10 +224,10 @@ impl Worker {
 
     /// Writes the log once for all, then sends what is safe.
     pub async fn release_task(self: Rc<Self>) {
-        let log = self.server.store.log().clone();
         let mut batch: Vec<Rc<Connection>> = Vec::new();
         loop {
             self.wake.notify.notified().await;
+            let log = self.server.store.log();
             // Before the marks are read: progress behind this point wakes the task again.
             self.wake.waiting.store(true, Ordering::Release);
             self.server.store.spill_at_once();

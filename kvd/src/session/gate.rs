@@ -1,4 +1,4 @@
-//! The gate every request passes: arity, authentication, memory, room in the log, length of keys, in that order.
+//! The gate every request passes: arity, authentication, loading, memory, room in the log, length of keys, in that order.
 
 use std::sync::atomic::Ordering;
 
@@ -33,6 +33,7 @@ pub fn check(
     session: &Session,
     server: &Server,
     now_us: u64,
+    is_loading: bool,
     mut measure: impl FnMut(usize, &dyn Fn(Item<'_>) -> u64) -> u64,
 ) -> Verdict {
     if !entry.syntax.fits(request.len()) {
@@ -40,6 +41,9 @@ pub fn check(
     }
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
+    }
+    if is_loading && !entry.gate.loading {
+        return Verdict::Refuse(error::LOADING);
     }
     let growth = entry.command.added_bytes(request, &mut measure);
     if entry.gate.deny_oom {

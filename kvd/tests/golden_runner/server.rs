@@ -1,5 +1,6 @@
 //! The server that scripts are played against: the real `kvd`, started for the test, or any other by address.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -47,12 +48,24 @@ impl Target {
             .expect("the program is built");
         let target = Target { address: format!("127.0.0.1:{port}"), own: Some((child, folder)) };
         for _ in 0..START_TRIES {
-            if TcpStream::connect(&target.address).is_ok() {
+            if target.is_ready() {
                 return target;
             }
             std::thread::sleep(START_PAUSE);
         }
         panic!("kvd does not answer at {}", target.address);
+    }
+
+    /// Whether it answers, and has its store open.
+    fn is_ready(&self) -> bool {
+        let ask = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect(&self.address)?;
+            stream.write_all(b"PING\r\n")?;
+            let mut reply = [0; 8];
+            let read = stream.read(&mut reply)?;
+            Ok(read > 0 && &reply != b"-LOADING")
+        };
+        ask().unwrap_or(false)
     }
 }
 

@@ -22,6 +22,7 @@ use tokio_util::codec::Decoder;
 use super::stream::Command;
 use crate::config::{MaxMemory, Secret, Settings};
 use crate::server::listen::Listeners;
+use crate::server::loading::LateStore;
 use crate::server::mailbox::Message;
 use crate::server::socket::Socket;
 use crate::server::{Server, thread};
@@ -61,7 +62,9 @@ impl Executor {
         settings.slowlog_log_slower_than = -1;
         settings.latency_tracking = false;
         let listeners = Listeners::none(runtime.handle().clone());
-        let server = Server::new(store.clone(), clock.clone(), settings, listeners, 1, None)?;
+        let server = Server::new(LateStore::new(clock)?, clock.clone(), settings, listeners, 1, None)?;
+        server.hear_from(store);
+        server.serve_store(store.clone());
         let worker = thread::start(server.clone(), 0)?;
         server.workers.lock().push(worker.clone());
         let (ours, theirs) = UnixStream::pair()?;

@@ -1,0 +1,169 @@
+//! An opening from a checkpoint: the state of the log alone, whatever is wrong with the checkpoint.
+
+use std::sync::Arc;
+
+use engine::clock::SimClock;
+use engine::disk::Disk;
+use engine::disk::sim::{SimDisk, Survival};
+use engine::value::op::{self, Op};
+use engine::{Digest, Error, FsyncMode, Options, Store};
+
+use crate::bench::{Bench, bench_with, options};
+
+fn with_checkpoints() -> Options {
+    Options { checkpoint_bytes: 20_000, ..options(FsyncMode::Always) }
+}
+
+/// A store with two checkpoints and something behind the last; its digest.
+fn full() -> (Bench, Digest) {
+    let mut bench = bench_with(SimDisk::new(5), with_checkpoints());
+    let mut exchange = bench.store.begin_all(0, bench.store.now_ms());
+    exchange.swap_databases(0, 7);
+    exchange.commit();
+    for round in 0..60_u32 {
+        for number in 0..3 {
+            bench.set(format!("key {}", (round * 7 + number) % 40).as_bytes(), &vec![b'a'; 20 + round as usize * 30]);
+        }
+        let list = bench.store.key(b"list");
+        let mut transaction = bench.store.begin(0, &[list], bench.store.now_ms());
+        let elements: Vec<String> = (0..20).map(|number| format!("element {round} {number}")).collect();
+        let push = Op::over(op::LIST_PUSH_BACK, elements.iter().map(|element| element.as_bytes()));
+        transaction.apply(&list, &push).unwrap();
+        transaction.commit();
+        let hash = bench.store.key(b"hash");
+        let mut transaction = bench.store.begin(3, &[hash], bench.store.now_ms());
+        let set = Op::over(op::HASH_SET, [&b"field"[..], elements[0].as_bytes()]);
+        transaction.apply(&hash, &set).unwrap();
+        transaction.commit();
+        bench.remove(format!("key {}", round % 40).as_bytes());
+        bench.step();
+        bench.maintain();
+        bench.step();
+        bench.clock.advance_ms(100);
+        bench.maintain();
+    }
+    while bench.store.is_checkpointing() {
+        bench.maintain();
+        bench.step();
+    }
+    bench.set(b"last", b"behind");
+    bench.store.close();
+    let digest = bench.store.digest(None);
+    (bench, digest)
+}
+
+fn open(disk: &SimDisk) -> Arc<Store> {
+    try_open(disk).unwrap()
+}
+
+fn try_open(disk: &SimDisk) -> Result<Arc<Store>, Error> {
+    let clock = Arc::new(SimClock::new(1 << 40));
+    clock.advance_ms(60_000);
+    Store::open(Arc::new(disk.clone()), clock, with_checkpoints())
+}
+
+fn checkpoints_of(disk: &SimDisk) -> Vec<String> {
+    let mut names: Vec<String> = disk.names().into_iter().filter(|name| name.ends_with(".ckpt")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_opening_from_a_checkpoint_reads_the_end_of_the_log_only() {
+    let (bench, digest) = full();
+    let files = checkpoints_of(&bench.disk.process_crash());
+    assert_eq!(files.len(), 2, "the last two are kept: {files:?}");
+    let store = open(&bench.disk.power_loss_with(Survival::Nothing));
+    let recovery = store.recovery();
+    assert!(recovery.checkpoint.is_some() && recovery.refused_checkpoints.is_empty(), "{recovery:?}");
+    assert!(recovery.log_bytes < store.log_bytes() / 2, "{recovery:?}");
+    assert!(store.cold_keys() > 0, "values are left to the log");
+    assert_eq!(store.digest(None), digest);
+    store.audit().unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let (bench, digest) = full();
+    let files = checkpoints_of(&bench.disk.process_crash());
+    for damaged in [&files[1..], &files[..], &files[..1]] {
+        for byte in [3, 45, 90, 130, 140, 200] {
+            let disk = bench.disk.power_loss_with(Survival::Everything);
+            damaged.iter().for_each(|name| disk.flip_bit(name, byte, 2));
+            let store = open(&disk);
+            let recovery = store.recovery();
+            let newest_is_whole = !damaged.contains(&files[1]);
+            let told = if newest_is_whole { 0 } else { damaged.len() };
+            assert_eq!(recovery.refused_checkpoints.len(), told, "byte {byte}: {recovery:?}");
+            assert_eq!(recovery.checkpoint.is_some(), damaged.len() < 2, "byte {byte}: {recovery:?}");
+            assert_eq!(store.digest(None), digest, "byte {byte} of {damaged:?}");
+            store.audit().unwrap();
+            drop(store);
+            let again = open(&disk.process_crash());
+            assert_eq!(again.recovery().refused_checkpoints.len(), 0, "what was refused is not tried again");
+            assert_eq!(again.digest(None), digest);
+        }
+    }
+}
+
+#[test]
+fn a_missing_or_short_checkpoint_is_passed_over() {
+    let (bench, digest) = full();
+    let files = checkpoints_of(&bench.disk.process_crash());
+    let disk = bench.disk.power_loss_with(Survival::Everything);
+    disk.remove(&files[1]).unwrap();
+    let store = open(&disk);
+    assert_eq!((store.recovery().refused_checkpoints.len(), store.recovery().checkpoint.is_some()), (1, true));
+    assert_eq!(store.digest(None), digest);
+}
+
+/// A value, or that it cannot be read.
+fn read(store: &Store, number: u32) -> Result<Option<Vec<u8>>, ()> {
+    let name = format!("key {number}");
+    let key = store.key(name.as_bytes());
+    let mut transaction = store.begin(0, &[key], store.now_ms());
+    if !transaction.warm(&key) {
+        return Err(());
+    }
+    Ok(transaction.get(&key).map(|item| item.string().unwrap_or_default().to_vec()))
+}
+
+#[test]
+fn a_value_that_is_rotten_below_a_checkpoint_is_told_when_it_is_read() {
+    let (bench, _) = full();
+    let disk = bench.disk.power_loss_with(Survival::Everything);
+    let sound = open(&disk.process_crash());
+    let segments = disk.names().into_iter().filter(|name| name.ends_with(".log"));
+    let (mut unread, mut refused) = (0, 0);
+    for (name, byte) in segments.flat_map(|name| (5..60).map(move |at| (name.clone(), at * 1000))) {
+        let rotten = bench.disk.power_loss_with(Survival::Everything);
+        rotten.flip_bit(&name, byte, 1);
+        let Ok(store) = try_open(&rotten) else {
+            refused += 1;
+            continue;
+        };
+        for number in 0..40 {
+            let found = read(&store, number);
+            assert!(found.is_err() || found == read(&sound, number), "a wrong value was believed: {name} {byte}");
+            unread += usize::from(found.is_err());
+        }
+    }
+    assert!(unread > 0 && refused > 0, "{unread} values told when they were read, {refused} openings refused");
+}
+
+#[test]
+fn a_checkpoint_that_is_asked_for_is_taken() {
+    let mut bench = bench_with(SimDisk::new(5), options(FsyncMode::Always));
+    bench.set(b"a", &[b'a'; 100]);
+    bench.step();
+    bench.maintain();
+    assert_eq!((bench.store.checkpoint_count(), bench.store.is_checkpointing()), (0, false));
+    bench.store.request_checkpoint();
+    for _ in 0..4 {
+        bench.maintain();
+        bench.step();
+    }
+    assert_eq!((bench.store.checkpoint_count(), bench.store.checkpointed_keys()), (1, 1));
+    let Bench { disk, .. } = bench;
+    assert!(open(&disk.process_crash()).recovery().checkpoint.is_some());
+}
