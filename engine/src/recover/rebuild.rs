@@ -3,8 +3,8 @@
 //!
 //! What it cannot know: which segments a recovery has left that did not come to its end, and what was known to be durable.
 
-use super::survey::Damage;
 use super::load_manifest;
+use super::survey::Damage;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::format::manifest::{Cut, Manifest};

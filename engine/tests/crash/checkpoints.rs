@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use engine::clock::SimClock;
+use engine::clock::{Clock, SimClock};
 use engine::disk::Disk;
 use engine::disk::sim::{SimDisk, Survival};
 use engine::value::op::{self, Op};
-use engine::{Digest, Error, FsyncMode, Options, Store};
+use engine::{Digest, Error, FsyncMode, Options, Store, check, salvage};
 
 use crate::bench::{Bench, bench_with, options};
 
@@ -166,4 +166,64 @@ fn a_checkpoint_that_is_asked_for_is_taken() {
     assert_eq!((bench.store.checkpoint_count(), bench.store.checkpointed_keys()), (1, 1));
     let Bench { disk, .. } = bench;
     assert!(open(&disk.process_crash()).recovery().checkpoint.is_some());
+}
+
+#[test]
+fn a_check_names_the_checkpoints_that_are_passed_over() {
+    let (bench, _) = full();
+    let whole = bench.disk.power_loss_with(Survival::Everything);
+    let files = checkpoints_of(&whole);
+    let look = |disk: &SimDisk| {
+        let found =
+            check(&(Arc::new(disk.clone()) as Arc<dyn Disk>), &SimClock::new(1 << 40), &with_checkpoints()).unwrap();
+        assert!(found.is_sound(), "the log alone is enough: {found:?}");
+        found.passed_over.into_iter().map(|of| of.file).collect::<Vec<String>>()
+    };
+    assert_eq!(look(&whole), [""; 0]);
+    let length = whole.bytes(&files[0]).unwrap().len() as u64;
+    for byte in [3, 45, 90, 130, 140, 200, length / 2, length - 1] {
+        let disk = whole.process_crash();
+        disk.flip_bit(&files[0], byte, 2);
+        assert_eq!(look(&disk), files[..1], "byte {byte}");
+    }
+    whole.remove(&files[1]).unwrap();
+    assert_eq!(look(&whole), files[1..]);
+}
+
+#[test]
+fn a_repair_puts_checkpoints_aside_and_goes_by_the_log() {
+    let (bench, _) = full();
+    let whole = bench.disk.power_loss_with(Survival::Everything);
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::new(1 << 40));
+    let files = checkpoints_of(&whole);
+    let first = whole.names().into_iter().find(|name| name.ends_with(".log")).unwrap();
+    let mut repaired = 0;
+    for byte in (5..60).map(|at| at * 1000) {
+        let rotten = whole.process_crash();
+        rotten.flip_bit(&first, byte, 1);
+        let shared: Arc<dyn Disk> = Arc::new(rotten.clone());
+        let done = salvage(&shared, &clock, &with_checkpoints()).unwrap();
+        if done.found.is_sound() {
+            continue;
+        }
+        repaired += 1;
+        assert!(files.iter().all(|file| done.aside.contains(&format!("{file}.aside"))), "{:?}", done.aside);
+        let found = check(&shared, &*clock, &with_checkpoints()).unwrap();
+        assert!(found.is_sound() && found.passed_over.is_empty(), "{found:?}");
+        let mut bench = bench_with(rotten.power_loss_with(Survival::Nothing), with_checkpoints());
+        let recovery = bench.store.recovery();
+        assert_eq!((recovery.checkpoint, recovery.refused_checkpoints.len()), (None, 0));
+        bench.store.audit().unwrap();
+        bench.store.request_checkpoint();
+        for _ in 0..4 {
+            bench.maintain();
+            bench.step();
+        }
+        let new = checkpoints_of(&bench.disk);
+        assert!(
+            new.len() == 1 && new[0] > files[1],
+            "numbers of what was put aside are not given again: {new:?}"
+        );
+    }
+    assert!(repaired > 0);
 }

@@ -9,7 +9,9 @@ use engine::disk::Disk;
 use engine::disk::sim::{SimDisk, Survival};
 use engine::format::{blob, segment};
 use engine::value::op::{self, Op};
-use engine::{Contents, Digest, Error, FsyncMode, Options, Salvage, Store, Value, check, salvage};
+use engine::{
+    Contents, Digest, Error, Flusher, FsyncMode, Maintenance, Options, Salvage, Store, Value, check, salvage,
+};
 
 const NAME: &str = "dump.kv";
 
@@ -60,6 +62,14 @@ fn sound() -> SimDisk {
     let mut all = store.begin_all(0, now);
     all.swap_databases(0, 1);
     all.commit();
+    // A checkpoint, and behind it most of all.
+    store.request_checkpoint();
+    let (mut flusher, mut maintenance) = (Flusher::new(store.log().clone()), Maintenance::default());
+    for now_us in 0..100 {
+        flusher.step(now_us);
+        maintenance.step(&store, now_us);
+    }
+    assert_eq!(store.checkpoint_count(), 1);
     set(0, "blob", &[7; 9000], None);
     set(0, "other blob", &[8; 9000], None);
     for (name, code) in [("list", op::LIST_PUSH_BACK), ("set", op::SET_ADD), ("hash", op::HASH_SET)] {
@@ -331,7 +341,7 @@ pub fn crashes() -> Result<(), String> {
                 Err(error) => return Err(what(error.to_string())),
             }
             let names = left.names();
-            for end in [".damaged-", ".log.aside", ".blob.aside"] {
+            for end in [".damaged-", ".log.aside", ".blob.aside", ".ckpt.aside"] {
                 if !names.iter().any(|name| name.contains(end)) {
                     return Err(what(format!("nothing was put aside as {end}")));
                 }

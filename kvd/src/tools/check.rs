@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::clock::{Clock, SystemClock};
 use engine::disk::{Disk, OsDisk};
-use engine::{Check, Damage, Error, Lost, Options, Salvage};
+use engine::{Check, Damage, Error, Lost, Options, PassedOver, Salvage};
 
 use super::Failure;
 use super::import::marker;
@@ -41,7 +41,7 @@ pub(super) fn run(settings: &Settings, repairs: bool) -> Result<ExitCode, Failur
     let verdict = match (found.is_sound(), repairs) {
         (true, _) => "the store is sound",
         (false, true) => "the store was damaged and opens now; remove what was put aside when nobody needs it",
-        (false, false) => "the store is damaged: kvd does not start on it. With --repair what is damaged is put aside",
+        (false, false) => "the store is damaged. With --repair what is damaged is put aside",
     };
     writeln!(out, "{verdict}")?;
     Ok(if found.is_sound() || repairs { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -65,6 +65,13 @@ pub fn describe(found: &Check, aside: &[String]) -> Vec<String> {
     let lost = |Lost { database, key, what, .. }: &Lost| {
         format!("lost: key \"{}\" of database {database}: {what}", key.escape_ascii())
     };
+    let passed_over = |PassedOver { file, why }: &PassedOver| format!("{file}: {why}; a start passes it over");
     let aside = aside.iter().map(|file| format!("put aside: {file}"));
-    found.damages.iter().map(damage).chain(found.lost.iter().map(lost)).chain(aside).collect()
+    let found = found
+        .damages
+        .iter()
+        .map(damage)
+        .chain(found.lost.iter().map(lost))
+        .chain(found.passed_over.iter().map(passed_over));
+    found.chain(aside).collect()
 }
