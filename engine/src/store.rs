@@ -21,6 +21,7 @@ use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
+use crate::keyspace::hold::Holds;
 use crate::keyspace::order::Order;
 use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
@@ -122,6 +123,7 @@ pub struct Store {
     pub(crate) expiry_held_until_ms: AtomicU64,
     limits: SharedLimits,
     eviction: Eviction,
+    holds: Holds,
     attention: Attention,
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
@@ -181,6 +183,7 @@ impl Store {
             expiry_held_until_ms: AtomicU64::new(0),
             limits: SharedLimits::new(&limits),
             eviction: Eviction::default(),
+            holds: Holds::default(),
             garbage: Mutex::default(),
             attention: Attention::default(),
             listener: OnceLock::new(),
@@ -233,7 +236,9 @@ impl Store {
 
     /// Begins a transaction that may touch any key.
     pub fn begin_all(&self, database: u8, now_ms: u64) -> Transaction<'_> {
-        Transaction::new(self, Guards::lock_all(&self.shards), database, now_ms)
+        let mut transaction = Transaction::new(self, Guards::lock_all(&self.shards), database, now_ms);
+        transaction.time_hold();
+        transaction
     }
 
     /// Brings the memory that a request will need towards the processor: first all buckets, then all entries.
@@ -398,6 +403,11 @@ impl Store {
     /// Hash fields removed because their time had come.
     pub fn expired_field_count(&self) -> u64 {
         self.expired_fields.load(Ordering::Relaxed)
+    }
+
+    /// How long shards were held.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// Whether the log is being compacted.

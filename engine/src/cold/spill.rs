@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::keyspace::rules::{Rules, Usage};
-use crate::keyspace::entry::Entry;
-use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::evict::Room;
+use crate::keyspace::entry::Entry;
+use crate::keyspace::rules::{Rules, Usage};
+use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
@@ -227,6 +227,7 @@ impl Store {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
+        let since_us = self.clock().monotonic_us();
         let rules = shard.rules().clone();
         // Before the lock is let go of.
         self.spill().note_cold();
@@ -279,6 +280,7 @@ impl Store {
             self.count_cold(physical, went);
             self.spill().spilled.fetch_add(went as u64, Ordering::Relaxed);
         }
+        self.holds().end(since_us, &**self.clock());
         looked
     }
 
