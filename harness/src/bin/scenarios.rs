@@ -53,6 +53,9 @@ fn run(options: &Options, words: &[String]) -> Result<()> {
     let mut bench = Bench::new(binary::plain()?, options.redis.as_deref(), options.dir.as_deref(), options.small)?;
     bench.figures.command = format!("scenarios {}", words.join(" ")).trim_end().to_owned();
     bench.figures.processors = std::thread::available_parallelism()?.get();
+    if options.small {
+        bench.figures.note("--small: the targets are meant for the full sizes.".to_owned());
+    }
     let mut failed = Ok(());
     for scenario in &options.chosen {
         bench.figures.begin(scenario.name);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::data::Data;
+use super::disk;
 use super::figures::Figures;
 use super::load::{Done, Load, Work};
-use super::machine;
 use crate::clock;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -212,13 +212,14 @@ impl Running {
         std::thread::sleep(Duration::from_millis(2500));
     }
 
-    /// `kill -9`, and a start on the same files, which does not wait for anything. `is_cold`: the kernel forgets the files
-    /// in between.
-    pub fn restart(&mut self, is_cold: bool) -> Result<()> {
+    /// `kill -9`. `forget`: the kernel forgets its files.
+    pub fn kill(&mut self, forget: bool) -> Result<()> {
         self.server.kill()?;
-        if is_cold {
-            machine::drop_cached(self.dir())?;
-        }
+        if forget { disk::drop_cached(self.dir()) } else { Ok(()) }
+    }
+
+    /// Starts it on the same files, and does not wait for anything.
+    pub fn start_again(&mut self) -> Result<()> {
         self.server = self.launch.spawn()?;
         Ok(())
     }

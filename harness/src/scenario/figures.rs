@@ -106,7 +106,7 @@ impl Figures {
 fn row(figure: &Figure) -> String {
     let target = figure.target.map_or_else(String::new, |target| format!("   (target {target})"));
     let value = shown(figure.value);
-    format!("{:<13} {:<44} {value:>14} {}{target}", figure.server, figure.name, figure.unit)
+    format!("{:<13} {:<58} {value:>14} {}{target}", figure.server, figure.name, figure.unit)
 }
 
 /// Few digits of small numbers, groups of three of large ones.

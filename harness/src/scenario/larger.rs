@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::bench::{Bench, Peer, Running};
 use super::data::{Data, Draw};
+use super::disk::{self, Through};
 use super::load::{Done, Work};
-use super::machine::{self, Through, Watch};
+use super::machine::{self, Watch};
 use crate::error::Result;
 
 /// Connections, and threads of bare reads.
@@ -31,15 +32,15 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     bench.figures.add("kvd", "writes", done.rate(), "/s");
     bench.figures.add("kvd", "writes refused and done again", done.refused as f64, "");
     bench.figures.add("kvd", "keys whose values are in the log only", cold_percent(&server, count)?, "%");
-    machine::drop_cached(server.dir())?;
+    disk::drop_cached(server.dir())?;
+    bench.figures.with(format!("the same, {READERS} threads that read 1 KiB of the files, {} s", time.as_secs()));
+    let bare = bare(bench, &server, time)?;
     for (name, draw) in Draw::each(count) {
         bench
             .figures
             .with(format!("the same, {READERS} connections that read, {name}, {} s, files not cached", time.as_secs()));
-        misses(bench, &server, &data, &draw, time)?;
+        misses(bench, &server, &data, &draw, time, bare)?;
     }
-    bench.figures.with(format!("the same, {READERS} threads that read 1 KiB of the files, {} s", time.as_secs()));
-    bare(bench, &server, time)?;
     let most = watch.finish();
     bench.figures.with(format!("the same, all of it, against maxmemory {limit}"));
     let part = 100.0 * most.resident as f64 / limit as f64;
@@ -73,6 +74,8 @@ struct Reads {
     cpu_us: f64,
     /// Values that were read from files.
     misses: f64,
+    /// Pages that were read from the disk.
+    pages: f64,
 }
 
 fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Duration) -> Result<Reads> {
@@ -87,15 +90,17 @@ fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Dura
     })?;
     let cpu_us = (machine::cpu_seconds(pid)? - cpu) * 1e6 / done.commands as f64;
     // Each takes a little more than its value, which changes nothing in a figure of three digits.
-    let misses = (machine::bytes_read(pid)? - bytes) as f64 / data.pair_bytes() as f64;
-    Ok(Reads { done, cpu_us, misses })
+    let now = machine::bytes_read(pid)?;
+    let misses = (now.all - bytes.all) as f64 / data.pair_bytes() as f64;
+    let pages = (now.from_disk - bytes.from_disk) as f64 / rustix::param::page_size() as f64;
+    Ok(Reads { done, cpu_us, misses, pages })
 }
 
 /// Does something while the store's files are dropped from the kernel's cache.
 fn uncached<T: Send>(server: &Running, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let dropper = scope.spawn(|| machine::keep_dropping(server.dir(), &stop));
+        let dropper = scope.spawn(|| disk::keep_dropping(server.dir(), &stop));
         let done = work();
         stop.store(true, Ordering::Relaxed);
         dropper.join().expect("what drops pages does not panic")?;
@@ -103,19 +108,24 @@ fn uncached<T: Send>(server: &Running, work: impl FnOnce() -> Result<T> + Send) 
     })
 }
 
-fn misses(bench: &mut Bench, server: &Running, data: &Data, draw: &Draw, time: Duration) -> Result<()> {
+fn misses(bench: &mut Bench, server: &Running, data: &Data, draw: &Draw, time: Duration, bare_rate: f64) -> Result<()> {
     let of = uncached(server, || reads(server, data, draw, 1, time))?;
     bench.figures.add("kvd", "reads", of.done.rate(), "/s");
-    bench.figures.add("kvd", "reads of values that were not in memory", of.misses / of.done.seconds, "/s");
+    let rate = of.misses / of.done.seconds;
+    bench.figures.add("kvd", "reads of values that were not in memory", rate, "/s");
+    bench.figures.add("kvd", "pages from the disk for each of these", of.pages / of.misses, "");
+    let ratio = 100.0 * rate / bare_rate;
+    bench.figures.add_with_target("kvd", "these reads to bare ones, files not cached", ratio, "%", Some("≥ 80"));
     bench.figures.add("kvd", "processor time a read", of.cpu_us, "µs");
     Ok(())
 }
 
-fn bare(bench: &mut Bench, server: &Running, time: Duration) -> Result<()> {
+/// Bare reads a second, through the cache that is emptied all the time.
+fn bare(bench: &mut Bench, server: &Running, time: Duration) -> Result<f64> {
     let dir = server.dir();
-    let cached = uncached(server, || machine::raw_reads(dir, READERS, time, Through::Cache))?;
+    let cached = uncached(server, || disk::bare_reads(dir, READERS, time, Through::Cache))?;
     bench.figures.add("bare pread", "reads, files not cached", cached, "/s");
-    match machine::raw_reads(dir, READERS, time, Through::Nothing) {
+    match disk::bare_reads(dir, READERS, time, Through::Nothing) {
         Ok(direct) => bench.figures.add("bare pread", "reads, O_DIRECT", direct, "/s"),
         Err(reason) => bench.figures.skip("O_DIRECT", &reason.to_string()),
     }
@@ -124,7 +134,7 @@ fn bare(bench: &mut Bench, server: &Running, time: Duration) -> Result<()> {
          no memory group is used. A disk that is a file of another machine may be cached there."
             .to_owned(),
     );
-    Ok(())
+    Ok(cached)
 }
 
 /// Reads keys until they are in memory, and then takes the time.

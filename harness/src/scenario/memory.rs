@@ -58,11 +58,9 @@ fn cold(bench: &mut Bench, count: u64) -> Result<()> {
     server.call(&["CONFIG", "SET", "maxmemory", "1mb"])?;
     let cold = server.settle("spilled_keys")?;
     let used = server.info("used_memory")? / count as f64;
-    let resident = server.resident()? / count as f64;
     let figures = &mut bench.figures;
     figures.add("kvd", "keys whose values are in the log only", 100.0 * cold / count as f64, "%");
     figures.add_with_target("kvd", "used_memory a key", used, "B", Some(target));
-    figures.add("kvd", "resident memory a key, the whole process", resident, "B");
     // Every value can be read all the same.
     server.call(&["CONFIG", "SET", "maxmemory", &room.to_string()])?;
     server.verify(&data, count)?;

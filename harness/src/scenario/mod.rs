@@ -11,6 +11,7 @@
 
 pub mod bench;
 pub mod data;
+pub mod disk;
 pub mod figures;
 mod growth;
 mod larger;
