@@ -86,6 +86,9 @@ pub fn drop_cached(dir: &Path) -> Result<()> {
     for (file, _) in &opened.0 {
         file.sync_all()?;
     }
+    opened.drop_cached()?;
+    // Pages that a processor had just at hand are left out; after a while it has not.
+    std::thread::sleep(DROP);
     opened.drop_cached()
 }
 

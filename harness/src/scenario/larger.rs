@@ -45,6 +45,10 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     bench.figures.with(format!("the same, all of it, against maxmemory {limit}"));
     let part = 100.0 * most.resident as f64 / limit as f64;
     bench.figures.add_with_target("kvd", "most resident memory, in percent of maxmemory", part, "%", Some("≤ 100"));
+    for name in ["used_memory", "used_memory_goal"] {
+        let part = 100.0 * server.info(name)? / limit as f64;
+        bench.figures.add("kvd", &format!("{name} at the end, in percent of maxmemory"), part, "%");
+    }
     let hot = Draw::uniform(count / HOT_ONE_IN);
     bench
         .figures
