@@ -133,3 +133,13 @@ fn who_is_not_to_be_evicted_may_hold_more() {
     greedy.0.shutdown(std::net::Shutdown::Write).expect("it is open");
     assert!(greedy.rest().len() > 6 * MIB);
 }
+
+#[test]
+fn the_longest_hold_is_told_and_forgotten() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    client.expect("FLUSHALL", "+OK\r\n");
+    assert!(client.info("max_shard_hold_us") > 0, "it empties a thousand tables while it holds all");
+    client.expect("CONFIG RESETSTAT", "+OK\r\n");
+    assert_eq!(client.info("max_shard_hold_us"), 0);
+}
