@@ -66,6 +66,7 @@ pub use error::{Error, Refusal};
 pub use evict::{EvictionSettings, Evictor, NamespaceFigures, Room};
 pub use format::blob::Reference;
 pub use keyspace::access::{Scale, Use};
+pub use keyspace::hold::Holds;
 pub use keyspace::namespace::LONGEST_NAME as LONGEST_NAMESPACE;
 pub use keyspace::policy::Policy;
 pub use keyspace::rules::{EvictionRules, Usage};

@@ -23,6 +23,7 @@ use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
+use crate::keyspace::hold::Holds;
 use crate::keyspace::order::Order;
 use crate::keyspace::shard::{DATABASES, Due, Guards, Key, SHARDS, Shard, Shards};
 use crate::keyspace::table::Table;
@@ -144,6 +145,7 @@ pub struct Store {
     pub(crate) expiry_held_until_ms: AtomicU64,
     limits: SharedLimits,
     eviction: Eviction,
+    holds: Holds,
     attention: Attention,
     listener: OnceLock<Arc<dyn Listener>>,
     garbage: Mutex<Vec<Garbage>>,
@@ -213,6 +215,7 @@ impl Store {
             expiry_held_until_ms: AtomicU64::new(0),
             limits: SharedLimits::new(&limits),
             eviction: Eviction::default(),
+            holds: Holds::default(),
             garbage: Mutex::default(),
             attention: Attention::default(),
             listener: OnceLock::new(),
@@ -275,7 +278,9 @@ impl Store {
 
     /// Begins a transaction that may touch any key.
     pub fn begin_all(&self, database: u8, now_ms: u64) -> Transaction<'_> {
-        Transaction::new(self, Guards::lock_all(&self.shards), database, now_ms)
+        let mut transaction = Transaction::new(self, Guards::lock_all(&self.shards), database, now_ms);
+        transaction.time_hold();
+        transaction
     }
 
     /// Brings the memory that a request will need towards the processor: first all buckets, then all entries.
@@ -462,6 +467,11 @@ impl Store {
 
     pub(crate) fn compaction_rate(&self) -> u64 {
         self.compaction_rate.load(Ordering::Relaxed)
+    }
+
+    /// How long shards were held.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// Whether the log is being compacted.

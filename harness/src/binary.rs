@@ -31,6 +31,12 @@ pub fn with_mutants() -> Result<PathBuf> {
     once(&BUILT, "HARNESS_KVD_MUTANTS", "failpoints,mutants")
 }
 
+/// The program as it is shipped, for figures. `HARNESS_KVD` names one to use instead.
+pub fn plain() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    once(&BUILT, "HARNESS_KVD", "")
+}
+
 fn once(built: &Mutex<Option<PathBuf>>, variable: &str, features: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
@@ -61,7 +67,8 @@ fn build(features: &str) -> Result<PathBuf> {
     let executable = executable.ok_or_else(|| Failure::Build("cargo named no executable".to_owned()))?;
     let target = executable.parent().unwrap_or(Path::new(".")).join("harness");
     files::make_dir(&target)?;
-    let copy = target.join(format!("kvd-{}", features.replace(',', "-")));
+    let copy = target
+        .join(format!("kvd-{}", if features.is_empty() { "plain".to_owned() } else { features.replace(',', "-") }));
     files::install(&executable, &copy)?;
     Ok(copy)
 }

@@ -33,6 +33,7 @@ pub mod process;
 pub mod random;
 pub mod report;
 pub mod rules;
+pub mod scenario;
 pub mod snapshot;
 pub mod store;
 pub mod value;

@@ -227,6 +227,7 @@ impl Store {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
+        let since_us = self.clock().monotonic_us();
         let rules = shard.rules().clone();
         // Before the lock is let go of.
         self.spill().note_cold();
@@ -279,6 +280,7 @@ impl Store {
             self.count_cold(physical, went);
             self.spill().spilled.fetch_add(went as u64, Ordering::Relaxed);
         }
+        self.holds().end(since_us, &**self.clock());
         looked
     }
 

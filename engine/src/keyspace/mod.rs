@@ -5,6 +5,7 @@ mod bucket;
 pub mod deadlines;
 pub mod entry;
 pub mod figures;
+pub mod hold;
 pub mod namespace;
 pub mod order;
 pub mod policy;

@@ -105,9 +105,20 @@ impl Table {
         let grown = self.bucket_mut(index).push(print.tag, entry);
         self.overflow_bytes = self.overflow_bytes.wrapping_add_signed(grown);
         self.len += 1;
-        if self.len * MAX_LOAD.1 > self.buckets * MAX_LOAD.0 {
+        if self.is_overfull(self.len) {
             self.split(rehash);
         }
+    }
+
+    /// Whether the next insert makes it larger by a chunk of buckets.
+    #[inline]
+    pub fn is_about_to_grow(&self) -> bool {
+        self.buckets == self.chunks.len() * CHUNK && self.is_overfull(self.len + 1)
+    }
+
+    #[inline]
+    fn is_overfull(&self, entries: usize) -> bool {
+        entries * MAX_LOAD.1 > self.buckets * MAX_LOAD.0
     }
 
     /// Makes it as large as it becomes by so many entries.

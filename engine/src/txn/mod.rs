@@ -86,6 +86,8 @@ pub struct Transaction<'s> {
     wanted: Vec<Want>,
     /// What was not brought is read at once.
     reads_at_once: bool,
+    /// Since when the time for which it holds its shards is taken, if it is.
+    held_since_us: Option<u64>,
 }
 
 impl<'s> Transaction<'s> {
@@ -113,7 +115,13 @@ impl<'s> Transaction<'s> {
             brought: Vec::new(),
             wanted: Vec::new(),
             reads_at_once: false,
+            held_since_us: None,
         }
+    }
+
+    /// Takes the time from here on until it lets go of its shards.
+    pub(crate) fn time_hold(&mut self) {
+        time_hold(&mut self.held_since_us, self.store);
     }
 
     /// A key with its hash. Only keys whose shards are held can be looked at.
@@ -477,6 +485,9 @@ impl<'s> Transaction<'s> {
                 (due, now_due) = (Due::default(), Due::of(&entry));
                 (keys, grown) = (1, entry.footprint() as i64);
                 let table = shard.table_mut(self.database);
+                if table.is_about_to_grow() {
+                    time_hold(&mut self.held_since_us, self.store);
+                }
                 let before = table.memory();
                 table.insert(key.hash, entry, |entry| self.store.hash(entry.key()));
                 self.memory += table.memory() as i64 - before as i64;
@@ -554,6 +565,11 @@ impl<'s> Transaction<'s> {
             self.push(key, Kind::Tomb, None, None, [b"", b""]);
         }
     }
+}
+
+#[cold]
+fn time_hold(since_us: &mut Option<u64>, store: &Store) {
+    since_us.get_or_insert_with(|| store.clock().monotonic_us());
 }
 
 /// Notes that what a key holds, or that it holds nothing, is told: it has to be safe first.

@@ -220,10 +220,7 @@ fn a_repair_puts_checkpoints_aside_and_goes_by_the_log() {
             bench.step();
         }
         let new = checkpoints_of(&bench.disk);
-        assert!(
-            new.len() == 1 && new[0] > files[1],
-            "numbers of what was put aside are not given again: {new:?}"
-        );
+        assert!(new.len() == 1 && new[0] > files[1], "numbers of what was put aside are not given again: {new:?}");
     }
     assert!(repaired > 0);
 }

@@ -109,6 +109,7 @@ pub(super) fn rewrite_file(context: &Context<'_, '_>, all: bool) -> Result<After
 fn reset_stat(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let server = context.server;
     server.stats.reset(server.store.removed_counts());
+    server.store.holds().reset();
     all().iter().for_each(forget_calls);
     reply.ok();
     Ok(After::Reply)

@@ -2,7 +2,7 @@
 //!
 //! Names are Redis 7.4's wherever Redis has the thing. A row whose value can only be 0 here is there because programs
 //! that read INFO expect it; what is not known is left out. Beside them stand kvd's own: `kvd_version`, `log_…`,
-//! `recovery_…`, `protocol_errors`.
+//! `recovery_…`, `protocol_errors`, `max_shard_hold_us`.
 
 use engine::DATABASES;
 
@@ -324,6 +324,12 @@ const STATS: &[Row] = &[
     row("evicted_clients", |s| s.totals.evictions.into(), "Connections closed because all together held too much."),
     row("keyspace_hits", |s| s.totals.hits.into(), "Keys that reads found."),
     row("keyspace_misses", |s| s.totals.misses.into(), "Keys that reads did not find."),
+    row(
+        "max_shard_hold_us",
+        |s| s.store().holds().longest_us().into(),
+        "Microseconds of the longest time that a part of the keyspace was locked, of what was timed: inserts that make its table \
+         larger, commands that lock everything, and looks for values that can leave memory.",
+    ),
     row("pubsub_channels", |s| (s.server.pubsub.count(Kind::Channel) as u64).into(), "Channels with subscribers."),
     row("pubsub_patterns", |s| (s.server.pubsub.count(Kind::Pattern) as u64).into(), "Patterns with subscribers."),
     row(

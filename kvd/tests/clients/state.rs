@@ -149,3 +149,13 @@ fn the_log_is_written_anew_when_asked() {
     owner.send("STRLEN k\r\n");
     owner.expect_reply(&format!(":{}\r\n", MIB / 2));
 }
+
+#[test]
+fn the_longest_hold_is_told_and_forgotten() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    client.expect("FLUSHALL", "+OK\r\n");
+    assert!(client.info("max_shard_hold_us") > 0, "it empties a thousand tables while it holds all");
+    client.expect("CONFIG RESETSTAT", "+OK\r\n");
+    assert_eq!(client.info("max_shard_hold_us"), 0);
+}

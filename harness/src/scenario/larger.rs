@@ -1,0 +1,153 @@
+//! `larger`: four times as much data as memory. How much memory the server holds, how fast it reads what it has not in
+//! memory beside bare reads of the same files, and what it costs to read what it has.
+//!
+//! The machine keeps files in memory as well, and would answer for the disk: so while misses are measured, the store's pages
+//! are dropped from that cache all the time, for the server and for the bare reads alike.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::bench::{Bench, Peer, Running};
+use super::data::{Data, Draw};
+use super::disk::{self, Through};
+use super::load::{Done, Work};
+use super::machine::{self, Watch};
+use crate::error::Result;
+
+/// Connections, and threads of bare reads.
+const READERS: u64 = 16;
+/// Keys that are read until they are in memory: so many of all.
+const HOT_ONE_IN: u64 = 100;
+
+pub fn run(bench: &mut Bench) -> Result<()> {
+    // What the process takes by itself, some ten MiB, is not to be most of it.
+    let limit = bench.size(1 << 30).max(256 << 20);
+    let data = Data::new(16, 1024);
+    let count = 4 * limit / data.pair_bytes();
+    let time = bench.seconds(20);
+    let Some(server) = bench.start(Peer::Kvd, &["--maxmemory", &limit.to_string()])? else { return Ok(()) };
+    bench.figures.with(format!("{count} keys of 16 + 1024 random bytes, maxmemory {limit}, written by 4 clients"));
+    let watch = Watch::start(server.server.pid(), server.dir());
+    let done = server.fill(&data, count)?;
+    server.rest();
+    bench.figures.add("kvd", "writes", done.rate(), "/s");
+    bench.figures.add("kvd", "writes refused and done again", done.refused as f64, "");
+    bench.figures.add("kvd", "keys whose values are in the log only", cold_percent(&server, count)?, "%");
+    disk::drop_cached(server.dir())?;
+    bench.figures.with(format!("the same, {READERS} threads that read 1 KiB of the files, {} s", time.as_secs()));
+    let bare = bare(bench, &server, time)?;
+    for (name, draw) in Draw::each(count) {
+        bench
+            .figures
+            .with(format!("the same, {READERS} connections that read, {name}, {} s, files not cached", time.as_secs()));
+        let rate = misses(bench, &server, &data, &draw, time)?;
+        // Where most reads find their value in memory, these say nothing of the disk.
+        if matches!(draw, Draw::Uniform { .. }) {
+            let (name, ratio) = ("these reads to bare ones, files not cached", 100.0 * rate / bare);
+            bench.figures.add_with_target("kvd", name, ratio, "%", Some("≥ 80"));
+        }
+    }
+    let most = watch.finish();
+    bench.figures.with(format!("the same, all of it, against maxmemory {limit}"));
+    let part = 100.0 * most.resident as f64 / limit as f64;
+    bench.figures.add_with_target("kvd", "most resident memory, in percent of maxmemory", part, "%", Some("≤ 100"));
+    for name in ["used_memory", "used_memory_goal"] {
+        let part = 100.0 * server.info(name)? / limit as f64;
+        bench.figures.add("kvd", &format!("{name} at the end, in percent of maxmemory"), part, "%");
+    }
+    let hot = Draw::uniform(count / HOT_ONE_IN);
+    bench
+        .figures
+        .with(format!("{} of these keys, {READERS} connections that read, pipelines of 16", count / HOT_ONE_IN));
+    let with = hot_reads(&server, &data, &hot, time)?;
+    drop(server);
+    // All the machine has is the default; it may be less than the data.
+    let Some(server) = bench.start(Peer::Kvd, &["--maxmemory", "100%"])? else { return Ok(()) };
+    server.fill(&data, count)?;
+    let without = hot_reads(&server, &data, &hot, time)?;
+    for (name, of) in [("kvd", &with), ("kvd, all fits", &without)] {
+        bench.figures.add(name, "hot reads", of.done.rate(), "/s");
+        bench.figures.add(name, "processor time a hot read", of.cpu_us, "µs");
+        bench.figures.add(name, "values read from files meanwhile", 100.0 * of.misses / of.done.commands as f64, "%");
+    }
+    bench.figures.add("kvd", "processor time a hot read, to that where all fits", with.cpu_us / without.cpu_us, "×");
+    Ok(())
+}
+
+fn cold_percent(server: &Running, count: u64) -> Result<f64> {
+    Ok(100.0 * server.info("spilled_keys")? / count as f64)
+}
+
+/// What a time of reading came to.
+struct Reads {
+    done: Done,
+    cpu_us: f64,
+    /// Values that were read from files.
+    misses: f64,
+    /// Pages that were read from the disk.
+    pages: f64,
+}
+
+fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Duration) -> Result<Reads> {
+    let (stop, pid) = (AtomicBool::new(false), server.server.pid());
+    let (cpu, bytes) = (machine::cpu_seconds(pid)?, machine::bytes_read(pid)?);
+    let done = std::thread::scope(|scope| {
+        let (load, work) = (server.load(data, READERS, pipeline), Work::Read(draw, &stop));
+        let readers = scope.spawn(move || load.run(&work));
+        std::thread::sleep(time);
+        stop.store(true, Ordering::Relaxed);
+        readers.join().expect("a load does not panic")
+    })?;
+    let cpu_us = (machine::cpu_seconds(pid)? - cpu) * 1e6 / done.commands as f64;
+    // Each takes a little more than its value, which changes nothing in a figure of three digits.
+    let now = machine::bytes_read(pid)?;
+    let misses = (now.all - bytes.all) as f64 / data.pair_bytes() as f64;
+    let pages = (now.from_disk - bytes.from_disk) as f64 / rustix::param::page_size() as f64;
+    Ok(Reads { done, cpu_us, misses, pages })
+}
+
+/// Does something while the store's files are dropped from the kernel's cache.
+fn uncached<T: Send>(server: &Running, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let dropper = scope.spawn(|| disk::keep_dropping(server.dir(), &stop));
+        let done = work();
+        stop.store(true, Ordering::Relaxed);
+        dropper.join().expect("what drops pages does not panic")?;
+        done
+    })
+}
+
+/// Values a second that were read because they were not in memory.
+fn misses(bench: &mut Bench, server: &Running, data: &Data, draw: &Draw, time: Duration) -> Result<f64> {
+    let of = uncached(server, || reads(server, data, draw, 1, time))?;
+    bench.figures.add("kvd", "reads", of.done.rate(), "/s");
+    let rate = of.misses / of.done.seconds;
+    bench.figures.add("kvd", "reads of values that were not in memory", rate, "/s");
+    bench.figures.add("kvd", "pages from the disk for each of these", of.pages / of.misses, "");
+    bench.figures.add("kvd", "processor time a read", of.cpu_us, "µs");
+    Ok(rate)
+}
+
+/// Bare reads a second, through the cache that is emptied all the time.
+fn bare(bench: &mut Bench, server: &Running, time: Duration) -> Result<f64> {
+    let dir = server.dir();
+    let cached = uncached(server, || disk::bare_reads(dir, READERS, time, Through::Cache))?;
+    bench.figures.add("bare pread", "reads, files not cached", cached, "/s");
+    match disk::bare_reads(dir, READERS, time, Through::Nothing) {
+        Ok(direct) => bench.figures.add("bare pread", "reads, O_DIRECT", direct, "/s"),
+        Err(reason) => bench.figures.skip("O_DIRECT", &reason.to_string()),
+    }
+    bench.figures.note(
+        "larger: the store's pages are dropped from the kernel's cache every 20 ms while misses and bare reads are measured; \
+         no memory group is used. A disk that is a file of another machine may be cached there."
+            .to_owned(),
+    );
+    Ok(cached)
+}
+
+/// Reads keys until they are in memory, and then takes the time.
+fn hot_reads(server: &Running, data: &Data, hot: &Draw, time: Duration) -> Result<Reads> {
+    reads(server, data, hot, 16, time)?;
+    reads(server, data, hot, 16, time)
+}
