@@ -6,7 +6,7 @@
 //! When memory holds as much as it should, values are left to the log alone; a change of one reads it back.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
@@ -45,6 +45,8 @@ pub(super) struct Common<'a> {
     access: u16,
     /// Bytes of memory that all lanes take.
     memory: AtomicI64,
+    /// Bytes of segments that are at hand.
+    held: AtomicU64,
 }
 
 /// Why a key's value cannot be known.
@@ -87,7 +89,18 @@ impl<'a> Common<'a> {
             part_bytes: options.part_bytes,
             access: access::at(now_ms),
             memory: AtomicI64::new(0),
+            held: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes of memory that keys and values should take at most.
+    pub(super) fn memory_goal(&self) -> u64 {
+        self.options.memory_goal
+    }
+
+    /// So many bytes of segments are at hand.
+    pub(super) fn hold(&self, bytes: u64) {
+        self.held.store(bytes, Ordering::Relaxed);
     }
 
     /// Who is told how far it is.
@@ -284,7 +297,10 @@ impl<'c> Lane<'c> {
     /// Whether a value of this length is left to the log alone.
     fn leaves(&self, length: usize) -> bool {
         let memory = self.common.memory.load(Ordering::Relaxed).max(0) as u64;
-        length >= SHORTEST_COLD && length <= u32::MAX as usize && memory >= self.common.options.memory_goal
+        let goal = self.common.memory_goal();
+        // What is read from takes of it too, but not all.
+        let held = self.common.held.load(Ordering::Relaxed).min(goal / 2);
+        length >= SHORTEST_COLD && length <= u32::MAX as usize && memory >= goal - held
     }
 
     /// Stores a whole value. Whether it makes sense.

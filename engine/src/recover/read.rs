@@ -41,7 +41,9 @@ pub(super) fn read_log(
     let mut read = Read { start, end: start, durable: manifest.durable, segments, dropped_bytes: 0 };
     let mut at = start;
     let mut ended_at = None;
-    while let Some(segment) = chain.advance(ended_at)? {
+    loop {
+        replay.leave();
+        let Some(segment) = chain.advance(ended_at)? else { break };
         failpoint::hit("recover.scan")?;
         let segment = Arc::new(segment);
         read.segments.push((segment.number, segment.base));

@@ -11,7 +11,7 @@
 //!
 //! Who reads a damaged log tells the replay of its gaps, and is told what makes no sense and which keys are lost.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -35,6 +35,8 @@ const BATCH: usize = 512;
 const QUEUE: usize = 2;
 /// Bytes of segments that are held for lanes that are behind.
 const HELD_BYTES: u64 = 256 << 20;
+/// The same as a part of what memory should hold.
+const HELD_PART: u64 = 8;
 
 /// A frame, found to be valid, in a segment that is at hand.
 #[derive(Clone, Copy)]
@@ -168,7 +170,7 @@ pub(super) struct Replay<'c> {
     /// Operations in the segment, for each lane.
     pending: Vec<Vec<Operation>>,
     /// Segments that lanes may still need.
-    held: VecDeque<Arc<Loaded>>,
+    held: Vec<Arc<Loaded>>,
     pub map: [u8; DATABASES],
     pub newest_ms: u64,
     pub records: u64,
@@ -292,7 +294,7 @@ impl<'c> Replay<'c> {
             lanes,
             segment: None,
             pending: vec![Vec::new(); lanes],
-            held: VecDeque::new(),
+            held: Vec::new(),
             map,
             newest_ms: 0,
             records: 0,
@@ -303,18 +305,28 @@ impl<'c> Replay<'c> {
         }
     }
 
-    /// The frames that follow are in this segment.
-    pub(super) fn enter(&mut self, segment: &Arc<Loaded>) {
+    /// The segment was read to its end. When many are at hand, or more than memory should hold, it waits for the lanes, so that
+    /// they are gone before the next is read.
+    pub(super) fn leave(&mut self) {
         self.dispatch();
-        self.common.source.add(segment.number, segment.base);
-        self.common.progress().add_loaded_bytes(segment.file_bytes());
-        self.segment = Some(segment.clone());
+        self.segment = None;
         self.held.retain(|held| Arc::strong_count(held) > 1);
-        if self.held.iter().map(|held| held.file_bytes()).sum::<u64>() > HELD_BYTES {
+        if self.held.iter().map(|held| held.file_bytes()).sum::<u64>()
+            > HELD_BYTES.min(self.common.memory_goal() / HELD_PART)
+        {
             self.sink.catch_up();
             self.held.clear();
         }
-        self.held.push_back(segment.clone());
+    }
+
+    /// The frames that follow are in this segment.
+    pub(super) fn enter(&mut self, segment: &Arc<Loaded>) {
+        self.leave();
+        self.common.source.add(segment.number, segment.base);
+        self.common.progress().add_loaded_bytes(segment.file_bytes());
+        self.segment = Some(segment.clone());
+        self.held.push(segment.clone());
+        self.common.hold(self.held.iter().map(|held| held.file_bytes()).sum());
     }
 
     /// Takes the next frame of the log. Whether it may stand here.

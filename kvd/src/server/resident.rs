@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_loaded_is_bounded_where_values_spill() {
+        assert_eq!(first_goal(LIMIT, true), 750 * MB);
+        assert_eq!(first_goal(LEAST_LIMIT - 1, true), LEAST_LIMIT - 1, "keys and values alone are counted");
+        assert_eq!((first_goal(LIMIT, false), first_goal(0, true)), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
     fn it_comes_back_only_where_it_is_what_holds_memory_down() {
         let next = |resident, memory, goal| Governor::default().next_goal(LIMIT, resident * MB, memory * MB, goal);
         assert_eq!(next(880, 800, 800 * MB), 810 * MB);
