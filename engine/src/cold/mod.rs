@@ -37,12 +37,14 @@ pub struct Want {
     pub(crate) lsn: Lsn,
     pub(crate) length: u32,
     pub(crate) deadline: Option<u64>,
+    /// How idle it was before it was wanted, in the measure of its policy.
+    pub(crate) idle: u64,
 }
 
 impl Want {
     pub(crate) fn of(database: u8, entry: &Entry) -> Want {
         let (lsn, length) = (entry.lsn(), entry.cold_length());
-        Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline() }
+        Want { database, key: entry.key().to_vec(), lsn, length, deadline: entry.deadline(), idle: u64::MAX }
     }
 
     /// Where the value lies in the log: no other value ever lies there.
@@ -70,6 +72,7 @@ impl Want {
 pub struct Fetched {
     pub(crate) database: u8,
     pub(crate) entry: Arc<Entry>,
+    pub(crate) idle: u64,
 }
 
 impl Fetched {

@@ -134,7 +134,7 @@ pub(crate) fn entry_of(want: &Want, frame: &Frame<'_>, blob: Option<Bytes>) -> R
     };
     let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;
     let entry = Entry::new(&want.key, stored, want.deadline, want.lsn);
-    Ok(Fetched { database: want.database, entry: Arc::new(entry) })
+    Ok(Fetched { database: want.database, entry: Arc::new(entry), idle: want.idle })
 }
 
 impl Store {

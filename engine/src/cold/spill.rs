@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::evict::Room;
 use crate::keyspace::entry::Entry;
-use crate::keyspace::rules::{Rules, Usage};
+use crate::keyspace::rules::Rules;
 use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
@@ -87,9 +87,9 @@ impl Spill {
 
     /// Whether a value that is being read again is to stay in memory: there is room, or it was used more lately than what
     /// had to go.
-    pub(crate) fn keeps(&self, entry: &Entry, rules: &Rules, memory: u64, now_ms: u64) -> bool {
+    pub(crate) fn keeps(&self, idle: u64, memory: u64) -> bool {
         let goal = self.goal.load(Ordering::Relaxed);
-        memory < goal - goal / 64 || idleness(entry, rules, now_ms) < self.age.load(Ordering::Relaxed)
+        memory < goal - goal / 64 || idle <= self.age.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -335,14 +335,5 @@ impl Store {
 /// How long a value was idle, and how long ago it was written: what was written together mostly lies together in memory, which
 /// is free for other uses only when all of it has gone.
 fn age(entry: &Entry, rules: &Rules, now_ms: u64) -> (u64, Reverse<Lsn>) {
-    (idleness(entry, rules, now_ms), Reverse(entry.lsn()))
-}
-
-/// How idle a value is, by what is kept of its uses: in seconds, or by how seldom it is used.
-fn idleness(entry: &Entry, rules: &Rules, now_ms: u64) -> u64 {
-    match rules.usage(entry, now_ms) {
-        Usage::Idle(seconds) => seconds,
-        Usage::Frequency(count) => u64::from(u8::MAX - count),
-        Usage::Read(_) => 0,
-    }
+    (rules.idleness(entry, now_ms), Reverse(entry.lsn()))
 }

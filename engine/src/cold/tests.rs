@@ -75,7 +75,7 @@ fn a_value_leaves_memory_and_is_read_back() {
 fn wanted_of(fetched: &Fetched) -> Want {
     let entry = &fetched.entry;
     let (key, lsn, length) = (entry.key().to_vec(), entry.lsn(), entry.value().len() as u32);
-    Want { database: fetched.database, key, lsn, length, deadline: entry.deadline() }
+    Want { database: fetched.database, key, lsn, length, deadline: entry.deadline(), idle: 0 }
 }
 
 #[test]

@@ -187,6 +187,15 @@ impl Rules {
         }
     }
 
+    /// How idle a value is, by what is kept of its uses: in seconds, or by how seldom it is used.
+    pub fn idleness(&self, entry: &Entry, now_ms: u64) -> u64 {
+        match self.usage(entry, now_ms) {
+            Usage::Idle(seconds) => seconds,
+            Usage::Frequency(count) => u64::from(u8::MAX - count),
+            Usage::Read(_) => 0,
+        }
+    }
+
     /// What to keep so that this is known of a key; `None` when something else is kept.
     pub fn access_of(&self, key: &[u8], usage: Usage, now_ms: u64) -> Option<u16> {
         match (self.policy_of(key).kind(), usage) {

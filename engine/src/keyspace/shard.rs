@@ -132,10 +132,17 @@ impl Shard {
         self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)
     }
 
-    /// The same, for a use of it at this time.
+    /// The same, for a use of it at this time; and how idle it was before, if its value lies in the log only.
     #[inline]
-    pub fn find_used(&mut self, database: u8, key: &Key<'_>, used: Option<Use>, now_ms: u64) -> Option<&mut Entry> {
+    pub fn find_used(
+        &mut self,
+        database: u8,
+        key: &Key<'_>,
+        used: Option<Use>,
+        now_ms: u64,
+    ) -> Option<(&mut Entry, u64)> {
         let entry = self.tables.get_mut(usize::from(database))?.find_mut(key.hash, key.bytes)?;
+        let idle = if entry.is_cold() { self.rules.idleness(entry, now_ms) } else { 0 };
         if let Some(used) = used {
             let access = self.rules.used(entry, used, now_ms, &mut self.chance);
             // Of all that is kept only this says that an entry was read: a time that looks the same does no harm.
@@ -144,7 +151,7 @@ impl Shard {
             }
             entry.set_access(access);
         }
-        Some(entry)
+        Some((entry, idle))
     }
 
     /// What an entry keeps of its uses when it comes, or gets another value.

@@ -4,25 +4,59 @@ use super::Transaction;
 use crate::cold::{self, Fetched, Want};
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
+use crate::store::Store;
 
-/// The value of an entry that lies in the log only, if it was brought along: else the entry as it is.
-#[inline]
-pub(super) fn brought<'e>(entry: &'e Entry, database: u8, brought: &'e [Fetched]) -> &'e Entry {
-    if entry.is_cold() { find(entry, database, brought).unwrap_or(entry) } else { entry }
+/// The values that lie in the log only which a transaction has come upon.
+#[derive(Default)]
+pub(super) struct Cold {
+    /// Read before.
+    brought: Vec<Fetched>,
+    /// Looked at and not brought.
+    wanted: Vec<Want>,
+    /// What was not brought is read at once.
+    reads_at_once: bool,
 }
 
-#[cold]
-fn find<'e>(entry: &Entry, database: u8, brought: &'e [Fetched]) -> Option<&'e Entry> {
-    let fetched =
-        brought.iter().find(|fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key());
-    fetched.map(|fetched| &*fetched.entry)
+impl Cold {
+    /// The value of an entry that lies in the log only, if it was brought along: else the entry as it is.
+    #[inline]
+    pub(super) fn brought<'e>(&'e self, entry: &'e Entry, database: u8) -> &'e Entry {
+        if entry.is_cold() { self.find(entry, database).unwrap_or(entry) } else { entry }
+    }
+
+    #[cold]
+    fn find(&self, entry: &Entry, database: u8) -> Option<&Entry> {
+        let is = |fetched: &&Fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key();
+        self.brought.iter().find(is).map(|fetched| &*fetched.entry)
+    }
+
+    /// An entry is looked at whose value lies in the log only, and that was so idle before.
+    #[cold]
+    pub(super) fn look<'e>(
+        &'e mut self,
+        entry: &'e Entry,
+        idle: u64,
+        database: u8,
+        store: &Store,
+        now_ms: u64,
+    ) -> &'e Entry {
+        let is_due = entry.deadline().is_some_and(|deadline| deadline <= now_ms);
+        if !is_due && self.find(entry, database).is_none() {
+            let want = Want { idle, ..Want::of(database, entry) };
+            match self.reads_at_once {
+                // One that is damaged is missed by whoever asks for it.
+                true => self.brought.extend(store.read(&want)),
+                false => self.wanted.push(want),
+            }
+        }
+        self.brought(entry, database)
+    }
 }
 
 impl Transaction<'_> {
     /// Brings along what was read before the transaction began; of other keys too. What is used often stays in memory from
     /// now on.
     pub fn bring(&mut self, fetched: &[Fetched]) {
-        let now_ms = self.now_ms;
         for one in fetched {
             let key = self.store.key(one.entry.key());
             if !self.guards.holds(key.shard()) {
@@ -32,43 +66,34 @@ impl Transaction<'_> {
             let Some(entry) = shard.find(one.database, &key) else { continue };
             let stays = entry.is_cold()
                 && one.is_at(one.database, entry.lsn())
-                && self.store.spill().keeps(entry, shard.rules(), self.store.memory(), now_ms);
+                && self.store.spill().keeps(one.idle, self.store.memory());
             if stays {
                 self.put_warm(&key, one.database, one.to_entry());
             }
         }
-        self.brought.extend_from_slice(fetched);
+        self.cold.brought.extend_from_slice(fetched);
     }
 
     /// From here on a value that was not brought is read where it is looked at, under the locks: for those who cannot know
     /// before which keys they need.
     pub fn read_at_once(&mut self) {
-        self.reads_at_once = true;
+        self.cold.reads_at_once = true;
     }
 
     /// The values that were looked at and not brought.
     pub fn take_wanted(&mut self) -> Vec<Want> {
-        std::mem::take(&mut self.wanted)
-    }
-
-    /// A key is looked at: its value may lie in the log only.
-    pub(super) fn look_for_cold(&mut self, key: &Key<'_>) {
-        let mut wanted = std::mem::take(&mut self.wanted);
-        let before = wanted.len();
-        self.wants(key, &mut wanted);
-        if self.reads_at_once && wanted.len() > before {
-            // One that is damaged is missed by whoever asks for it.
-            self.brought.extend(wanted.drain(before..).filter_map(|want| self.store.read(&want).ok()));
-        }
-        self.wanted = wanted;
+        std::mem::take(&mut self.cold.wanted)
     }
 
     /// Notes a key of its database whose value lies in the log only and was not brought.
     pub fn wants(&self, key: &Key<'_>, wants: &mut Vec<Want>) {
-        let Some(entry) = self.guards.peek(key.shard()).find(self.database, key) else { return };
+        let shard = self.guards.peek(key.shard());
+        let Some(entry) = shard.find(self.database, key) else { return };
         let is_due = entry.deadline().is_some_and(|deadline| deadline <= self.now_ms);
-        if entry.is_cold() && !is_due && find(entry, self.database, &self.brought).is_none() {
-            wants.push(Want::of(self.database, entry));
+        if entry.is_cold() && !is_due && self.cold.find(entry, self.database).is_none() {
+            // Before this look counts as a use.
+            let idle = shard.rules().idleness(entry, self.now_ms);
+            wants.push(Want { idle, ..Want::of(self.database, entry) });
         }
     }
 
@@ -79,7 +104,7 @@ impl Transaction<'_> {
         let Some(entry) = self.guards.shard(key.shard()).find(database, key).filter(|entry| entry.is_cold()) else {
             return true;
         };
-        let read = match self.brought.iter().find(|fetched| fetched.is_at(database, entry.lsn())) {
+        let read = match self.cold.brought.iter().find(|fetched| fetched.is_at(database, entry.lsn())) {
             Some(fetched) if fetched.entry.key() == key.bytes => fetched.to_entry(),
             _ => match self.store.read(&Want::of(database, entry)) {
                 Ok(fetched) => fetched.to_entry(),

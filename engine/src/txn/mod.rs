@@ -15,7 +15,6 @@ mod journal;
 mod tests;
 mod value;
 
-use crate::cold::{Fetched, Want};
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::access::Use;
@@ -26,7 +25,7 @@ use crate::log::{Lsn, Need};
 use crate::mutant::planted;
 use crate::store::Store;
 use crate::value::HASH;
-use bring::brought;
+use bring::Cold;
 use collection::Change;
 pub use collection::{Applied, Collection};
 pub(crate) use evict::Evicted;
@@ -80,12 +79,8 @@ pub struct Transaction<'s> {
     uses: Option<Use>,
     /// What goes, goes to make room.
     evicts: bool,
-    /// Values that lie in the log only, read before.
-    brought: Vec<Fetched>,
-    /// Those that were looked at and not brought.
-    wanted: Vec<Want>,
-    /// What was not brought is read at once.
-    reads_at_once: bool,
+    /// Values that lie in the log only.
+    cold: Cold,
     /// Since when the time for which it holds its shards is taken, if it is.
     held_since_us: Option<u64>,
 }
@@ -112,9 +107,7 @@ impl<'s> Transaction<'s> {
             is_silent: false,
             uses: None,
             evicts: false,
-            brought: Vec::new(),
-            wanted: Vec::new(),
-            reads_at_once: false,
+            cold: Cold::default(),
             held_since_us: None,
         }
     }
@@ -192,14 +185,13 @@ impl<'s> Transaction<'s> {
     #[inline]
     pub fn get(&mut self, key: &Key<'_>) -> Option<Item<'_>> {
         self.bury_expired(key);
-        if self.store.has_cold() {
-            self.look_for_cold(key);
-        }
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let found = shard.find_used(self.database, key, self.uses, self.now_ms).map(|entry| &*entry);
-        reveal(&mut self.gate, self.safe, found, removed, swapped);
-        let found = found.map(|entry| brought(entry, self.database, &self.brought));
+        let found = shard.find_used(self.database, key, self.uses, self.now_ms).map(|(entry, idle)| (&*entry, idle));
+        reveal(&mut self.gate, self.safe, found.map(|(entry, _)| entry), removed, swapped);
+        let found = found.map(|(entry, idle)| {
+            if entry.is_cold() { self.cold.look(entry, idle, self.database, self.store, self.now_ms) } else { entry }
+        });
         // Still there though expired: the log could not take the tomb, or nothing may go at present.
         let now_ms = self.now_ms;
         found.map(|entry| Item { entry, now_ms }).filter(Item::is_live)
@@ -210,7 +202,7 @@ impl<'s> Transaction<'s> {
     pub fn peek(&self, key: &Key<'_>) -> Option<Item<'_>> {
         let (database, now_ms) = (self.database, self.now_ms);
         let entry = self.guards.peek(key.shard()).find(database, key)?;
-        let entry = brought(entry, database, &self.brought);
+        let entry = self.cold.brought(entry, database);
         entry.deadline().is_none_or(|deadline| deadline > now_ms).then_some(Item { entry, now_ms })
     }
 
@@ -402,7 +394,7 @@ impl<'s> Transaction<'s> {
         let (database, now_ms) = (self.database, self.now_ms);
         let shard = self.guards.shard(key.shard());
         let (removed, swapped) = (shard.last_removed, shard.last_swapped);
-        let found = shard.find_used(database, key, self.uses, now_ms);
+        let found = shard.find_used(database, key, self.uses, now_ms).map(|(entry, _)| entry);
         reveal(&mut self.gate, self.safe, found.as_deref(), removed, swapped);
         let Some(entry) = found.filter(|entry| entry.deadline().is_none_or(|at| at > now_ms)) else { return false };
         let in_blob = NewBlob::holds(entry, database, key.hash, &self.new_blobs, self.store.blobs());
