@@ -58,7 +58,6 @@ pub const NAMES: &[(&str, &str)] = &[
     ),
     ("spill_above_mark", "a value leaves memory that is not durable"),
     ("stale_cold_read", "a value read back counts although the key has changed meanwhile"),
-    ("segment_not_noted", "a value is read in a segment that is not known yet"),
     ("moved_not_noted", "what compaction moves is read where it is going to be"),
     ("swap_unlogged", "databases are exchanged in memory only"),
     ("swap_ungated", "always: a look at exchanged databases waits for nothing"),
