@@ -2,6 +2,7 @@
 
 mod blocking;
 mod client;
+mod cold;
 mod debug;
 mod eviction;
 mod exec;

@@ -1,0 +1,107 @@
+//! Values that have left memory, asked for and changed in every way there is.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use crate::client::{Client, own};
+use crate::server::Target;
+
+/// Long enough to leave memory.
+fn long(letter: &str) -> String {
+    letter.repeat(100)
+}
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+/// Lets every value leave memory: so many.
+#[track_caller]
+fn chill(owner: &mut Client, keys: u64) {
+    owner.expect("CONFIG SET maxmemory 1", "+OK\r\n");
+    owner.until("spilled_keys", |spilled| spilled == keys);
+    owner.expect("CONFIG SET maxmemory 0", "+OK\r\n");
+}
+
+fn filled(target: &Target) -> Client {
+    let mut owner = Client::connect(target);
+    for letter in ["a", "b"] {
+        owner.expect(&format!("SET {letter} {}", long(letter)), "+OK\r\n");
+    }
+    owner.expect(&format!("RPUSH list {} {}", long("1"), long("2")), ":2\r\n");
+    owner.expect(&format!("HSET hash f {}", long("h")), ":1\r\n");
+    owner.expect(&format!("ZADD zset 1 {}", long("z")), ":1\r\n");
+    owner
+}
+
+#[test]
+fn every_way_to_a_value_finds_it() {
+    let Some(target) = own() else { return };
+    let mut owner = filled(&target);
+    owner.expect("RPUSH names a", ":1\r\n");
+    let (a, b) = (bulk(&long("a")), bulk(&long("b")));
+    let element = bulk(&long("1"));
+    let asked = [
+        ("GET a", a.clone()),
+        ("STRLEN a", ":100\r\n".to_owned()),
+        ("MGET a none b", format!("*3\r\n{a}$-1\r\n{b}")),
+        ("LRANGE list 0 0", format!("*1\r\n{element}")),
+        ("HGET hash f", bulk(&long("h"))),
+        ("ZSCORE zset none", "$-1\r\n".to_owned()),
+        ("OBJECT ENCODING hash", "$9\r\nhashtable\r\n".to_owned()),
+        ("SORT names BY nosort GET *", format!("*1\r\n{a}")),
+        ("SORT names BY nosort GET * STORE sorted", ":1\r\n".to_owned()),
+        ("DEL sorted", ":1\r\n".to_owned()),
+        ("KEYS a LIMIT 1 WITHVALUES", format!("*2\r\n$1\r\na\r\n{a}")),
+        ("GET a\r\nGET b\r\nGET a", format!("{a}{b}{a}")),
+        (
+            "MULTI\r\nGET a\r\nSORT names BY nosort GET *\r\nEXEC",
+            format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n{a}*1\r\n{a}"),
+        ),
+        ("BLPOP list 1", format!("*2\r\n$4\r\nlist\r\n{element}")),
+        ("COPY a copy", ":1\r\n".to_owned()),
+        ("RENAME copy a", "+OK\r\n".to_owned()),
+        ("APPEND a !", ":101\r\n".to_owned()),
+        ("GETRANGE a 99 -1", "$2\r\na!\r\n".to_owned()),
+        ("SETRANGE a 100 ?", ":101\r\n".to_owned()),
+        ("GETRANGE a 99 -1", "$2\r\na?\r\n".to_owned()),
+        ("EXISTS a b", ":2\r\n".to_owned()),
+    ];
+    for (request, reply) in asked {
+        chill(&mut owner, 5 + u64::from(request == "DEL sorted") + u64::from(request == "RENAME copy a"));
+        owner.expect(request, &reply);
+    }
+    assert!(owner.info("unspilled_values") > 10, "they were read back");
+}
+
+#[test]
+fn a_damaged_value_is_told_and_the_others_are_served() {
+    let Some(target) = own() else { return };
+    let mut owner = filled(&target);
+    chill(&mut owner, 5);
+    let log = target.files().into_iter().find(|path| {
+        path.extension().is_some_and(|extension| extension == "log")
+            && std::fs::read(path).is_ok_and(|bytes| at(&bytes).is_some())
+    });
+    let log = log.expect("the log holds the value");
+    let place = at(&std::fs::read(&log).expect("it can be read")).expect("seen above");
+    let file = OpenOptions::new().write(true).open(log).expect("it is ours");
+    file.write_all_at(b"A", place as u64).expect("a byte can be written");
+    for request in ["GET a", "APPEND a x", "MULTI\r\nGET a\r\nEXEC"] {
+        owner.send(format!("{request}\r\n"));
+        let mut line = owner.line();
+        while line == "+OK" || line == "+QUEUED" {
+            line = owner.line();
+        }
+        assert!(line.starts_with("-CORRUPT the value cannot be read back: dump.kv-"), "{request}: {line}");
+    }
+    owner.expect("GET b", &bulk(&long("b")));
+    owner.expect("SET a new", "+OK\r\n");
+    owner.expect("GET a", "$3\r\nnew\r\n");
+}
+
+/// Where the value of the first key lies.
+fn at(bytes: &[u8]) -> Option<usize> {
+    let value = long("a");
+    bytes.windows(value.len()).position(|window| window == value.as_bytes())
+}
