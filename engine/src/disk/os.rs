@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_has_in_memory_is_read_as_it_is() {
+        let (_parent, disk) = disk();
+        let file = disk.create("a").unwrap();
+        write_all_at(&*file, b"0123456789", 0).unwrap();
+        let mut buffer = [0; 4];
+        // A file system that cannot tell says nothing; of ours most can.
+        if let Some(read) = file.read_cached_at(&mut buffer, 3).unwrap() {
+            assert_eq!(&buffer[..read], &b"3456"[..read]);
+            assert_eq!(file.read_cached_at(&mut buffer, 8).unwrap(), Some(2), "the file ends there");
+        }
+    }
+
+    #[test]
     fn zeros_are_written_where_space_cannot_be_reserved() {
         let (_parent, disk) = disk();
         let file = OsFile { file: OpenOptions::new().write(true).create_new(true).open(disk.path.join("a")).unwrap() };

@@ -21,13 +21,20 @@ impl Cold {
     /// The value of an entry that lies in the log only, if it was brought along: else the entry as it is.
     #[inline]
     pub(super) fn brought<'e>(&'e self, entry: &'e Entry, database: u8) -> &'e Entry {
-        if entry.is_cold() { self.find(entry, database).unwrap_or(entry) } else { entry }
+        if entry.is_cold() { self.find(entry, database).map_or(entry, |fetched| &*fetched.entry) } else { entry }
     }
 
     #[cold]
-    fn find(&self, entry: &Entry, database: u8) -> Option<&Entry> {
-        let is = |fetched: &&Fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key();
-        self.brought.iter().find(is).map(|fetched| &*fetched.entry)
+    fn find(&self, entry: &Entry, database: u8) -> Option<&Fetched> {
+        self.brought.iter().find(|fetched| fetched.is_at(database, entry.lsn()) && fetched.entry.key() == entry.key())
+    }
+
+    /// What is wanted for an entry whose value lies in the log only and that was so idle: nothing when it was brought, or
+    /// when its time has come.
+    fn want(&self, entry: &Entry, idle: u64, database: u8, now_ms: u64) -> Option<Want> {
+        let is_due = entry.deadline().is_some_and(|deadline| deadline <= now_ms);
+        let is_wanted = !is_due && self.find(entry, database).is_none();
+        is_wanted.then(|| Want { idle, ..Want::of(database, entry) })
     }
 
     /// An entry is looked at whose value lies in the log only, and that was so idle before.
@@ -40,14 +47,11 @@ impl Cold {
         store: &Store,
         now_ms: u64,
     ) -> &'e Entry {
-        let is_due = entry.deadline().is_some_and(|deadline| deadline <= now_ms);
-        if !is_due && self.find(entry, database).is_none() {
-            let want = Want { idle, ..Want::of(database, entry) };
-            match self.reads_at_once {
-                // One that is damaged is missed by whoever asks for it.
-                true => self.brought.extend(store.read(&want)),
-                false => self.wanted.push(want),
-            }
+        match self.want(entry, idle, database, now_ms) {
+            None => {}
+            // One that is damaged is missed by whoever asks for it.
+            Some(want) if self.reads_at_once => self.brought.extend(store.read(&want)),
+            Some(want) => self.wanted.push(want),
         }
         self.brought(entry, database)
     }
@@ -88,13 +92,9 @@ impl Transaction<'_> {
     /// Notes a key of its database whose value lies in the log only and was not brought.
     pub fn wants(&self, key: &Key<'_>, wants: &mut Vec<Want>) {
         let shard = self.guards.peek(key.shard());
-        let Some(entry) = shard.find(self.database, key) else { return };
-        let is_due = entry.deadline().is_some_and(|deadline| deadline <= self.now_ms);
-        if entry.is_cold() && !is_due && self.cold.find(entry, self.database).is_none() {
-            // Before this look counts as a use.
-            let idle = shard.rules().idleness(entry, self.now_ms);
-            wants.push(Want { idle, ..Want::of(self.database, entry) });
-        }
+        let Some(entry) = shard.find(self.database, key).filter(|entry| entry.is_cold()) else { return };
+        let idle = shard.rules().idleness(entry, self.now_ms);
+        wants.extend(self.cold.want(entry, idle, self.database, self.now_ms));
     }
 
     /// Puts the value of a key in memory if it lies in the log only. One that was not brought is read now. Whether the value
@@ -104,17 +104,17 @@ impl Transaction<'_> {
         let Some(entry) = self.guards.shard(key.shard()).find(database, key).filter(|entry| entry.is_cold()) else {
             return true;
         };
-        let read = match self.cold.brought.iter().find(|fetched| fetched.is_at(database, entry.lsn())) {
-            Some(fetched) if fetched.entry.key() == key.bytes => fetched.to_entry(),
-            _ => match self.store.read(&Want::of(database, entry)) {
-                Ok(fetched) => fetched.to_entry(),
-                Err(_) => {
-                    cold::miss();
-                    return false;
-                }
-            },
+        let read = match self.cold.find(entry, database) {
+            Some(fetched) => Ok(fetched.to_entry()),
+            None => self.store.read(&Want::of(database, entry)).map(|fetched| fetched.to_entry()),
         };
-        self.put_warm(key, database, read);
+        match read {
+            Ok(read) => self.put_warm(key, database, read),
+            Err(_) => {
+                cold::miss();
+                return false;
+            }
+        }
         true
     }
 

@@ -79,10 +79,11 @@ fn a_damaged_value_is_told_and_the_others_are_served() {
     let Some(target) = own() else { return };
     let mut owner = filled(&target);
     chill(&mut owner, 5);
-    let log = target.files().into_iter().find(|path| {
-        path.extension().is_some_and(|extension| extension == "log")
-            && std::fs::read(path).is_ok_and(|bytes| at(&bytes).is_some())
-    });
+    owner.send("CONFIG GET dir\r\n");
+    let folder = (0..5).map(|_| owner.line()).last().expect("two strings");
+    let files = std::fs::read_dir(folder).expect("it is a folder").flatten().map(|entry| entry.path());
+    let holds = |path: &std::path::PathBuf| std::fs::read(path).is_ok_and(|bytes| at(&bytes).is_some());
+    let log = files.filter(|path| path.extension().is_some_and(|end| end == "log")).find(holds);
     let log = log.expect("the log holds the value");
     let place = at(&std::fs::read(&log).expect("it can be read")).expect("seen above");
     let file = OpenOptions::new().write(true).open(log).expect("it is ours");

@@ -56,13 +56,6 @@ impl Target {
         panic!("kvd does not answer at {}", target.address);
     }
 
-    /// The files of its store; none of one that is not our own.
-    #[allow(dead_code, reason = "not all tests look at them")]
-    pub fn files(&self) -> Vec<std::path::PathBuf> {
-        let folder = self.own.iter().filter_map(|(_, folder)| std::fs::read_dir(folder.path()).ok());
-        folder.flatten().flatten().map(|entry| entry.path()).collect()
-    }
-
     /// Whether it answers, and has its store open.
     fn is_ready(&self) -> bool {
         let ask = || -> std::io::Result<bool> {
