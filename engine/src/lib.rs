@@ -29,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store` →
+//! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store walk` →
 //! `recover settle cold compact checkpoint sweep evict order audit digest` → `background`.
 
 mod audit;
@@ -59,6 +59,7 @@ mod store;
 mod sweep;
 mod txn;
 pub mod value;
+mod walk;
 
 pub use background::{Background, Maintenance};
 pub use digest::Digest;
