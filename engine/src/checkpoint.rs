@@ -32,8 +32,8 @@ use crate::value::{STRING, Slot};
 
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
-/// A checkpoint is due when the log has grown by this part of what lives in it.
-const LIVE_PART: u64 = 4;
+/// A checkpoint is due when the log has grown by so many times the last one: a third more is written, however large values are.
+const LAST_TIMES: u64 = 3;
 /// Buckets looked at under one lock.
 const RUN: usize = 64;
 /// Values up to this length stand in the checkpoint itself: an entry without its value would be about as long.
@@ -52,6 +52,9 @@ pub(crate) struct Checkpoints {
     next: AtomicU64,
     /// Where the last one began.
     start: AtomicU64,
+    /// Bytes of the last one, and of all since the opening, whether they came to an end or not.
+    size: AtomicU64,
+    written: AtomicU64,
     requested: AtomicBool,
     under_way: AtomicBool,
     /// Keys that the one under way has looked at.
@@ -60,11 +63,13 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The next has this number; the last began there.
-    pub(crate) fn new(next: u64, start: Lsn) -> Checkpoints {
+    /// The next has this number; the last began there and has so many bytes.
+    pub(crate) fn new(next: u64, start: Lsn, size: u64) -> Checkpoints {
         Checkpoints {
             next: AtomicU64::new(next),
             start: AtomicU64::new(start),
+            size: AtomicU64::new(size),
+            written: AtomicU64::new(0),
             requested: AtomicBool::new(false),
             under_way: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
@@ -80,7 +85,14 @@ enum State {
     Idle,
     Walking(Box<Walk>),
     /// The file is whole and durable; the log must be, up to its end, before it counts.
-    Waiting(manifest::Checkpoint),
+    Waiting(Done),
+}
+
+/// A checkpoint that is written.
+#[derive(Clone, Copy)]
+struct Done {
+    checkpoint: manifest::Checkpoint,
+    bytes: u64,
 }
 
 /// Writes checkpoints: a machine that a thread, or a simulation, steps.
@@ -130,8 +142,10 @@ impl Checkpointer {
                 }
                 Ok(true)
             }
-            State::Waiting(done) if store.log().durable() < done.end && !planted("checkpoint_published_early") => {
-                store.log().want_sync(done.end);
+            State::Waiting(done)
+                if store.log().durable() < done.checkpoint.end && !planted("checkpoint_published_early") =>
+            {
+                store.log().want_sync(done.checkpoint.end);
                 self.state = State::Waiting(done);
                 Ok(false)
             }
@@ -201,7 +215,7 @@ impl Walk {
     }
 
     /// Goes on for a few buckets; the checkpoint, when it is whole and durable.
-    fn go_on(&mut self, store: &Store) -> Result<Option<manifest::Checkpoint>, Error> {
+    fn go_on(&mut self, store: &Store) -> Result<Option<Done>, Error> {
         let changed = self.look(store);
         if !changed.is_empty() && !planted("checkpoint_passes_over_changed") {
             store.log_whole(&changed);
@@ -276,6 +290,7 @@ impl Walk {
         self.index.extend_from_slice(&Block { offset: self.offset, first_shard, last_shard }.encode());
         self.offset += self.block.len() as u64;
         self.unsynced += self.block.len() as u64;
+        store.checkpoints().written.fetch_add(self.block.len() as u64, Ordering::Relaxed);
         self.blocks += 1;
         self.first_shard = self.shard;
         self.block.truncate(BLOCK_HEADER);
@@ -287,7 +302,7 @@ impl Walk {
     }
 
     /// Writes what is known at the end only, and makes all of it durable.
-    fn finish(&mut self, store: &Store) -> Result<manifest::Checkpoint, Error> {
+    fn finish(&mut self, store: &Store) -> Result<Done, Error> {
         store.log().write_out();
         let end = store.log().appended();
         let start = if planted("checkpoint_starts_at_its_end") { end } else { self.start };
@@ -309,7 +324,9 @@ impl Walk {
             self.file.sync()?;
         }
         store.disk().sync_dir()?;
-        Ok(manifest::Checkpoint { number: self.number, start, end })
+        store.checkpoints().written.fetch_add((HEADER + self.index.len()) as u64, Ordering::Relaxed);
+        let bytes = self.offset + self.index.len() as u64;
+        Ok(Done { checkpoint: manifest::Checkpoint { number: self.number, start, end }, bytes })
     }
 }
 
@@ -334,12 +351,22 @@ impl Store {
         self.checkpoints().finished.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the last checkpoint, 0 if there is none.
+    pub fn checkpoint_size(&self) -> u64 {
+        self.checkpoints().size.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of checkpoints written since the start.
+    pub fn checkpoint_written(&self) -> u64 {
+        self.checkpoints().written.load(Ordering::Relaxed)
+    }
+
     fn wants_checkpoint(&self) -> bool {
         let of = self.checkpoints();
         if self.log().is_full() {
             return false;
         }
-        let due = self.options().checkpoint_bytes.max(self.live_log_bytes() / LIVE_PART);
+        let due = self.options().checkpoint_bytes.max(LAST_TIMES * self.checkpoint_size());
         of.requested.load(Ordering::Relaxed)
             || self.log().appended().saturating_sub(of.start.load(Ordering::Relaxed)) >= due
     }
@@ -379,7 +406,7 @@ impl Store {
     }
 
     /// Names a checkpoint in the manifest, and removes those that it makes superfluous.
-    fn publish(&self, done: manifest::Checkpoint) -> Result<(), Error> {
+    fn publish(&self, Done { checkpoint: done, bytes }: Done) -> Result<(), Error> {
         let mut manifest = self.manifest().lock();
         if done.start < manifest.base && !planted("checkpoint_outlives_log") {
             // Compaction was faster: the log does not reach back to its start any more.
@@ -401,6 +428,7 @@ impl Store {
         *manifest = next;
         drop(manifest);
         self.checkpoints().start.store(done.start, Ordering::Relaxed);
+        self.checkpoints().size.store(bytes, Ordering::Relaxed);
         self.checkpoints().finished.fetch_add(1, Ordering::Relaxed);
         failpoint::hit("checkpoint.manifest.after")?;
         for of in old {

@@ -17,6 +17,10 @@ pub trait Clock: Send + Sync + 'static {
     }
     /// Microseconds since some fixed moment of this process; never runs backwards.
     fn monotonic_us(&self) -> u64;
+    /// Microseconds for which the calling thread has had a processor.
+    fn thread_us(&self) -> u64 {
+        self.monotonic_us()
+    }
 }
 
 /// The machine's clocks.
@@ -52,6 +56,11 @@ impl Clock for SystemClock {
 
     fn monotonic_us(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
+    }
+
+    fn thread_us(&self) -> u64 {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
     }
 }
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::evict::Room;
 use crate::keyspace::entry::Entry;
+use crate::keyspace::hold::Hold;
 use crate::keyspace::rules::Rules;
 use crate::keyspace::shard::{DATABASES, Due, SHARDS};
 use crate::log::{Lsn, is_full};
@@ -227,7 +228,7 @@ impl Store {
         let now_ms = self.now_ms();
         let mut looked = Looked::default();
         let mut shard = self.shards().lock(index);
-        let since_us = self.clock().monotonic_us();
+        let hold = Hold::begin(&**self.clock());
         let rules = shard.rules().clone();
         // Before the lock is let go of.
         self.spill().note_cold();
@@ -280,7 +281,7 @@ impl Store {
             self.count_cold(physical, went);
             self.spill().spilled.fetch_add(went as u64, Ordering::Relaxed);
         }
-        self.holds().end(since_us, &**self.clock());
+        self.holds().end(&hold, &**self.clock());
         looked
     }
 

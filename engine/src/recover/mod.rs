@@ -122,9 +122,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     remove_leftovers(&**disk, &options.name, &segments, log.next_number(), &manifest, &blobs);
     recovery.took_us = clock.monotonic_us() - started_us;
     let Replayed { figures, map, .. } = replayed;
-    let last = manifest.checkpoints.first().map_or(manifest.base, |of| of.start);
+    let last = manifest.checkpoints.first().copied();
     let next_checkpoint = next_number(&names, |name| format::checkpoint::parse_name(&options.name, name));
-    let checkpoints = Checkpoints::new(next_checkpoint, last);
+    let size = |of: manifest::Checkpoint| {
+        disk.open(&format::checkpoint::file_name(&options.name, of.number)).and_then(|file| file.len()).unwrap_or(0)
+    };
+    let (start, size) = last.map_or((manifest.base, 0), |of| (of.start, size(of)));
+    let checkpoints = Checkpoints::new(next_checkpoint, start, size);
     Ok(Parts { shards, log: Arc::new(log), blobs, manifest, segments, figures, map, recovery, checkpoints, lock })
 }
 

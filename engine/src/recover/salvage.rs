@@ -96,7 +96,7 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
         figures,
         map,
         recovery: Recovery::default(),
-        checkpoints: Checkpoints::new(next_number(&names, |other| checkpoint::parse_name(name, other)), end),
+        checkpoints: Checkpoints::new(next_number(&names, |other| checkpoint::parse_name(name, other)), end, 0),
         lock,
     };
     let swaps_early = planted("salvaged_manifest_early");

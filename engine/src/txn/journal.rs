@@ -267,8 +267,8 @@ impl Drop for Transaction<'_> {
         if self.writes {
             SCRATCH.set(std::mem::take(&mut self.scratch));
         }
-        if let Some(since_us) = self.held_since_us {
-            self.store.holds().end(since_us, &**self.store.clock());
+        if let Some(hold) = &self.hold {
+            self.store.holds().end(hold, &**self.store.clock());
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::keyspace::access::Use;
 use crate::keyspace::entry::{Entry, Stored};
+use crate::keyspace::hold::Hold;
 use crate::keyspace::shard::{Due, Guards, Key, Shard};
 use crate::listener::Class;
 use crate::log::{Lsn, Need};
@@ -81,8 +82,8 @@ pub struct Transaction<'s> {
     evicts: bool,
     /// Values that lie in the log only.
     cold: Cold,
-    /// Since when the time for which it holds its shards is taken, if it is.
-    held_since_us: Option<u64>,
+    /// Its hold of its shards, if that is timed.
+    hold: Option<Hold>,
 }
 
 impl<'s> Transaction<'s> {
@@ -108,13 +109,13 @@ impl<'s> Transaction<'s> {
             uses: None,
             evicts: false,
             cold: Cold::default(),
-            held_since_us: None,
+            hold: None,
         }
     }
 
     /// Takes the time from here on until it lets go of its shards.
     pub(crate) fn time_hold(&mut self) {
-        time_hold(&mut self.held_since_us, self.store);
+        time_hold(&mut self.hold, self.store);
     }
 
     /// A key with its hash. Only keys whose shards are held can be looked at.
@@ -478,7 +479,7 @@ impl<'s> Transaction<'s> {
                 (keys, grown) = (1, entry.footprint() as i64);
                 let table = shard.table_mut(self.database);
                 if table.is_about_to_grow() {
-                    time_hold(&mut self.held_since_us, self.store);
+                    time_hold(&mut self.hold, self.store);
                 }
                 let before = table.memory();
                 table.insert(key.hash, entry, |entry| self.store.hash(entry.key()));
@@ -560,8 +561,8 @@ impl<'s> Transaction<'s> {
 }
 
 #[cold]
-fn time_hold(since_us: &mut Option<u64>, store: &Store) {
-    since_us.get_or_insert_with(|| store.clock().monotonic_us());
+fn time_hold(hold: &mut Option<Hold>, store: &Store) {
+    hold.get_or_insert_with(|| Hold::begin(&**store.clock()));
 }
 
 /// Notes that what a key holds, or that it holds nothing, is told: it has to be safe first.

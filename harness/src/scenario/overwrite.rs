@@ -22,7 +22,7 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     for (name, draw) in Draw::each(count) {
         bench.figures.with(format!(
             "{count} keys of 16 + 1024 bytes, {TIMES} times as many SETs, {name}, {} writers with pipelines of {}, a GET and a SET \
-             each ms beside them; quiet: these two alone for {} s",
+             each ms beside them; quiet: these two alone for {} s; new keys: nothing is compacted",
             WRITERS.0,
             WRITERS.1,
             quiet.as_secs()
@@ -41,35 +41,40 @@ pub fn run(bench: &mut Bench) -> Result<()> {
 
 fn one(bench: &mut Bench, server: &Running, data: &Data, draw: &Draw, count: u64, quiet: Duration) -> Result<()> {
     let is_kvd = server.peer == Peer::Kvd;
-    let appended = || if is_kvd { server.info("log_appended") } else { Ok(0.0) };
+    let tells = |row| if is_kvd { server.info(row) } else { Ok(0.0) };
+    let appended = || tells("log_appended");
+    let writers = || server.load(data, WRITERS.0, WRITERS.1);
     let empty = appended()?;
-    server.fill(data, count)?;
+    let fresh = beside(server, data, draw, || writers().run(&Work::Fill(0..count)))?;
     // New keys leave nothing to be compacted: so many bytes are a frame.
-    let frame = (appended()? - empty) / count as f64;
+    let frame = (appended()? - empty) / (count as f64 + fresh.set.count() as f64);
     server.rest();
     let still = beside(server, data, draw, || {
         std::thread::sleep(quiet);
         Ok(Done::default())
     })?;
-    let before = appended()?;
+    let (before, checkpoints) = (appended()?, tells("checkpoint_written")?);
     let watch = Watch::start(server.server.pid(), server.dir());
-    let busy = beside(server, data, draw, || {
-        server.load(data, WRITERS.0, WRITERS.1).run(&Work::Overwrite(draw, TIMES * count))
-    })?;
+    let busy = beside(server, data, draw, || writers().run(&Work::Overwrite(draw, TIMES * count)))?;
     let (grown, most) = (appended()? - before, watch.finish());
+    let checkpoints = tells("checkpoint_written")? - checkpoints;
     let name = server.name();
     let figures = &mut bench.figures;
     if is_kvd {
-        let writes = busy.done.commands as f64 + busy.set.count() as f64;
-        figures.add(name, "bytes appended to those of the clients' frames", grown / (writes * frame), "×");
+        let written = frame * (busy.done.commands as f64 + busy.set.count() as f64);
+        figures.add(name, "bytes appended to those of the clients' frames", grown / written, "×");
+        figures.add(name, "bytes of checkpoints to those of the clients' frames", checkpoints / written, "×");
         figures.add(name, "most space to live bytes of log", most.disk as f64 / server.info("log_live_bytes")?, "×");
     }
     let user = (count * data.pair_bytes()) as f64;
     figures.add(name, "most space to bytes of keys and values", most.disk as f64 / user, "×");
     figures.add(name, "most resident memory to bytes of keys and values", most.resident as f64 / user, "×");
     figures.add(name, "writes", busy.done.rate(), "/s");
-    for (ask, quiet, busy) in [("GET", &still.get, &busy.get), ("SET", &still.set, &busy.set)] {
-        figures.add(name, &format!("{ask} p99, quiet"), quiet.share_ms(0.99), "ms");
+    for (ask, still, fresh, busy) in
+        [("GET", &still.get, &fresh.get, &busy.get), ("SET", &still.set, &fresh.set, &busy.set)]
+    {
+        figures.add(name, &format!("{ask} p99, quiet"), still.share_ms(0.99), "ms");
+        figures.add(name, &format!("{ask} p99 beside the same writers of new keys"), fresh.share_ms(0.99), "ms");
         figures.add(name, &format!("{ask} p99"), busy.share_ms(0.99), "ms");
         figures.add(name, &format!("{ask} longest"), busy.longest_ms(), "ms");
     }

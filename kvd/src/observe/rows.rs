@@ -2,7 +2,7 @@
 //!
 //! Names are Redis 7.4's wherever Redis has the thing. A row whose value can only be 0 here is there because programs
 //! that read INFO expect it; what is not known is left out. Beside them stand kvd's own: `kvd_version`, `log_…`,
-//! `recovery_…`, `protocol_errors`, `max_shard_hold_us`.
+//! `recovery_…`, `checkpoint_…`, `protocol_errors`, `max_shard_hold_…`.
 
 use engine::DATABASES;
 
@@ -207,6 +207,12 @@ const PERSISTENCE: &[Row] = &[
     row("rdb_last_bgsave_time_sec", |_| (-1i64).into(), "Not measured."),
     row("rdb_current_bgsave_time_sec", |_| (-1i64).into(), "None is going on."),
     row("rdb_saves", |s| s.store().checkpoint_count().into(), "Checkpoints written since the start."),
+    row("checkpoint_size", |s| s.store().checkpoint_size().into(), "Bytes of the last checkpoint, 0 for none."),
+    row(
+        "checkpoint_written",
+        |s| s.store().checkpoint_written().into(),
+        "Bytes of checkpoints written since the start, which log_appended does not count.",
+    ),
     none("rdb_last_cow_size", "Nothing forks."),
     none("rdb_last_load_keys_expired", "There are no snapshots."),
     none("rdb_last_load_keys_loaded", "There are no snapshots."),
@@ -329,6 +335,11 @@ const STATS: &[Row] = &[
         |s| s.store().holds().longest_us().into(),
         "Microseconds of the longest time that a part of the keyspace was locked, of what was timed: inserts that make its table \
          larger, commands that lock everything, and looks for values that can leave memory.",
+    ),
+    row(
+        "max_shard_hold_cpu_us",
+        |s| s.store().holds().longest_cpu_us().into(),
+        "The same in time that the thread had a processor: what max_shard_hold_us is more than this, it waited for one.",
     ),
     row("pubsub_channels", |s| (s.server.pubsub.count(Kind::Channel) as u64).into(), "Channels with subscribers."),
     row("pubsub_patterns", |s| (s.server.pubsub.count(Kind::Pattern) as u64).into(), "Patterns with subscribers."),
