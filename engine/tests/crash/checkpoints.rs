@@ -83,6 +83,37 @@ fn an_opening_from_a_checkpoint_reads_the_end_of_the_log_only() {
 }
 
 #[test]
+fn the_more_a_checkpoint_takes_the_more_the_log_grows_before_the_next() {
+    let mut bench = bench_with(SimDisk::new(5), Options { checkpoint_bytes: 4096, ..options(FsyncMode::Always) });
+    let count = |bench: &mut Bench, from: u64, to: u64| {
+        for number in from..to {
+            bench.set(format!("key {number:06}").as_bytes(), b"a value that stands in the checkpoint itself");
+        }
+        bench.step();
+        bench.maintain();
+        while bench.store.is_checkpointing() {
+            bench.maintain();
+            bench.step();
+            bench.clock.advance_ms(1);
+        }
+        bench.store.checkpoint_count()
+    };
+    assert_eq!(count(&mut bench, 0, 1000), 1);
+    let size = bench.store.checkpoint_size();
+    assert!(size > 50_000 && bench.store.checkpoint_written() == size, "{size}");
+    let before = bench.store.log().appended();
+    assert_eq!(count(&mut bench, 1000, 1500), 1, "no more than the last one yet");
+    assert_eq!(count(&mut bench, 1500, 4000), 2);
+    assert!(bench.store.log().appended() - before > 3 * size);
+    assert!(bench.store.checkpoint_size() > 3 * size);
+
+    // A store that is opened knows how large its last checkpoint is.
+    bench.store.close();
+    let size = bench.store.checkpoint_size();
+    assert_eq!(open(&bench.disk.power_loss_with(Survival::Nothing)).checkpoint_size(), size);
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let (bench, digest) = full();
     let files = checkpoints_of(&bench.disk.process_crash());
