@@ -79,7 +79,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let options = Options {
         name: settings.dbfilename.clone(),
         mode: settings.appendfsync,
-        segment_bytes: settings.segment_size,
+        segment_bytes: resident::segment_bytes(settings.segment_size, max_memory),
         checkpoint_bytes: settings.checkpoint_after,
         limits: settings.value_limits(),
         memory_goal: resident::first_goal(max_memory, settings.spill),

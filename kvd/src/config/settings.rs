@@ -113,7 +113,7 @@ settings! {
         appendonly: bool = "yes", Kind::Switch, live;
         /// When the log is synced: `always` before a reply, `everysec` once a second, `no` when the system likes.
         appendfsync: FsyncMode = "everysec", Kind::Choice(FsyncMode::NAMES), live;
-        /// Size of a full segment of the log.
+        /// Size of a full segment of the log; at most a sixteenth of maxmemory.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
         /// Bytes of log that compaction reads in a second; more when the log has become more than twice as long as what lives
         /// in it. 0: as many as it can.

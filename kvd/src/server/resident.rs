@@ -13,7 +13,9 @@ use crate::observe::machine;
 
 /// Less than this the process may take by itself: smaller limits are for keys and values alone.
 const LEAST_LIMIT: u64 = 64 << 20;
-/// Where a goal begins, the most it becomes, and the least, in percent of the limit.
+/// What a start takes into memory: less than may be, for the log that it reads takes some too, and values that were replaced
+/// leave holes. Where a goal begins, the most it becomes, and the least. In percent of the limit.
+const LOADED_PERCENT: u64 = 50;
 const FIRST_PERCENT: u64 = 75;
 const MOST_PERCENT: u64 = 92;
 const LEAST_PERCENT: u64 = 30;
@@ -44,7 +46,7 @@ impl Governor {
     fn next_goal(&self, limit: u64, resident: u64, memory: u64, goal: u64) -> u64 {
         let percent = |of: u64| limit / 100 * of;
         let since = self.since.fetch_add(1, Ordering::Relaxed);
-        let goal = if goal > percent(MOST_PERCENT) { first_goal(limit, true) } else { goal };
+        let goal = if goal > percent(MOST_PERCENT) { percent(FIRST_PERCENT) } else { goal };
         let next = if resident > percent(HIGH_PERCENT) {
             let grows = resident > self.held.load(Ordering::Relaxed) + percent(1);
             if !grows && (resident <= limit || since < PATIENCE) {
@@ -69,7 +71,17 @@ pub fn first_goal(limit: u64, spills: bool) -> u64 {
     match limit {
         limit if limit == 0 || !spills => u64::MAX,
         limit if limit < LEAST_LIMIT => limit,
-        limit => limit / 100 * FIRST_PERCENT,
+        limit => limit / 100 * LOADED_PERCENT,
+    }
+}
+
+/// How long a segment of the log is to be: a start reads it in one piece.
+pub fn segment_bytes(wanted: u64, limit: u64) -> u64 {
+    /// The part of memory that one may be.
+    const PART: u64 = 16;
+    match limit {
+        limit if limit < LEAST_LIMIT => wanted,
+        limit => wanted.min(limit / PART),
     }
 }
 
@@ -113,9 +125,15 @@ mod tests {
 
     #[test]
     fn what_is_loaded_is_bounded_where_values_spill() {
-        assert_eq!(first_goal(LIMIT, true), 750 * MB);
+        assert_eq!(first_goal(LIMIT, true), 500 * MB);
         assert_eq!(first_goal(LEAST_LIMIT - 1, true), LEAST_LIMIT - 1, "keys and values alone are counted");
         assert_eq!((first_goal(LIMIT, false), first_goal(0, true)), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn segments_are_a_small_part_of_memory() {
+        assert_eq!((segment_bytes(64 * MB, LIMIT), segment_bytes(64 * MB, 2 * LIMIT)), (LIMIT / 16, 64 * MB));
+        assert_eq!((segment_bytes(64 * MB, 0), segment_bytes(64 * MB, MB)), (64 * MB, 64 * MB), "what is not bounded");
     }
 
     #[test]
