@@ -3,7 +3,8 @@
 //! A heap of (deadline, hash of the key). It may hold what is no longer so, but never too little: **for every entry that
 //! is to expire there is an item at or before its time.** A deadline that is moved back is therefore not noted (a session
 //! that is prolonged with each request costs nothing): its item comes up at the old time, is found to be early, and is
-//! noted again. Items whose entry is gone are dropped when they come up, or when they are most of the heap.
+//! noted again. Items whose entry is gone are dropped when they come up. When they are most of the heap, all are looked at, a few
+//! with each change: the heap is put aside as the old one, and what is true of its items goes over to a new one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub const NEVER: u64 = u64::MAX;
 /// Stale items that are not worth a look.
 const SPARE_ITEMS: usize = 64;
+/// Items of the old heap that are looked at with each change, which adds one at most.
+const STEP: usize = 4;
 
 /// An entry that may be due: when, in which physical database, and the hash of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +51,9 @@ impl Item {
 #[derive(Default)]
 pub struct Deadlines {
     heap: BinaryHeap<Reverse<Item>>,
+    /// Items that have yet to be looked at, and the last that was: the same item may be there twice.
+    old: BinaryHeap<Reverse<Item>>,
+    last: Option<Item>,
     next: Arc<Next>,
 }
 
@@ -77,7 +83,16 @@ impl Deadlines {
     /// Whether something may be due. False is certain.
     #[inline]
     pub fn may_be_due(&self, now_ms: u64) -> bool {
-        self.heap.peek().is_some_and(|Reverse(item)| item.deadline() <= now_ms)
+        self.least().is_some_and(|item| item.deadline() <= now_ms)
+    }
+
+    #[inline]
+    fn least(&self) -> Option<Item> {
+        let least = |heap: &BinaryHeap<Reverse<Item>>| heap.peek().map(|Reverse(item)| *item);
+        match (least(&self.heap), least(&self.old)) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// An entry is due at another time than before.
@@ -96,50 +111,65 @@ impl Deadlines {
         if !self.may_be_due(now_ms) {
             return None;
         }
-        let Reverse(item) = self.heap.pop()?;
+        let from_old = self.least() == self.old.peek().map(|Reverse(item)| *item);
+        let Reverse(item) = if from_old { self.old.pop() } else { self.heap.pop() }?;
         self.publish();
         Some(item)
     }
 
-    /// Whether most items are of entries that are gone, when there are so many entries.
+    /// Whether some items should be looked at, when there are so many entries: most are of entries that are gone, or not all
+    /// were looked at since that was so.
     #[inline]
     pub fn are_stale(&self, entries: usize) -> bool {
-        self.heap.len() > 2 * entries + SPARE_ITEMS
+        !self.old.is_empty() || self.heap.len() > 2 * entries + SPARE_ITEMS
     }
 
-    /// Puts the times that are true in the place of each item: `times` tells those of the entries that may be meant, and
+    /// Puts the times that are true in the place of a few items: `times` tells those of the entries that may be meant, and
     /// none when there is no such entry any more.
-    pub fn renew(&mut self, mut times: impl FnMut(&Item, &mut dyn FnMut(u64))) {
-        let mut renewed = Vec::new();
-        for Reverse(item) in std::mem::take(&mut self.heap) {
-            times(&item, &mut |deadline| renewed.push(Item::new(deadline, item.database(), item.hash)));
+    pub fn renew_some(&mut self, mut times: impl FnMut(&Item, &mut dyn FnMut(u64))) {
+        if self.old.is_empty() {
+            std::mem::swap(&mut self.heap, &mut self.old);
+            self.last = None;
         }
-        renewed.sort_unstable();
-        renewed.dedup();
-        self.heap = renewed.into_iter().map(Reverse).collect();
+        for Reverse(item) in std::iter::from_fn(|| self.old.pop()).take(STEP) {
+            if self.last.replace(item) == Some(item) {
+                continue;
+            }
+            times(&item, &mut |deadline| {
+                let renewed = Item::new(deadline, item.database(), item.hash);
+                // A time that is earlier has an item of its own.
+                if item <= renewed {
+                    self.heap.push(Reverse(renewed));
+                }
+            });
+        }
+        if self.old.is_empty() {
+            self.old = BinaryHeap::new();
+        }
         self.publish();
     }
 
     /// No entry is due at any time.
     pub fn clear(&mut self) {
         self.heap = BinaryHeap::new();
+        self.old = BinaryHeap::new();
         self.publish();
     }
 
     /// All items, in an order that means little.
     pub fn items(&self) -> impl Iterator<Item = Item> {
-        self.heap.iter().map(|Reverse(item)| *item)
+        self.heap.iter().chain(&self.old).map(|Reverse(item)| *item)
     }
 
     /// Bytes of memory.
     #[cfg(test)]
     pub fn memory(&self) -> usize {
-        self.heap.capacity() * size_of::<Item>()
+        (self.heap.capacity() + self.old.capacity()) * size_of::<Item>()
     }
 
     #[inline]
     fn publish(&self) {
-        let next = self.heap.peek().map_or(NEVER, |Reverse(item)| item.deadline());
+        let next = self.least().map_or(NEVER, Item::deadline);
         self.next.0.store(next, Ordering::Release);
     }
 }
@@ -165,10 +195,41 @@ mod tests {
         for _ in 0..3 {
             deadlines.note(3, 7, None, Some(50));
         }
-        deadlines.renew(|_, time| time(70));
+        deadlines.renew_some(|_, time| time(70));
         assert_eq!((next.get(), deadlines.heap.len()), (70, 1));
-        deadlines.renew(|_, _| {});
+        deadlines.renew_some(|_, _| {});
         assert_eq!((next.get(), deadlines.pop(u64::MAX)), (NEVER, None));
+    }
+
+    #[test]
+    fn many_stale_items_go_a_few_at_a_time_and_nothing_is_late() {
+        const ENTRIES: u64 = 1000;
+        let mut deadlines = Deadlines::default();
+        // Each was due at three times, each before the last; half of the entries are gone.
+        for (before, deadline) in [(None, 90_000), (Some(90_000), 70_000), (Some(70_000), 50_000)] {
+            (0..ENTRIES).for_each(|hash| deadlines.note(0, hash, before, Some(deadline + hash)));
+        }
+        let left = |item: &Item| item.hash % 2 == 0;
+        let (mut steps, mut looks) = (0, 0);
+        while deadlines.are_stale(ENTRIES as usize / 2) {
+            deadlines.renew_some(|item, time| {
+                looks += 1;
+                if left(item) {
+                    time(50_000 + item.hash);
+                }
+            });
+            steps += 1;
+            assert_eq!(deadlines.next().get(), 50_000 + deadlines.items().map(|item| item.hash).min().unwrap());
+            // What comes meanwhile is noted.
+            if steps == 10 {
+                deadlines.note(0, ENTRIES, None, Some(40_000));
+                assert_eq!(deadlines.pop(40_000).map(|item| item.hash), Some(ENTRIES));
+            }
+        }
+        assert_eq!((steps, looks), (3 * ENTRIES as usize / STEP, 3 * ENTRIES as usize));
+        let mut due: Vec<u64> = std::iter::from_fn(|| deadlines.pop(u64::MAX)).map(|item| item.hash).collect();
+        due.dedup();
+        assert_eq!(due, (0..ENTRIES).filter(|hash| hash % 2 == 0).collect::<Vec<_>>());
     }
 
     #[test]

@@ -302,14 +302,14 @@ impl Shard {
         self.due_total = self.due_total + came - went;
         self.deadlines.note(database, hash, before.at, after.at);
         if self.deadlines.are_stale(self.due_total as usize) {
-            self.drop_stale_deadlines();
+            self.renew_some_deadlines();
         }
     }
 
     #[cold]
-    fn drop_stale_deadlines(&mut self) {
+    fn renew_some_deadlines(&mut self) {
         let tables = &self.tables;
-        self.deadlines.renew(|item, time| {
+        self.deadlines.renew_some(|item, time| {
             if let Some(table) = tables.get(usize::from(item.database())) {
                 table.find_where(item.hash, |entry| {
                     if let Some(at) = Due::of(entry).at {
