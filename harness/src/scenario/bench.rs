@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::data::Data;
 use super::disk;
 use super::figures::Figures;
+use super::group::MemoryGroup;
 use super::load::{Done, Load, Work};
 use crate::clock;
 use crate::error::{Failure, Result};
@@ -93,6 +94,11 @@ impl Bench {
 
     /// Starts a server on nothing, in `everysec`. `None` when there is none such here, which is told.
     pub fn start(&mut self, peer: Peer, args: &[&str]) -> Result<Option<Running>> {
+        self.start_in(None, peer, args)
+    }
+
+    /// The same in a group, if there is one.
+    pub fn start_in(&mut self, group: Option<&MemoryGroup>, peer: Peer, args: &[&str]) -> Result<Option<Running>> {
         let found = match peer {
             Peer::Kvd => Ok(Program::Kvd(self.kvd.clone())),
             Peer::Redis => self.redis.as_ref().map(|path| Program::Redis(path.clone())),
@@ -115,7 +121,7 @@ impl Bench {
             mode: Mode::EverySec,
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             env: Vec::new(),
-            wrapper: Vec::new(),
+            wrapper: group.map_or_else(Vec::new, MemoryGroup::wrapper),
         };
         Ok(Some(Running { server: launch.start()?, peer, launch, _dir: own }))
     }

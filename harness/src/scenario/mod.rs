@@ -13,6 +13,7 @@ pub mod bench;
 pub mod data;
 pub mod disk;
 pub mod figures;
+pub mod group;
 mod growth;
 mod larger;
 pub mod load;
