@@ -67,7 +67,6 @@ pub const NAMES: &[(&str, &str)] = &[
     ("expiry_unlogged", "an expired key goes without a tomb"),
     ("eviction_unlogged", "an evicted key goes without a tomb"),
     ("namespace_forgets_growth", "an entry that grows when its base is noted is not counted in its namespace"),
-    ("scan_cuts_group", "a scan of a prefix goes on behind all keys that have the position of its last"),
     ("order_keeps_removed", "a key that goes stays in the order of keys"),
     ("scan_leaves_expired", "an expired key is not shown and not removed"),
     ("no_stall", "everysec: writes go on however far the disk is behind"),

@@ -9,7 +9,6 @@ use std::ops::Bound;
 
 use crate::keyspace::order::{Bounds, Order};
 use crate::keyspace::position::{self, LONGEST_PREFIX};
-use crate::mutant::planted;
 use crate::order::behind_all;
 use crate::store::Store;
 use crate::txn::{Item, Transaction};
@@ -53,9 +52,8 @@ fn page(
     let (mut last, mut is_all) = (0, true);
     walk(bounds, &mut |name| {
         let at = position::position_of(&name[prefix.len()..]);
-        let is_next = at > last || planted("scan_cuts_group");
-        if cut.is_none() && names.len() >= enough && is_next {
-            cut = Some((names.len(), at.max(last + 1)));
+        if cut.is_none() && names.len() >= enough && at > last {
+            cut = Some((names.len(), at));
         }
         is_all = names.len() < few || cut.is_none() && names.len() < most;
         if is_all {

@@ -84,10 +84,7 @@ fn sound() -> SimDisk {
         store.begin(0, &[key], now).apply(&key, &op).unwrap();
     }
     let key = store.key(b"small");
-    store
-        .begin(0, &[key], now)
-        .apply(&key, &Op::over(op::SET_ADD, [&[b's'; 50][..], &[b't'; 50]].into_iter()))
-        .unwrap();
+    store.begin(0, &[key], now).apply(&key, &Op::over(op::SET_ADD, [&[b's'; 50][..], &[b't'; 50]])).unwrap();
     for round in 0..3 {
         set(0, "chain", &[b'c'; 300], None);
         for step in 0..60 {
