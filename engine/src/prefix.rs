@@ -1,9 +1,10 @@
 //! Scanning the keys that begin alike, where the store keeps their order: a call looks at no others.
 //!
 //! Few keys are shown by one call. Of many a call shows about as many as are wanted and then the rest of a
-//! [group](crate::keyspace::position), so that it ends between two groups and its cursor says all of where to go on: what comes and
-//! goes meanwhile moves no key from one side to the other. Where a group is too large for that, and with a cursor that does
-//! not fit, it is the tables that are scanned, from their beginning: then some keys are shown twice, and none is missed.
+//! [group](crate::keyspace::position), so that it ends between two groups and its cursor says all of where to go on:
+//! what comes and goes meanwhile moves no key from one side to the other. Where a group is too large for that, and with
+//! a cursor that does not fit, it is the tables that are scanned, from their beginning: then some keys are shown twice,
+//! and none is missed.
 
 use std::ops::Bound;
 
@@ -32,8 +33,8 @@ struct Page {
     next: Option<u64>,
 }
 
-/// Takes a page of the keys with a prefix from what walks over keys: from the beginning, or from a position on. `None` when a
-/// group is too large.
+/// Takes a page of the keys with a prefix from what walks over keys: from the beginning, or from a position on. `None`
+/// when a group is too large.
 fn page(
     prefix: &[u8],
     from: Option<u64>,
@@ -71,8 +72,8 @@ fn page(
 }
 
 impl Store {
-    /// Visits some keys of a database that begin with a prefix, as [`Store::scan`] does, which it becomes where that is better
-    /// or the order is not kept: then others are visited too.
+    /// Visits some keys of a database that begin with a prefix, as [`Store::scan`] does, which it becomes where that is
+    /// better or the order is not kept: then others are visited too.
     pub fn scan_prefix(
         &self,
         held: Option<&mut Transaction<'_>>,

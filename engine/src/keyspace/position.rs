@@ -1,21 +1,21 @@
 //! Positions among the keys of a prefix, as a number that keeps their order and fits into a cursor.
 //!
-//! A position is made of the bytes behind the prefix, thirteen digits of four bits from the left. What is frequent in names
-//! takes the least of them; no symbol begins as another one does, and symbols are in the order of their bytes:
+//! A position is made of the bytes behind the prefix, thirteen digits of four bits from the left. What is frequent in
+//! names takes the least of them; no symbol begins as another one does, and symbols are in the order of their bytes:
 //!
 //! ```text
 //!  bytes below '0'   0 b b    '0' … '9'   1 … A    ':' … 'y'   B 0 … E F    'z' and up   F b b
 //! ```
 //!
-//! What does not fit is cut off, and what is missing are zeros. So of two names the lesser never has the greater position, but
-//! both may have the same one: they are a *group*. A cursor stands before a group, never within one.
+//! What does not fit is cut off, and what is missing are zeros. So of two names the lesser never has the greater
+//! position, but both may have the same one: they are a *group*. A cursor stands before a group, never within one.
 //!
 //! ```text
 //!  cursor:  0 1 │ length of the prefix, 10 bits │ position, 52 bits
 //! ```
 //!
-//! A scan of the tables has no cursor that large. With the length a cursor fits one prefix alone of those that a key begins
-//! with: whoever goes on with it under another pattern misses no key that both let through.
+//! A scan of the tables has no cursor that large. With the length a cursor fits one prefix alone of those that a key
+//! begins with: whoever goes on with it under another pattern misses no key that both let through.
 
 /// Digits of a position.
 const DIGITS: u32 = 13;

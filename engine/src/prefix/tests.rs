@@ -107,7 +107,8 @@ proptest! {
                         shown.insert(key.to_vec());
                     });
                     if cursor == 0 {
-                        let missed: Vec<_> = expected.difference(&shown).map(|name| name.escape_ascii().to_string()).collect();
+                        let named = |name: &Vec<u8>| name.escape_ascii().to_string();
+                        let missed: Vec<String> = expected.difference(&shown).map(named).collect();
                         prop_assert!(missed.is_empty(), "{missed:?}");
                         (expected, shown) = (present.clone(), BTreeSet::new());
                         if at >= steps.len() {
@@ -120,7 +121,8 @@ proptest! {
         prop_assert_eq!(cursor, 0, "it does not come to its end");
     }
 
-    /// Calls that follow one another look at each key once, at one more to see that there are more, and the first at a few.
+    /// Calls that follow one another look at each key once, at one more to see that there are more, and the first at a
+    /// few.
     #[test]
     fn no_call_looks_at_more_than_it_may(
         names in prop::collection::btree_set(name(), 0..200),
@@ -134,10 +136,12 @@ proptest! {
         let (mut shown, mut from, mut looked_at_all) = (Vec::new(), None, 0);
         let is_too_large = loop {
             let mut looked = 0;
-            let walk = |bounds: Bounds<'_>, take: &mut dyn FnMut(&[u8]) -> bool| order.walk(bounds, false, |name| {
-                looked += 1;
-                take(name)
-            });
+            let walk = |bounds: Bounds<'_>, take: &mut dyn FnMut(&[u8]) -> bool| {
+                order.walk(bounds, false, |name| {
+                    looked += 1;
+                    take(name)
+                });
+            };
             let page = page(b"a", from, enough, reach, walk);
             let most = if from.is_none() { few.max(enough + group) } else { enough + group };
             prop_assert!(looked <= most + 1, "{looked} of {most}");

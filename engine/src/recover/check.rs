@@ -50,9 +50,9 @@ impl Check {
     }
 }
 
-/// Reads all of a store: the manifest, every frame of the log, every large value, the checkpoints. What a start would refuse
-/// is looked for to the end; an error is what keeps that from being done. Beyond the options' goal for memory values are
-/// forgotten when they have been read.
+/// Reads all of a store: the manifest, every frame of the log, every large value, the checkpoints. What a start would
+/// refuse is looked for to the end; an error is what keeps that from being done. Beyond the options' goal for memory
+/// values are forgotten when they have been read.
 pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let _lock = lock(&**disk, options)?;
     check_locked(disk, clock, options)

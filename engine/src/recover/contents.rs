@@ -1,8 +1,8 @@
 //! What a store holds, read without changing a byte of it: for those who only want to see it.
 //!
-//! The log is replayed as at a start, and what a start would refuse is refused. Nothing is made durable, nothing removed:
-//! the disk may be one that cannot be written to. Beyond the options' goal for memory values are left to the log, and read
-//! there again when they are visited: so all is visited in the order of the log.
+//! The log is replayed as at a start, and what a start would refuse is refused. Nothing is made durable, nothing
+//! removed: the disk may be one that cannot be written to. Beyond the options' goal for memory values are left to the
+//! log, and read there again when they are visited: so all is visited in the order of the log.
 
 use std::sync::Arc;
 
@@ -68,7 +68,8 @@ impl Contents {
         &self.found
     }
 
-    /// Visits the keys of a database that have not expired, in the order in which they were changed last, until a visit fails.
+    /// Visits the keys of a database that have not expired, in the order in which they were changed last, until a visit
+    /// fails.
     pub fn visit<E: From<Error>>(
         &self,
         database: u8,

@@ -10,8 +10,8 @@
 //!  6  swap        the manifest names the new segments
 //! ```
 //!
-//! A crash before 6 leaves a store that a start refuses as it did before, and that can be salvaged again: names that were
-//! changed are changed back first. After 6 the store opens; the files that were put aside are nobody's.
+//! A crash before 6 leaves a store that a start refuses as it did before, and that can be salvaged again: names that
+//! were changed are changed back first. After 6 the store opens; the files that were put aside are nobody's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -168,7 +168,8 @@ fn set_aside(disk: &dyn Disk, damage: &Damage) -> Result<String, Error> {
     Ok(aside)
 }
 
-/// Writes every key to the log, as compaction would, and makes that durable. Values that were left to the old log are read there.
+/// Writes every key to the log, as compaction would, and makes that durable. Values that were left to the old log are
+/// read there.
 fn copy_all(store: &Store, source: &Source<'_>) -> Result<(), Error> {
     store.log_map();
     for physical in 0..DATABASES as u8 {
@@ -195,7 +196,8 @@ fn copy_all(store: &Store, source: &Source<'_>) -> Result<(), Error> {
     }
 }
 
-/// The keys of a shard, each with the position of its last whole value, and what is to be read if that is in the log only.
+/// The keys of a shard, each with the position of its last whole value, and what is to be read if that is in the log
+/// only.
 fn keys_of(store: &Store, index: usize, physical: u8) -> Vec<(Vec<u8>, Lsn, Option<Want>)> {
     let shard = store.shards().lock(index);
     let entries = shard.table(physical).into_iter().flat_map(|table| table.iter());
