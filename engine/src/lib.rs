@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store walk` →
-//! `recover settle cold compact checkpoint sweep evict order audit digest` → `background`.
+//! `recover settle cold compact checkpoint sweep evict order prefix audit digest` → `background`.
 
 mod audit;
 mod background;
@@ -52,6 +52,7 @@ pub mod log;
 pub mod mutant;
 mod order;
 mod prefetch;
+mod prefix;
 pub mod random;
 mod recover;
 mod settle;

@@ -36,7 +36,7 @@ impl KeyRange {
 }
 
 /// The least bytes behind all that begin with a prefix, if there are any.
-fn behind_all(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn behind_all(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
@@ -84,10 +84,7 @@ impl Store {
         mut visit: impl FnMut(&[u8], Item<'_>),
     ) -> Option<Vec<u8>> {
         let physical = self.physical(database);
-        let order: Arc<Order> = match &mut held {
-            Some(transaction) => transaction.shard(0).order(physical).cloned(),
-            None => self.shards().lock(0).order(physical).cloned(),
-        }?;
+        let order = self.order_of(&mut held, physical)?;
         let end = behind_all(&range.prefix);
         let bounds = range.bounds(&end)?;
         let mut names: Vec<Vec<u8>> = Vec::new();
@@ -95,8 +92,28 @@ impl Store {
             names.push(name.to_vec());
             names.len() < enough.max(1)
         });
+        self.show(held, physical, &names, &mut visit);
+        names.pop().filter(|_| names.len() + 1 >= enough.max(1))
+    }
+
+    /// The order of a physical database, where it is kept.
+    pub(crate) fn order_of(&self, held: &mut Option<&mut Transaction<'_>>, physical: u8) -> Option<Arc<Order>> {
+        match held {
+            Some(transaction) => transaction.shard(0).order(physical).cloned(),
+            None => self.shards().lock(0).order(physical).cloned(),
+        }
+    }
+
+    /// Visits those of the keys that are still there. Expired ones are removed.
+    pub(crate) fn show(
+        &self,
+        mut held: Option<&mut Transaction<'_>>,
+        physical: u8,
+        names: &[Vec<u8>],
+        visit: &mut impl FnMut(&[u8], Item<'_>),
+    ) {
         let now_ms = self.now_ms();
-        for name in &names {
+        for name in names {
             let key = self.key(name);
             match &mut held {
                 Some(transaction) => {
@@ -115,7 +132,6 @@ impl Store {
                 }
             }
         }
-        names.pop().filter(|_| names.len() + 1 >= enough.max(1))
     }
 
     /// Compares the order with the tables: for tests.

@@ -76,6 +76,12 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// Whose value it is.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.entry.key()
+    }
+
     /// Whether it is what is wanted.
     #[must_use]
     pub fn is(&self, want: &Want) -> bool {

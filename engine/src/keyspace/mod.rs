@@ -9,6 +9,7 @@ pub mod hold;
 pub mod namespace;
 pub mod order;
 pub mod policy;
+pub mod position;
 pub mod rules;
 pub mod shard;
 pub mod table;

@@ -50,8 +50,9 @@ impl Check {
     }
 }
 
-/// Reads all of a store: the manifest, every frame of the log, every large value, the checkpoints. What a start would refuse
-/// is looked for to the end; an error is what keeps that from being done.
+/// Reads all of a store: the manifest, every frame of the log, every large value, the checkpoints. What a start would
+/// refuse is looked for to the end; an error is what keeps that from being done. Beyond the options' goal for memory
+/// values are forgotten when they have been read.
 pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let _lock = lock(&**disk, options)?;
     check_locked(disk, clock, options)
@@ -61,10 +62,17 @@ pub fn check(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Resu
 pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Options) -> Result<Check, Error> {
     let names = disk.list()?;
     let (manifest, damage) = rebuild::manifest(&**disk, &options.name, &names)?;
-    let options = &options.in_full();
     let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
     let secrets = store::secrets(&manifest.hash_seed);
-    let finder = Finder { disk: &**disk, options, manifest: &manifest, blobs: &blobs, names: &names, secrets };
+    let finder = Finder {
+        disk: &**disk,
+        options,
+        manifest: &manifest,
+        blobs: &blobs,
+        names: &names,
+        secrets,
+        reads_blobs: true,
+    };
     let passed_over = |(number, why)| PassedOver { file: checkpoint::file_name(&options.name, number), why };
     let passed_over = finder.unusable_checkpoints().into_iter().map(passed_over).collect();
     match finder.find_in_log(clock.wall_ms()) {

@@ -27,13 +27,8 @@ pub(super) struct Finder<'a> {
     /// All files.
     pub names: &'a [String],
     pub secrets: RapidSecrets,
-}
-
-impl Options {
-    /// The same for reading a store in full, as the tools do: into memory.
-    pub(super) fn in_full(&self) -> Options {
-        Options { memory_goal: u64::MAX, ..self.clone() }
-    }
+    /// Large values are read too where they are left to their files: for who has to know that all of a store is sound.
+    pub reads_blobs: bool,
 }
 
 /// What was found.
@@ -102,10 +97,9 @@ impl Finder<'_> {
         named: Option<&manifest::Checkpoint>,
         now_ms: u64,
     ) -> Result<(Shards, Replayed, Read), Failure> {
-        let Finder { disk, options, manifest, blobs, .. } = *self;
+        let Finder { disk, options, manifest, .. } = *self;
         let start = named.map_or(manifest.base, |named| named.start);
-        let source = Source::new(disk, &options.name, manifest.id);
-        let common = Common::new(self.secrets, blobs, source, options, manifest.base, now_ms);
+        let common = self.common(now_ms);
         let mut workers = replay::workers(&common, options);
         let mut checkpoint = None;
         options.progress.begin(self.bytes_from(0));
@@ -129,6 +123,13 @@ impl Finder<'_> {
             return Err(Failure::Checkpoint("it names what the log does not hold any more".to_owned()));
         }
         Ok((common.shards, replayed, read))
+    }
+
+    /// What the lanes of a replay share, before it begins.
+    pub(super) fn common(&self, now_ms: u64) -> Common<'_> {
+        let Finder { disk, options, manifest, blobs, secrets, reads_blobs, .. } = *self;
+        let source = Source::new(disk, &options.name, manifest.id, Vec::new());
+        Common::new(secrets, blobs, source, options, manifest.base, now_ms, reads_blobs)
     }
 
     /// Numbers and first LSNs of all segments, in order, as their headers say.

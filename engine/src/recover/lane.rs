@@ -39,6 +39,8 @@ pub(super) struct Common<'a> {
     options: &'a Options,
     /// Where the log begins.
     log_base: Lsn,
+    /// Large values are read even if they are not kept.
+    reads_blobs: bool,
     limits: Limits,
     part_bytes: usize,
     /// When it is done, as [`access`] keeps it: when anything was used before is not known.
@@ -77,6 +79,7 @@ impl<'a> Common<'a> {
         options: &'a Options,
         log_base: Lsn,
         now_ms: u64,
+        reads_blobs: bool,
     ) -> Common<'a> {
         Common {
             shards: Shards::new(),
@@ -85,6 +88,7 @@ impl<'a> Common<'a> {
             source,
             options,
             log_base,
+            reads_blobs,
             limits: options.limits,
             part_bytes: options.part_bytes,
             access: access::at(now_ms),
@@ -341,13 +345,13 @@ impl<'c> Lane<'c> {
 
     /// Stores a value that lies in a file of its own.
     fn blob(&mut self, database: u8, key: &Key<'_>, reference: Reference, deadline: Option<u64>, lsn: Lsn) {
-        let stored = match usize::try_from(reference.length) {
-            Ok(length) if length <= MAX_VALUE && self.leaves(length) => {
-                // Whether its file is there is looked at when it is known that nothing later replaces it.
-                Stored::Cold(STRING, length as u32)
-            }
-            _ => match self.common.blobs.read(&reference, MAX_VALUE as u64) {
-                Ok(Some(bytes)) => Stored::own(bytes),
+        let length = usize::try_from(reference.length).ok().filter(|length| *length <= MAX_VALUE);
+        let cold = length.filter(|length| self.leaves(*length)).map(|length| Stored::Cold(STRING, length as u32));
+        let stored = match cold {
+            // Whether its file is there is looked at when it is known that nothing later replaces it.
+            Some(cold) if !self.common.reads_blobs => cold,
+            cold => match self.common.blobs.read(&reference, MAX_VALUE as u64) {
+                Ok(Some(bytes)) => cold.unwrap_or_else(|| Stored::own(bytes)),
                 Ok(None) => return self.break_key(database, key.bytes, "the file of a large value is missing"),
                 Err(_) => {
                     let blob = Some(reference.number);

@@ -91,8 +91,9 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
     let next_blob = next_number(&names, |name| blob::parse_name(&options.name, name));
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
-    let found = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
-    let Found { shards, replayed, read, checkpoint, refused } = found.find(clock.wall_ms())?;
+    let (disk_of, reads_blobs) = (&**disk, false);
+    let finder = Finder { disk: disk_of, options, manifest: &old, blobs: &blobs, names: &names, secrets, reads_blobs };
+    let Found { shards, replayed, read, checkpoint, refused } = finder.find(clock.wall_ms())?;
     let mut recovery = Recovery {
         created,
         records: replayed.records,

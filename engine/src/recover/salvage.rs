@@ -10,8 +10,8 @@
 //!  6  swap        the manifest names the new segments
 //! ```
 //!
-//! A crash before 6 leaves a store that a start refuses as it did before, and that can be salvaged again: names that were
-//! changed are changed back first. After 6 the store opens; the files that were put aside are nobody's.
+//! A crash before 6 leaves a store that a start refuses as it did before, and that can be salvaged again: names that
+//! were changed are changed back first. After 6 the store opens; the files that were put aside are nobody's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,15 +20,18 @@ use std::sync::Arc;
 use super::check::{Check, check_locked};
 use super::find::Finder;
 use super::replay::Replayed;
+use super::source::Source;
 use super::survey::{Damage, Survey};
 use super::{lengths, lock, next_number, rebuild};
 use crate::blobs::Blobs;
 use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
+use crate::cold::Want;
 use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::format::{blob, checkpoint, segment};
+use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::{DATABASES, SHARDS};
 use crate::log::{Continue, FsyncMode, Log, Lsn};
 use crate::mutant::planted;
@@ -62,11 +65,12 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     }
 
     let names = disk.list()?;
-    let options = &options.in_full();
     let blobs = Blobs::new(disk.clone(), name, old.id, next_number(&names, |other| blob::parse_name(name, other)));
     let secrets = store::secrets(&old.hash_seed);
-    let finder = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
-    let Survey { shards, replayed, end, .. } = finder.survey(clock.wall_ms())?;
+    // Whether they are sound is known by now, and those that are not are left out.
+    let (disk_of, reads_blobs) = (&**disk, true);
+    let finder = Finder { disk: disk_of, options, manifest: &old, blobs: &blobs, names: &names, secrets, reads_blobs };
+    let Survey { shards, replayed, end, places, .. } = finder.survey(clock.wall_ms())?;
     let Replayed { figures, map, newest_ms, .. } = replayed;
     // Their frames are damaged, or nobody knows what to make of them: the next start would remove them.
     let live = blobs.live_numbers();
@@ -103,7 +107,8 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     if swaps_early {
         disk::replace(&**disk, name, &new.encode())?;
     }
-    copy_all(&Store::of_parts(parts, disk.clone(), clock.clone(), options.clone()))?;
+    let source = Source::new(&**disk, name, old.id, places);
+    copy_all(&Store::of_parts(parts, disk.clone(), clock.clone(), options.clone()), &source)?;
 
     let mut aside = Vec::new();
     for damage in found.damages.iter().filter(|damage| damage.bytes > 0) {
@@ -163,15 +168,17 @@ fn set_aside(disk: &dyn Disk, damage: &Damage) -> Result<String, Error> {
     Ok(aside)
 }
 
-/// Writes every key to the log, as compaction would, and makes that durable.
-fn copy_all(store: &Store) -> Result<(), Error> {
+/// Writes every key to the log, as compaction would, and makes that durable. Values that were left to the old log are
+/// read there.
+fn copy_all(store: &Store, source: &Source<'_>) -> Result<(), Error> {
     store.log_map();
     for physical in 0..DATABASES as u8 {
         for index in 0..SHARDS {
-            for (bytes, base) in keys_of(store, index, physical) {
+            for (bytes, base, want) in keys_of(store, index, physical) {
                 let key = store.key(&bytes);
+                let image = want.map(|want| source.image(&want, store.blobs().contains(want.lsn))).transpose()?;
                 let mut transaction = store.begin(0, &[key], store.now_ms());
-                transaction.copy_forward(&key, physical, base, None);
+                transaction.copy_forward(&key, physical, base, image.as_deref());
                 transaction.commit();
                 let log = store.log();
                 if log.appended() - log.written() >= WRITE_BYTES {
@@ -189,11 +196,13 @@ fn copy_all(store: &Store) -> Result<(), Error> {
     }
 }
 
-/// The keys of a shard, each with the position of its last whole value.
-fn keys_of(store: &Store, index: usize, physical: u8) -> Vec<(Vec<u8>, Lsn)> {
+/// The keys of a shard, each with the position of its last whole value, and what is to be read if that is in the log
+/// only.
+fn keys_of(store: &Store, index: usize, physical: u8) -> Vec<(Vec<u8>, Lsn, Option<Want>)> {
     let shard = store.shards().lock(index);
     let entries = shard.table(physical).into_iter().flat_map(|table| table.iter());
-    entries.map(|entry| (entry.key().to_vec(), entry.base().unwrap_or(entry.lsn()))).collect()
+    let want = |entry: &Entry| entry.is_cold().then(|| Want::of(physical, entry));
+    entries.map(|entry| (entry.key().to_vec(), entry.base().unwrap_or(entry.lsn()), want(entry))).collect()
 }
 
 fn check_health(log: &Log) -> Result<(), Error> {

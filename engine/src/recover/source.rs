@@ -1,4 +1,4 @@
-//! Values that are read back from the log while it is being replayed.
+//! Values that are read back from a log while it is being replayed, or that has no store yet.
 
 use parking_lot::Mutex;
 
@@ -24,9 +24,14 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Of a store none of whose segments is known yet.
-    pub(super) fn new(disk: &'a dyn Disk, name: &'a str, id: StoreId) -> Source<'a> {
-        Source { disk, name, id, segments: Mutex::default(), files: SegmentFiles::default() }
+    /// Of a store some of whose segments are known.
+    pub(super) fn new(disk: &'a dyn Disk, name: &'a str, id: StoreId, segments: Vec<(u64, Lsn)>) -> Source<'a> {
+        Source { disk, name, id, segments: Mutex::new(segments), files: SegmentFiles::default() }
+    }
+
+    /// Those that are known in the end.
+    pub(super) fn into_segments(self) -> Vec<(u64, Lsn)> {
+        self.segments.into_inner()
     }
 
     /// The next segment.
@@ -70,6 +75,24 @@ impl<'a> Source<'a> {
 
     /// Reads a value that lies in one frame.
     pub(super) fn read(&self, want: &Want, is_blob: bool, blobs: &Blobs) -> Result<Fetched, Error> {
+        self.with_frame(want, is_blob, |frame, corrupt| {
+            let reference = if frame.kind == Kind::Blob { Reference::parse(frame.value) } else { None };
+            let blob = reference.map(|reference| blobs.read(&reference, MAX_VALUE as u64)).transpose()?.flatten();
+            entry_of(want, frame, blob).map_err(corrupt)
+        })
+    }
+
+    /// Reads the image of a value that lies in one frame, as it stands there.
+    pub(super) fn image(&self, want: &Want, is_blob: bool) -> Result<Vec<u8>, Error> {
+        self.with_frame(want, is_blob, |frame, _| Ok(frame.value.to_vec()))
+    }
+
+    fn with_frame<T>(
+        &self,
+        want: &Want,
+        is_blob: bool,
+        take: impl FnOnce(&Frame<'_>, &dyn Fn(&'static str) -> Error) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (number, base) = self.segment_of(want.lsn);
         let name = segment::file_name(self.name, number);
         let offset = segment::HEADER + want.lsn.saturating_sub(base);
@@ -78,8 +101,6 @@ impl<'a> Source<'a> {
         disk::read_exact_at(&*file, &mut bytes, offset)?;
         let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
         let frame = frame_of(want, want.lsn, number, self.id, &bytes).map_err(corrupt)?;
-        let reference = if frame.kind == Kind::Blob { Reference::parse(frame.value) } else { None };
-        let blob = reference.map(|reference| blobs.read(&reference, MAX_VALUE as u64)).transpose()?.flatten();
-        entry_of(want, &frame, blob).map_err(corrupt)
+        take(&frame, &corrupt)
     }
 }

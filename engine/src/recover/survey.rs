@@ -13,9 +13,7 @@
 use std::sync::Arc;
 
 use super::find::Finder;
-use super::lane::Common;
 use super::replay::{self, Lost, Replay, Replayed, Senseless};
-use super::source::Source;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::format::manifest::Manifest;
@@ -48,6 +46,8 @@ pub(super) struct Survey {
     /// Behind everything that was read.
     pub end: Lsn,
     pub segments: u64,
+    /// Numbers and first LSNs of those that hold values.
+    pub places: Vec<(u64, Lsn)>,
     pub torn_bytes: u64,
 }
 
@@ -64,10 +64,9 @@ struct Found {
 impl Finder<'_> {
     /// Reads what can be read.
     pub(super) fn survey(&self, now_ms: u64) -> Result<Survey, Error> {
-        let Finder { disk, options, manifest, blobs, names, secrets } = *self;
+        let Finder { disk, options, manifest, names, .. } = *self;
         let name = &*options.name;
-        let source = Source::new(disk, name, manifest.id);
-        let common = Common::new(secrets, blobs, source, options, manifest.base, now_ms);
+        let common = self.common(now_ms);
         options.progress.begin(self.bytes_from(0));
         let workers = replay::workers(&common, options);
         let read = |replay: &mut Replay<'_>| walk(disk, name, manifest, names, replay);
@@ -86,7 +85,8 @@ impl Finder<'_> {
             damages.push(Damage { file, offset: 0, bytes: 0, what: "a large value is damaged" });
         }
         replayed.finish(&common)?;
-        Ok(Survey { shards: common.shards, replayed, damages, lost, end, segments, torn_bytes })
+        let places = common.source.into_segments();
+        Ok(Survey { shards: common.shards, replayed, damages, lost, end, segments, places, torn_bytes })
     }
 }
 

@@ -29,6 +29,11 @@ fn options() -> Options {
     }
 }
 
+/// Those of who holds no value that can be left to the log.
+fn lean() -> Options {
+    Options { memory_goal: 0, ..options() }
+}
+
 fn clock() -> Arc<dyn Clock> {
     Arc::new(SimClock::new(1 << 40))
 }
@@ -78,6 +83,8 @@ fn sound() -> SimDisk {
         let op = Op::over(code, elements.iter().map(Vec::as_slice));
         store.begin(0, &[key], now).apply(&key, &op).unwrap();
     }
+    let key = store.key(b"small");
+    store.begin(0, &[key], now).apply(&key, &Op::over(op::SET_ADD, [&[b's'; 50][..], &[b't'; 50]])).unwrap();
     for round in 0..3 {
         set(0, "chain", &[b'c'; 300], None);
         for step in 0..60 {
@@ -125,19 +132,28 @@ fn held(disk: &SimDisk) -> Result<Held, Error> {
 }
 
 fn repair(disk: &SimDisk) -> Salvage {
-    salvage(&disk_of(disk), &clock(), &options()).unwrap()
+    salvage(&disk_of(disk), &clock(), &lean()).unwrap()
 }
 
-/// Salvages a copy of a damaged store, which is refused as it is; what is left and what was done.
+/// Salvages copies of a damaged store, which is refused as it is, with values in memory and without; what is left and what was
+/// done.
 #[track_caller]
 fn salvaged(damaged: &SimDisk) -> (SimDisk, Held, Salvage) {
+    let (_, held, done) = salvaged_with(damaged, &options());
+    let left = salvaged_with(damaged, &lean());
+    assert_eq!((&left.1, &left.2), (&held, &done));
+    left
+}
+
+#[track_caller]
+fn salvaged_with(damaged: &SimDisk, with: &Options) -> (SimDisk, Held, Salvage) {
     let copy = damaged.process_crash();
     assert!(matches!(Store::open(disk_of(&copy), clock(), options()), Err(Error::Corrupt { .. })));
-    assert!(matches!(Contents::open(&disk_of(&copy), &*clock(), &options()), Err(Error::Corrupt { .. })));
-    let checked = check(&disk_of(&copy), &*clock(), &options()).unwrap();
+    assert!(matches!(Contents::open(&disk_of(&copy), &*clock(), with), Err(Error::Corrupt { .. })));
+    let checked = check(&disk_of(&copy), &*clock(), with).unwrap();
     assert!(!checked.is_sound());
     assert_eq!(copy.names(), damaged.names(), "whoever only looks changes nothing");
-    let done = repair(&copy);
+    let done = salvage(&disk_of(&copy), &clock(), with).unwrap();
     assert_eq!(done.found, checked);
     let checked = check(&disk_of(&copy), &*clock(), &options()).unwrap();
     assert!(checked.is_sound(), "{checked:?}");
@@ -165,16 +181,22 @@ fn a_sound_store_is_left_as_it_is() {
     assert!(done.found.is_sound() && done.aside.is_empty());
     assert_eq!(done.found.keys, before.len() as u64);
     assert_eq!(disk.names(), names);
-    let contents = Contents::open(&disk_of(&disk), &*clock(), &options()).unwrap();
-    let mut read = Held::new();
-    for database in 0..16 {
-        let visit = |key: &[u8], item: engine::Item<'_>| {
-            read.insert((database, key.to_vec()), item.digest());
-            Ok::<(), ()>(())
-        };
-        contents.visit(database, visit).unwrap();
-    }
-    assert_eq!(read, before);
+    let [(of_memory, first), (of_log, second)] = [options(), lean()].map(|options| {
+        let contents = Contents::open(&disk_of(&disk), &*clock(), &options).unwrap();
+        let (mut read, mut order) = (Held::new(), Vec::new());
+        for database in 0..16 {
+            let visit = |key: &[u8], item: engine::Item<'_>| {
+                read.insert((database, key.to_vec()), item.digest());
+                order.push(key.to_vec());
+                Ok::<(), Error>(())
+            };
+            contents.visit(database, visit).unwrap();
+        }
+        (read, order)
+    });
+    assert_eq!((&of_memory, &of_log, first == second), (&before, &before, true));
+    let at = |name: &str| second.iter().position(|key| key == name.as_bytes()).unwrap();
+    assert!(at("blob") < at("small") && at("small") < at("victim 0") && at("key 0 59") < at("key 1 0"));
     assert_eq!(disk.names(), names);
 }
 
@@ -301,7 +323,7 @@ fn a_manifest_that_is_damaged_or_missing_is_made_again() {
             false => copy.remove(NAME).unwrap(),
         }
         assert!(Store::open(disk_of(&copy), clock(), options()).is_err());
-        let checked = check(&disk_of(&copy), &*clock(), &options()).unwrap();
+        let checked = check(&disk_of(&copy), &*clock(), &lean()).unwrap();
         let [found] = &*checked.damages else { panic!("{checked:?}") };
         assert_eq!((&*found.file, checked.keys), (NAME, before.len() as u64));
         repair(&copy);
@@ -320,7 +342,7 @@ pub fn crashes() -> Result<(), String> {
     for operation in 1.. {
         let copy = damaged.process_crash();
         copy.crash_at(operation);
-        let _ = salvage(&disk_of(&copy), &clock(), &options());
+        let _ = salvage(&disk_of(&copy), &clock(), &lean());
         if !copy.is_down() {
             return if operation > 20 { Ok(()) } else { Err(format!("only {operation} operations")) };
         }
@@ -331,7 +353,7 @@ pub fn crashes() -> Result<(), String> {
                 Ok(found) if found == expected => {}
                 Ok(found) => return Err(what(format!("{} keys and not {}", found.len(), expected.len()))),
                 Err(Error::Corrupt { .. }) => {
-                    let again = salvage(&disk_of(&left), &clock(), &options());
+                    let again = salvage(&disk_of(&left), &clock(), &lean());
                     again.map_err(|error| what(format!("cannot be salvaged again: {error}")))?;
                     let found = held(&left.process_crash()).map_err(|error| what(error.to_string()))?;
                     if found != expected {

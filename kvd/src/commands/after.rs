@@ -1,5 +1,6 @@
 //! What remains to be done when a handler has returned, for the connection to carry out.
 
+use engine::cold::{Fetched, Want};
 use engine::{Lsn, Transaction};
 
 use super::error::CommandError;
@@ -58,6 +59,9 @@ pub trait Slices {
     /// Does some of it. Within EXEC, in its transaction.
     fn step(&mut self, server: &Server, held: Option<&mut Transaction<'_>>) -> Step;
 
+    /// Takes the values that a step has wanted; what has changed meanwhile is left out.
+    fn bring(&mut self, _fetched: Vec<Fetched>) {}
+
     /// Answers when all is done. The position that the reply waits for.
     fn finish(
         self: Box<Self>,
@@ -82,6 +86,9 @@ pub enum Step {
     More,
     /// The same again, a little later: the disk is behind.
     Stalled,
+    /// More, when these values were read, which lie in the log only, and brought. Not within EXEC; one that is asked again before
+    /// wants the same.
+    Wants(Vec<Want>),
     /// It cannot go on.
     Failed(CommandError),
 }
@@ -98,8 +105,8 @@ pub(super) fn run_slices(
                 let gate = slices.finish(context.server, context.held.as_deref_mut(), reply)?;
                 return Ok(After::Gate(gate));
             }
-            Step::More | Step::Stalled if context.held.is_none() => return Ok(After::Slices(slices)),
-            Step::More | Step::Stalled => {}
+            Step::More | Step::Stalled | Step::Wants(_) if context.held.is_none() => return Ok(After::Slices(slices)),
+            Step::More | Step::Stalled | Step::Wants(_) => {}
             Step::Failed(error) => return Err(error),
         }
     }

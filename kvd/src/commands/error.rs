@@ -87,8 +87,9 @@ impl CommandError {
         }
     }
 
-    /// A value that lies in the log only cannot be read.
+    /// A value that lies in the log only cannot be read; whoever runs the server is told too.
     pub fn unreadable(error: &engine::Error) -> CommandError {
+        tracing::error!(%error, "a value cannot be read back from the log");
         CommandError(format!("CORRUPT the value cannot be read back: {error}").into())
     }
 

@@ -1,10 +1,11 @@
 //! KEYS and PDEL: all keys whose names match a pattern, in slices between which other clients are served.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
+use engine::cold::{Fetched, Want};
 use engine::listener::Class;
-use engine::{Key, KeyRange, Lsn, Need, Refusal, Transaction};
+use engine::{Key, KeyRange, Lsn, Need, Refusal, Transaction, value};
 
 use super::args::{integer, is};
 use super::error::SYNTAX;
@@ -31,6 +32,9 @@ pub const COMMANDS: &[Command] = &[
 
 /// Keys looked at before others are served.
 const SLICE_KEYS: usize = 10_000;
+/// Keys looked at for values that have left memory, and bytes of values that are read, before others are served.
+const SOUGHT_KEYS: usize = 1000;
+const SOUGHT_BYTES: usize = 1 << 20;
 /// Keys removed in one transaction.
 const REMOVED_AT_ONCE: usize = 1000;
 
@@ -103,6 +107,16 @@ impl Found {
         matches!(self, Found::InOrder(names) if names.len() >= limit)
     }
 
+    /// All of them, in the wanted order; none that come in any.
+    fn into_sorted(self) -> Vec<Vec<u8>> {
+        match self {
+            Found::Any(_) => Vec::new(),
+            Found::InOrder(names) => names,
+            Found::First(heap) => heap.into_sorted_vec(),
+            Found::Last(heap) => heap.into_sorted_vec().into_iter().map(|name| name.0).collect(),
+        }
+    }
+
     fn push(&mut self, key: &[u8], limit: usize) {
         match self {
             Found::Any(names) => names.push(key),
@@ -168,6 +182,62 @@ impl At {
     }
 }
 
+/// What was found, of which the values are wanted too: those that have left memory are read before any is shown.
+struct Sought {
+    names: Vec<(Vec<u8>, Option<Fetched>)>,
+    /// For those before nothing is to be read.
+    at: usize,
+    /// For those before something was asked for.
+    asked: usize,
+}
+
+impl Sought {
+    fn new(names: Vec<Vec<u8>>) -> Sought {
+        Sought { names: names.into_iter().map(|name| (name, None)).collect(), at: 0, asked: 0 }
+    }
+
+    /// The values of some of them that lie in the log only.
+    fn wants(&mut self, server: &Server, database: u8) -> Vec<Want> {
+        let (mut wants, mut bytes) = (Vec::new(), 0);
+        let now_ms = server.store.now_ms();
+        self.asked = self.at;
+        for (name, _) in self.names[self.at..].iter().take(SOUGHT_KEYS) {
+            if bytes >= SOUGHT_BYTES {
+                break;
+            }
+            let key = server.store.key(name);
+            let mut transaction = server.store.begin(database, &[key], now_ms);
+            if transaction.get(&key).is_some_and(|item| item.value_type() == value::STRING) {
+                let wanted = transaction.take_wanted();
+                bytes += wanted.iter().map(Want::value_bytes).sum::<usize>();
+                wants.extend(wanted);
+            }
+            transaction.commit();
+            self.asked += 1;
+        }
+        wants
+    }
+
+    /// Takes what was read for those that were asked for.
+    fn bring(&mut self, fetched: Vec<Fetched>) {
+        let mut by_key: HashMap<Vec<u8>, Fetched> =
+            fetched.into_iter().map(|fetched| (fetched.key().to_vec(), fetched)).collect();
+        for (name, read) in &mut self.names[self.at..self.asked] {
+            *read = by_key.remove(name);
+        }
+        self.at = self.asked;
+    }
+
+    fn step(&mut self, server: &Server, database: u8) -> Step {
+        let wants = self.wants(server, database);
+        if !wants.is_empty() {
+            return Step::Wants(wants);
+        }
+        self.at = self.asked;
+        if self.at < self.names.len() { Step::More } else { Step::Done }
+    }
+}
+
 /// KEYS on its way.
 struct Listing {
     wanted: Wanted,
@@ -176,6 +246,7 @@ struct Listing {
     /// Keys to look at in the next slice.
     slice: usize,
     found: Found,
+    sought: Option<Sought>,
 }
 
 fn keys(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
@@ -191,11 +262,15 @@ fn keys(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -
     let database = context.session.database;
     // A short page is read with few looks, however many keys there are.
     let slice = if matches!(found, Found::InOrder(_)) { wanted.limit.clamp(1, SLICE_KEYS) } else { SLICE_KEYS };
-    super::run_slices(Box::new(Listing { wanted, database, at, slice, found }), context, reply)
+    super::run_slices(Box::new(Listing { wanted, database, at, slice, found, sought: None }), context, reply)
 }
 
 impl Slices for Listing {
     fn step(&mut self, server: &Server, held: Option<&mut Transaction<'_>>) -> Step {
+        if let Some(sought) = &mut self.sought {
+            return sought.step(server, self.database);
+        }
+        let is_held = held.is_some();
         let (wanted, found) = (&self.wanted, &mut self.found);
         let more = self.at.go_on(server, held, self.database, self.slice, |key| {
             if wanted.limit != 0 && wanted.matches(key) {
@@ -203,7 +278,20 @@ impl Slices for Listing {
             }
         });
         self.slice = SLICE_KEYS;
-        if more && !found.is_complete(wanted.limit) { Step::More } else { Step::Done }
+        if more && !found.is_complete(wanted.limit) {
+            return Step::More;
+        }
+        if !wanted.with_values || is_held || server.store.cold_keys() == 0 {
+            return Step::Done;
+        }
+        let found = std::mem::replace(found, Found::InOrder(Vec::new()));
+        self.sought.insert(Sought::new(found.into_sorted())).step(server, self.database)
+    }
+
+    fn bring(&mut self, fetched: Vec<Fetched>) {
+        if let Some(sought) = &mut self.sought {
+            sought.bring(fetched);
+        }
     }
 
     fn finish(
@@ -212,26 +300,27 @@ impl Slices for Listing {
         mut held: Option<&mut Transaction<'_>>,
         reply: &mut Reply<'_>,
     ) -> Result<Lsn, CommandError> {
-        let names: Vec<Vec<u8>> = match self.found {
-            Found::Any(names) => {
+        let names = match (self.sought, self.found) {
+            (Some(sought), _) => sought.names,
+            (None, Found::Any(names)) => {
                 names.write(reply);
                 return Ok(whole_store_gate(server));
             }
-            Found::InOrder(names) => names,
-            Found::First(heap) => heap.into_sorted_vec(),
-            Found::Last(heap) => heap.into_sorted_vec().into_iter().map(|name| name.0).collect(),
+            (None, found) => Sought::new(found.into_sorted()).names,
         };
         reply.write().array(if self.wanted.with_values { 2 * names.len() } else { names.len() });
-        for name in names {
+        for (name, read) in names {
             reply.bulk(&name);
             if self.wanted.with_values {
                 let key = server.store.key(&name);
                 match &mut held {
-                    Some(transaction) => value(transaction, &key, reply),
+                    Some(transaction) => value_at(transaction, &key, reply),
                     None => {
                         let mut transaction = server.store.begin(self.database, &[key], server.store.now_ms());
+                        transaction.bring(read.as_slice());
+                        // Only what has changed meanwhile, and left memory since.
                         transaction.read_at_once();
-                        value(&mut transaction, &key, reply);
+                        value_at(&mut transaction, &key, reply);
                         transaction.commit();
                     }
                 }
@@ -242,7 +331,7 @@ impl Slices for Listing {
 }
 
 /// The string at a key; nothing when it is not one, or gone meanwhile.
-fn value(transaction: &mut Transaction<'_>, key: &Key<'_>, reply: &mut Reply<'_>) {
+fn value_at(transaction: &mut Transaction<'_>, key: &Key<'_>, reply: &mut Reply<'_>) {
     match transaction.get(key).filter(|item| item.string().is_ok()) {
         Some(item) => reply.item(item),
         None => reply.null(),

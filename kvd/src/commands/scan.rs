@@ -8,13 +8,19 @@ use super::{After, Call, Command, CommandError, Context, Flag, Reply};
 use crate::server::execute::whole_store_gate;
 
 /// The rows of this family.
-pub const COMMANDS: &[Command] =
-    &[Command::server("SCAN", "cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type]", scan)
-        .flags(&[Flag::Reads])
-        .since("2.8.0")
-        .cost("O(COUNT) for a call, O(N) for all of them, N being the number of keys in the database")
-        .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
-        .doc("Returns some keys and a cursor to go on with; every key that stays is returned at least once.")];
+pub const COMMANDS: &[Command] = &[Command::server(
+    "SCAN",
+    "cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type]",
+    scan,
+)
+.flags(&[Flag::Reads])
+.since("2.8.0")
+.cost(
+    "O(COUNT) for a call, O(N) for all of them, N being the number of keys in the database; with key-order, that begin \
+               as the pattern does",
+)
+.tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
+.doc("Returns some keys and a cursor to go on with; every key that stays is returned at least once.")];
 
 /// Elements looked at by a call that names no COUNT.
 const DEFAULT_COUNT: usize = 10;
@@ -74,6 +80,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// What everything begins with that MATCH lets through.
+    fn prefix(&self) -> &'a [u8] {
+        self.pattern.map_or(&[], glob::prefix)
+    }
+
     /// Whether MATCH lets a key, field or member through.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, name, Case::Exact))
@@ -91,8 +102,9 @@ fn scan(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -
     let cursor = parse_cursor(call.arg(1))?;
     let options = Options::parse(call, 1, Scanned::Keys)?;
     let mut names = Names::default();
-    let held = context.held.as_deref_mut();
-    let next = context.server.store.scan(held, context.session.database, cursor, options.count, |key, item| {
+    let (held, database) = (context.held.as_deref_mut(), context.session.database);
+    let store = &context.server.store;
+    let next = store.scan_prefix(held, database, options.prefix(), cursor, options.count, |key, item| {
         if options.type_name.is_none_or(|name| is(name, type_name(item))) && options.matches(key) {
             names.push(key);
         }

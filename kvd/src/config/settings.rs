@@ -123,7 +123,7 @@ settings! {
         checkpoint_after: u64 = "256mb", Kind::Size(4 * KIB, LONG_MAX), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
-        /// Keep the keys in the order of their bytes as well: KEYS and PDEL go straight to the keys that begin as their
+        /// Keep the keys in the order of their bytes as well: KEYS, PDEL and SCAN go straight to the keys that begin as their
         /// pattern does, and KEYS with options takes as long as its reply. It costs about 60 bytes a key.
         key_order: bool = "no", Kind::Switch, at_start;
         /// Databases that SELECT can choose from.

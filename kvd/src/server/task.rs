@@ -309,7 +309,6 @@ impl Task {
                     None => return false,
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
-                        tracing::error!(%error, "a value cannot be read back from the log");
                         if self.session.pending.multi.is_some() {
                             // It was EXEC, which has run nothing.
                             self.session.drop_pending(&self.worker.server);

@@ -12,12 +12,13 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::Server;
 use super::blocked::Ended;
+use super::cold;
 use super::connection::Connection;
 use super::execute::Waiting;
 use super::socket::Closed;
 use super::worker::Worker;
 use crate::commands::error::{FAILED, UNBLOCKED};
-use crate::commands::{After, Reply, Step};
+use crate::commands::{After, CommandError, Reply, Step};
 use crate::session::output::Output;
 use crate::session::registry::Client;
 
@@ -132,6 +133,18 @@ pub async fn carry_out(
                         if connection.excused(unless_gone(retry, connection)).await.is_none() {
                             return false;
                         }
+                    }
+                    Step::Wants(wants) => {
+                        let mut fetched = Vec::new();
+                        let left = cold::read_cached(wants, &server.store, &mut fetched);
+                        let read = cold::read(left, server, &mut fetched);
+                        match connection.excused(unless_gone(read, connection)).await {
+                            None => return false,
+                            Some(Ok(())) => slices.bring(fetched),
+                            Some(Err(error)) => break Some(CommandError::unreadable(&error)),
+                        }
+                        // What the kernel had in memory was no wait, and others wait too.
+                        tokio::task::yield_now().await;
                     }
                     Step::Failed(error) => break Some(error),
                 }

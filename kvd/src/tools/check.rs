@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::clock::{Clock, SystemClock};
 use engine::disk::{Disk, OsDisk};
-use engine::{Check, Damage, Error, Lost, Options, PassedOver, Salvage};
+use engine::{Check, Damage, Error, Lost, PassedOver, Salvage};
 
 use super::Failure;
 use super::import::marker;
@@ -24,12 +24,7 @@ pub(super) fn run(settings: &Settings, repairs: bool) -> Result<ExitCode, Failur
     let disk: Arc<dyn Disk> = Arc::new(disk);
     marker::refuse(&*disk, &settings.dbfilename)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let options = Options {
-        name: settings.dbfilename.clone(),
-        segment_bytes: settings.segment_size,
-        limits: settings.value_limits(),
-        ..Options::default()
-    };
+    let options = super::reading(settings);
     let cannot = |error: Error| format!("the store {} in {dir}: {error}", settings.dbfilename);
     let Salvage { found, aside } = match repairs {
         true => engine::salvage(&disk, &clock, &options).map_err(cannot)?,

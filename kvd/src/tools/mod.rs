@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use engine::Options;
 pub use invocation::usage;
 use invocation::{Invocation, Tool};
 
@@ -23,6 +24,21 @@ use crate::config::{self, Settings, Start};
 
 /// Why a tool could not do its work, in words.
 type Failure = Box<dyn std::error::Error>;
+
+/// Bytes of keys and values that are held while a store is read. Beyond them values are left to the log: a store may be larger
+/// than memory, and who reads it may share the machine with a server.
+const MEMORY_GOAL: u64 = 64 << 20;
+
+/// How the store that the settings name is read.
+fn reading(settings: &Settings) -> Options {
+    Options {
+        name: settings.dbfilename.clone(),
+        segment_bytes: settings.segment_size,
+        limits: settings.value_limits(),
+        memory_goal: MEMORY_GOAL,
+        ..Options::default()
+    }
+}
 
 /// Runs the tool that the arguments name; `None` when they name none, and a server is meant.
 pub fn run(

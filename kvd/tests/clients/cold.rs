@@ -75,6 +75,30 @@ fn every_way_to_a_value_finds_it() {
 }
 
 #[test]
+fn values_of_a_listing_are_read_in_pieces() {
+    let Some(target) = own() else { return };
+    let mut owner = Client::connect(&target);
+    let value = |number: usize| format!("{number:04}").repeat(300);
+    for number in 0..2500 {
+        owner.expect(&format!("SET key:{number:04} {}", value(number)), "+OK\r\n");
+    }
+    owner.expect("RPUSH key:list 1 2", ":2\r\n");
+    chill(&mut owner, 2500);
+    owner.expect(&format!("SET key:0007 {}", long("7")), "+OK\r\n");
+    for order in ["", " DESC"] {
+        let mut shown: Vec<String> = (0..2500)
+            .map(|number| (number, if number == 7 { long("7") } else { value(number) }))
+            .map(|(number, value)| format!("{}{}", bulk(&format!("key:{number:04}")), bulk(&value)))
+            .chain([format!("{}$-1\r\n", bulk("key:list"))])
+            .collect();
+        if order == " DESC" {
+            shown.reverse();
+        }
+        owner.expect(&format!("KEYS key:*{order} WITHVALUES"), &format!("*5002\r\n{}", shown.concat()));
+    }
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "the file is damaged behind the back of its store")]
 fn a_damaged_value_is_told_and_the_others_are_served() {
     let Some(target) = own() else { return };
@@ -89,7 +113,7 @@ fn a_damaged_value_is_told_and_the_others_are_served() {
     let place = at(&std::fs::read(&log).expect("it can be read")).expect("seen above");
     let file = OpenOptions::new().write(true).open(log).expect("it is ours");
     file.write_all_at(b"A", place as u64).expect("a byte can be written");
-    for request in ["GET a", "APPEND a x", "MULTI\r\nGET a\r\nEXEC"] {
+    for request in ["GET a", "APPEND a x", "KEYS * LIMIT 9 WITHVALUES", "MULTI\r\nGET a\r\nEXEC"] {
         owner.send(format!("{request}\r\n"));
         let mut line = owner.line();
         while line == "+OK" || line == "+QUEUED" {

@@ -76,6 +76,85 @@ fn keys_in_order_are_the_same_with_and_without_an_index() {
     assert_eq!(with[0].1[1..4], ["user:0000", "user:0001", "user:0002"]);
 }
 
+/// All that a scan shows, call by call.
+fn scan(client: &mut Client, options: &str) -> Vec<Vec<String>> {
+    let (mut calls, mut cursor) = (Vec::new(), "0".to_owned());
+    loop {
+        client.send(format!("SCAN {cursor} {options}\r\n"));
+        client.expect_reply("*2\r\n");
+        client.line();
+        cursor = client.line();
+        let names = client.line().strip_prefix('*').expect("an array").parse().expect("a count");
+        calls.push(
+            (0..names)
+                .map(|_| {
+                    client.line();
+                    client.line()
+                })
+                .collect(),
+        );
+        if cursor == "0" {
+            return calls;
+        }
+        assert!(cursor.parse::<i64>().is_ok(), "{cursor}");
+    }
+}
+
+#[test]
+fn scans_show_the_same_with_and_without_an_index() {
+    let [with, without] = ["yes", "no"].map(|order| {
+        let target = Target::with(&["--key-order", order]);
+        let mut client = Client::connect(&target);
+        for number in 0..3000 {
+            client.expect(&format!("SET user:{number} {number}"), "+OK\r\n");
+        }
+        for number in 0..50 {
+            client.expect(&format!("RPUSH user:{number}:name {number}"), ":1\r\n");
+            client.expect(&format!("SET us*er:{number} {number}"), "+OK\r\n");
+        }
+        client.expect("SELECT 4", "+OK\r\n");
+        client.expect("SET user:elsewhere 1", "+OK\r\n");
+        let elsewhere = scan(&mut client, "MATCH user:*");
+        client.expect("SELECT 0", "+OK\r\n");
+        let mut all = vec![elsewhere];
+        for options in [
+            "MATCH user:* COUNT 100",
+            "MATCH user:*:name COUNT 100",
+            "MATCH user:* TYPE list COUNT 500",
+            "MATCH user:25[5-7]? COUNT 5",
+            "MATCH us\\*er:1*",
+            "MATCH us[*]er:* COUNT 7",
+            "MATCH user:7",
+            "MATCH none:*",
+            "MATCH * COUNT 1000",
+            "COUNT 1000",
+        ] {
+            all.push(scan(&mut client, options));
+        }
+        all
+    });
+    let shown = |calls: &[Vec<String>]| calls.iter().flatten().cloned().collect::<std::collections::BTreeSet<_>>();
+    for (with, without) in with.iter().zip(&without) {
+        assert_eq!(shown(with), shown(without));
+    }
+    assert_eq!(shown(&with[5]).len(), 11);
+    let calls: Vec<usize> = with.iter().map(Vec::len).collect();
+    assert!(calls[1] <= 31 && calls[2] <= 31 && calls[3] <= 8, "{calls:?}");
+    assert_eq!([0, 4, 7, 8].map(|at| calls[at]), [1; 4]);
+    assert!(without[4].len() > 8, "few calls without the order as well");
+}
+
+#[test]
+fn a_scan_in_a_transaction_sees_its_changes() {
+    let target = Target::with(&["--key-order", "yes"]);
+    let mut client = Client::connect(&target);
+    client.expect("MSET k1 1 k2 2", "+OK\r\n");
+    client.expect("MULTI", "+OK\r\n");
+    client.expect("RENAME k1 k3", "+QUEUED\r\n");
+    client.expect("SCAN 0 MATCH k*", "+QUEUED\r\n");
+    client.expect("EXEC", "*2\r\n+OK\r\n*2\r\n$1\r\n0\r\n*2\r\n$2\r\nk2\r\n$2\r\nk3\r\n");
+}
+
 #[test]
 fn what_has_expired_is_in_no_page() {
     let target = Target::with(&["--key-order", "yes", "--enable-debug-command", "yes"]);

@@ -70,6 +70,26 @@ fn an_rdb_file_becomes_a_store_and_commands_again() {
     assert_eq!(held, SAMPLE);
 }
 
+/// A value of 4,000 bytes, and each has another.
+fn long(number: usize) -> String {
+    format!("{number:04}").repeat(1000)
+}
+
+#[test]
+fn more_than_memory_is_imported_unless_values_may_not_leave_it() {
+    let bench = Bench::new();
+    let value = |number| [format!("\0\x08key:{number:04}").as_bytes(), &[0x4F, 0xA0], long(number).as_bytes()].concat();
+    let values: Vec<Vec<u8>> = (0..3000).map(value).collect();
+    bench.put("dump.rdb", &rdb(&values.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    let said = bench.bad(&["import", "dump.rdb", "--dir", "none", "--maxmemory", "4mb", "--spill", "no"]);
+    assert!(said.contains(": maxmemory is reached, and no value can leave memory"), "{said}");
+    let said = bench.good(&["import", "dump.rdb", "--dir", "store", "--maxmemory", "4mb"]);
+    assert!(said.starts_with("imported 3000 keys"), "{said}");
+    // In the order in which they came.
+    let expected: Vec<String> = (0..3000).map(|number| format!("SET key:{number:04} {}", long(number))).collect();
+    assert!(crate::lines(&bench.kvd(&["export", "store"]).out)[1..] == expected);
+}
+
 #[test]
 fn an_import_that_failed_is_not_served_and_begins_anew() {
     let bench = Bench::new();

@@ -62,7 +62,7 @@ impl Bench {
         [String::from_utf8_lossy(&ended.out).into_owned(), ended.said].concat()
     }
 
-    /// The commands that a store is exported as, sorted: keys come in no order.
+    /// The commands that a store is exported as, sorted.
     #[track_caller]
     fn held(&self, store: &str) -> Vec<String> {
         let ended = self.kvd(&["export", store]);

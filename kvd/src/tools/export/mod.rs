@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use engine::clock::{Clock, SystemClock};
 use engine::disk::{Disk, OsDisk};
-use engine::{Contents, DATABASES, Item, Options, value};
+use engine::{Contents, DATABASES, Item, value};
 use rdb::file::{MAGIC, Record};
 
 use self::commands::Commands;
@@ -24,8 +24,7 @@ pub(super) fn store(settings: &Settings) -> Result<ExitCode, Failure> {
     let disk = OsDisk::read_only(&settings.dir).map_err(|error| format!("cannot read the directory {dir}: {error}"))?;
     let disk: Arc<dyn Disk> = Arc::new(disk);
     marker::refuse(&*disk, &settings.dbfilename)?;
-    let options = Options { name: settings.dbfilename.clone(), limits: settings.value_limits(), ..Options::default() };
-    let contents = Contents::open(&disk, &SystemClock::new(), &options)
+    let contents = Contents::open(&disk, &SystemClock::new(), &super::reading(settings))
         .map_err(|error| format!("cannot read the store in {dir}: {error}"))?;
     let dropped = contents.found().dropped_bytes;
     if dropped > 0 {

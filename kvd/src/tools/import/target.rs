@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::clock::Clock;
 use engine::disk::OsDisk;
-use engine::{Background, DATABASES, Lsn, Need, Options, Refusal, Store, Value};
+use engine::{Background, DATABASES, Lsn, Need, Options, Refusal, Room, Store, Value};
 use rdb::file::Place;
 
 use super::clock::StoppedClock;
@@ -13,6 +13,7 @@ use super::{Wishes, marker};
 use crate::commands::dump;
 use crate::config::Settings;
 use crate::observe::machine;
+use crate::server::resident;
 use crate::tools::Failure;
 
 /// Longest key of the store.
@@ -41,7 +42,6 @@ pub(super) struct Target {
     name: String,
     /// It may be removed if the import fails: nothing else was in it.
     is_marked: bool,
-    max_memory: u64,
 }
 
 impl Target {
@@ -55,16 +55,22 @@ impl Target {
             marker::refuse(&*disk, &name)?;
         }
         let clock: Arc<dyn Clock> = Arc::new(StoppedClock::new());
+        let max_memory = settings.maxmemory.in_bytes(machine::memory_limit_bytes());
         let options = Options {
             name: name.clone(),
             mode: settings.appendfsync,
             segment_bytes: settings.segment_size,
             limits: settings.value_limits(),
+            memory_goal: resident::first_goal(max_memory, settings.spill),
             forgets_time: true,
             ..Options::default()
         };
         let store = Store::open(disk.clone(), clock.clone(), options)
             .map_err(|error| format!("cannot open the store in {dir}: {error}"))?;
+        store.set_spills(settings.spill);
+        if !settings.spill && max_memory != 0 {
+            store.set_memory_goal(max_memory);
+        }
         let keys: u64 = ALL.iter().map(|database| store.key_count(*database)).sum();
         if keys > 0 && !wishes.merges && !is_unfinished {
             return Err(format!("the store {name} in {dir} holds {keys} keys: --merge imports into it").into());
@@ -77,8 +83,7 @@ impl Target {
             eprintln!("the unfinished import in {dir} is begun anew: {keys} keys are removed");
             store.flush(&ALL);
         }
-        let max_memory = settings.maxmemory.in_bytes(machine::memory_limit_bytes());
-        Ok(Target { store, clock, background, disk, name, is_marked: !wishes.merges, max_memory })
+        Ok(Target { store, clock, background, disk, name, is_marked: !wishes.merges })
     }
 
     /// Stores a value. Whether it is there: not when the time of all its fields had come before `now_ms`.
@@ -98,7 +103,8 @@ impl Target {
         if !dump::fits(&value) {
             return Err(format!("{place}: an element is longer than {} bytes", engine::MAX_VALUE).into());
         }
-        self.make_room(dump::bytes_of(&value) + place.key.len() as u64).map_err(|why| format!("{place}: {why}"))?;
+        let bytes = dump::bytes_of(&value) + place.key.len() as u64;
+        self.make_room(bytes, &place.key).map_err(|why| format!("{place}: {why}"))?;
         let key = self.store.key(&place.key);
         let blob = match value {
             rdb::Value::String(bytes) if bytes.len() >= self.store.options().blob_bytes => {
@@ -117,13 +123,15 @@ impl Target {
         Ok(is_there)
     }
 
-    /// Waits until there is room for so many bytes, in the log and in memory.
-    fn make_room(&self, bytes: u64) -> Result<(), Failure> {
-        if self.max_memory != 0 && self.store.memory() + bytes > self.max_memory {
-            return Err(format!("maxmemory ({} bytes) is reached", self.max_memory).into());
-        }
+    /// Waits until there is room for so many bytes, in the log and in memory: values leave it as they do in a server.
+    fn make_room(&self, bytes: u64, key: &[u8]) -> Result<(), Failure> {
         loop {
-            match self.store.admit(Need::Grow, bytes) {
+            let admitted = match self.store.await_room(bytes, key) {
+                Room::Enough => self.store.admit(Need::Grow, bytes),
+                Room::Later => Err(Refusal::Stalled),
+                Room::Full => Err(Refusal::OutOfMemory),
+            };
+            match admitted {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Stalled) => {
                     self.store.log().write_out();
@@ -131,7 +139,9 @@ impl Target {
                 }
                 Err(Refusal::NoSpace) => return Err("the disk is full".into()),
                 Err(Refusal::ReadOnly) => return Err("a write to the disk has failed".into()),
-                Err(Refusal::OutOfMemory) => return Err("memory is full".into()),
+                Err(Refusal::OutOfMemory) => {
+                    return Err("maxmemory is reached, and no value can leave memory".into());
+                }
             }
         }
     }
