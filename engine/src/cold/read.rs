@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Fetched, Want, stored_of};
-use crate::disk;
+use crate::disk::ring::Read;
+use crate::disk::{self, File};
 use crate::error::Error;
 use crate::format::blob::Reference;
 use crate::format::frame::{self, Frame, Kind, Seed};
@@ -13,6 +14,9 @@ use crate::format::{StoreId, segment};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::store::{MAX_VALUE, Store};
+
+/// Bytes that are read by the thread that wants them: to copy more would hold it up, even from the kernel's memory.
+pub const LONGEST_PIECE: usize = 64 << 10;
 
 /// A value on its way. Its memory is taken and given back by the thread that wants it, however many read for it.
 pub struct Reading {
@@ -74,21 +78,38 @@ impl Reading {
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. Whether it has.
     pub fn fill_cached(&mut self, store: &Store) -> bool {
-        /// More would hold the thread up even so.
-        const LONGEST: usize = 64 << 10;
-        if self.bytes.len() > LONGEST || store.blobs().contains(self.want.lsn) {
-            return false;
-        }
-        let lsn = store.moved().readable(self.want.lsn);
-        let (number, base) = store.segment_of(lsn);
-        let Some(file) = store.segment_files().opened(number) else { return false };
-        let offset = segment::HEADER + lsn.saturating_sub(base);
+        let Some((file, at, offset)) = self.place(store) else { return false };
         let is_read =
             matches!(file.read_cached_at(&mut self.bytes, offset), Ok(Some(read)) if read == self.bytes.len());
         if is_read {
-            self.filled = Some((lsn, number));
+            self.filled = Some(at);
         }
         is_read
+    }
+
+    /// The same as a read for somebody else to do, which takes the memory along until [`Reading::filled`]. `None` when it is
+    /// not one short read of an open file that the kernel knows.
+    pub fn begin(&mut self, store: &Store) -> Option<Read> {
+        let (file, at, offset) = self.place(store)?;
+        file.descriptor()?;
+        self.filled = Some(at);
+        Read::new(file, std::mem::take(&mut self.bytes), offset)
+    }
+
+    /// What [`Reading::begin`] has asked for was read.
+    pub fn filled(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+
+    /// File, position with number of segment, and offset of what can be read with one short read of a file that is open.
+    fn place(&self, store: &Store) -> Option<(Arc<dyn File>, (Lsn, u64), u64)> {
+        if self.bytes.len() > LONGEST_PIECE || store.blobs().contains(self.want.lsn) {
+            return None;
+        }
+        let lsn = store.moved().readable(self.want.lsn);
+        let (number, base) = store.segment_of(lsn);
+        let file = store.segment_files().opened(number)?;
+        Some((file, (lsn, number), segment::HEADER + lsn.saturating_sub(base)))
     }
 
     /// Checks what was read and makes an entry of it.
