@@ -73,13 +73,13 @@ pub struct Ended<T> {
 
 impl<T> Ring<T> {
     /// A ring that lets the kernel do so many reads at once, each in operations of at most `piece` bytes. Only the thread that
-    /// has made it can use it. Fails where the kernel is older than Linux 6.1, or forbids it.
+    /// has made it can use it. Fails where the kernel is older than Linux 6.0, or forbids it.
     pub fn new(entries: u32, piece: usize) -> io::Result<Ring<T>> {
         let uring = IoUring::builder()
             .setup_single_issuer()
-            // What ends is told when this thread asks for it, and does not interrupt it.
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
+            // What ends does not interrupt the thread, but is told when it comes out of its next call to the kernel or waits in
+            // one. (With work deferred to a call of this ring's, its descriptor would wake nobody.)
+            .setup_coop_taskrun()
             .setup_submit_all()
             .build(entries)?;
         let entries = entries as usize;
@@ -110,7 +110,9 @@ impl<T> Ring<T> {
             {
                 self.begin(index, Slot { turn: self.turns, ..slot })?;
             }
-            self.submit(0)?;
+            if !self.queue_is_empty() {
+                self.submit(0)?;
+            }
             let is_cut = self.take_back(&mut ended)?;
             let has_room = !self.waiting.is_empty() && !self.free.is_empty();
             // When the kernel has taken a part only and that has ended, nothing will wake who calls this.
