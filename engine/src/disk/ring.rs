@@ -265,7 +265,8 @@ mod tests {
             if ring.is_idle() {
                 return all;
             }
-            poll(&mut [PollFd::new(ring, PollFlags::IN)], None).unwrap();
+            // It may be interrupted by what it waits for.
+            let _ = poll(&mut [PollFd::new(ring, PollFlags::IN)], None);
         }
     }
 

@@ -149,6 +149,11 @@ const MEMORY: &[Row] = &[
     row("spilled_keys", |s| s.store().cold_keys().into(), "Keys whose values are in the log only."),
     row("spilled_values", |s| s.store().spill_counts()[0].into(), "Values that have left memory since the start."),
     row("unspilled_values", |s| s.store().spill_counts()[1].into(), "Values that were read back into memory to stay."),
+    row(
+        "spilled_values_read",
+        |s| s.server.cold_reads.read.load(Ordering::Relaxed).into(),
+        "Values that were read back, to stay or for one request.",
+    ),
     row("spill_reads", |s| spill_reads(s).into(), "What reads values back: io_uring or threads."),
     row(
         "allocator_frag_ratio",

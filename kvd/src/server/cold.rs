@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::cold::{Fetched, Reading, Want};
 use engine::{Error, Key, Lsn, Store, Transaction};
@@ -65,7 +66,8 @@ pub fn look_ahead(batch: &Batch, at: usize, database: u8, server: &Server, wants
 }
 
 /// Reads what the kernel has in memory, if that is to be tried. What it has not is left.
-pub fn read_cached(wants: Vec<Want>, tries: bool, store: &Store, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
+pub fn read_cached(wants: Vec<Want>, tries: bool, server: &Server, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
+    let store = &*server.store;
     fetched.retain(|one| wants.iter().any(|want| one.is(want)));
     let mut left = Vec::new();
     for want in wants {
@@ -74,7 +76,10 @@ pub fn read_cached(wants: Vec<Want>, tries: bool, store: &Store, fetched: &mut V
         }
         let mut reading = Reading::new(want, store);
         match (tries && reading.fill_cached(store)).then(|| reading.finish(store)) {
-            Some(Ok(read)) => fetched.push(read),
+            Some(Ok(read)) => {
+                server.cold_reads.read.fetch_add(1, Ordering::Relaxed);
+                fetched.push(read);
+            }
             _ => left.push(reading),
         }
     }
@@ -83,12 +88,16 @@ pub fn read_cached(wants: Vec<Want>, tries: bool, store: &Store, fetched: &mut V
 
 /// Values that are being read, and who else waits for each: what many want at once is read once.
 #[derive(Default)]
-pub struct UnderWay(Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>);
+pub struct UnderWay {
+    waiting: Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>,
+    /// Values that were read since the start.
+    pub read: AtomicU64,
+}
 
 impl UnderWay {
     /// The turn to read a value, or the way to get it from whoever has that.
     fn join(&self, lsn: Lsn) -> Result<Turn<'_>, oneshot::Receiver<Fetched>> {
-        match self.0.lock().entry(lsn) {
+        match self.waiting.lock().entry(lsn) {
             Entry::Vacant(place) => {
                 place.insert(Vec::new());
                 Ok(Turn { under_way: self, lsn, has_ended: Cell::new(false) })
@@ -114,7 +123,7 @@ impl Turn<'_> {
         if self.has_ended.replace(true) {
             return;
         }
-        let waiting = self.under_way.0.lock().remove(&self.lsn).unwrap_or_default();
+        let waiting = self.under_way.waiting.lock().remove(&self.lsn).unwrap_or_default();
         let Some(read) = read else { return };
         for sender in waiting {
             // Who waited may be gone.
@@ -149,13 +158,13 @@ pub async fn read(readings: Vec<Reading>, worker: &Worker, fetched: &mut Vec<Fet
     let mut readers = read_by_threads(left, store);
     for (mut reading, turn, read) in begun {
         let read = read.await.map(|bytes| reading.filled(bytes)).is_ok();
-        let read = end(&reading, read, store).await?;
+        let read = end(&reading, read, worker).await?;
         turn.end(read.as_ref());
         fetched.extend(read);
     }
     while let Some(part) = readers.join_next().await {
         for (reading, read) in part.map_err(io::Error::other)? {
-            let read = end(&reading, read, store).await?;
+            let read = end(&reading, read, worker).await?;
             let position = reading.want().position();
             if let Some(turn) = turns.iter().find(|turn| turn.lsn == position) {
                 turn.end(read.as_ref());
@@ -197,7 +206,9 @@ fn read_by_threads(readings: Vec<Reading>, store: &Arc<Store>) -> JoinSet<Vec<(R
 }
 
 /// What was read, checked. What could not be read is read once more.
-async fn end(reading: &Reading, read: bool, store: &Arc<Store>) -> Result<Option<Fetched>, Error> {
+async fn end(reading: &Reading, read: bool, worker: &Worker) -> Result<Option<Fetched>, Error> {
+    let store = &*worker.server.store;
+    worker.server.cold_reads.read.fetch_add(1, Ordering::Relaxed);
     match read.then(|| reading.finish(store)) {
         Some(Ok(read)) => Ok(Some(read)),
         _ => read_again(reading.want().clone(), store).await,

@@ -156,7 +156,7 @@ fn run_from(
             let mut pause = run(fetched, session, output, stopwatch);
             while let Some(Pause::Wants(mut wants)) = pause {
                 cold::look_ahead(batch, at, session.database, server, &mut wants);
-                let left = cold::read_cached(wants, ready.tries_cached, &server.store, fetched);
+                let left = cold::read_cached(wants, ready.tries_cached, server, fetched);
                 if !left.is_empty() {
                     return Some((at, Pause::Cold(left)));
                 }
