@@ -28,6 +28,14 @@ pub struct Reading {
     blob: Option<Bytes>,
 }
 
+/// Where a frame lies.
+struct Place {
+    file: Arc<dyn File>,
+    /// Its position, and the number of its segment.
+    at: (Lsn, u64),
+    offset: u64,
+}
+
 impl Reading {
     /// Takes the memory. Nothing was read yet.
     pub fn new(want: Want, store: &Store) -> Reading {
@@ -78,7 +86,7 @@ impl Reading {
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. Whether it has.
     pub fn fill_cached(&mut self, store: &Store) -> bool {
-        let Some((file, at, offset)) = self.place(store) else { return false };
+        let Some(Place { file, at, offset }) = self.place(store) else { return false };
         let is_read =
             matches!(file.read_cached_at(&mut self.bytes, offset), Ok(Some(read)) if read == self.bytes.len());
         if is_read {
@@ -90,7 +98,7 @@ impl Reading {
     /// The same as a read for somebody else to do, which takes the memory along until [`Reading::filled`]. `None` when it is
     /// not one short read of an open file that the kernel knows.
     pub fn begin(&mut self, store: &Store) -> Option<Read> {
-        let (file, at, offset) = self.place(store)?;
+        let Place { file, at, offset } = self.place(store)?;
         file.descriptor()?;
         self.filled = Some(at);
         Read::new(file, std::mem::take(&mut self.bytes), offset)
@@ -101,15 +109,15 @@ impl Reading {
         self.bytes = bytes;
     }
 
-    /// File, position with number of segment, and offset of what can be read with one short read of a file that is open.
-    fn place(&self, store: &Store) -> Option<(Arc<dyn File>, (Lsn, u64), u64)> {
+    /// Where it lies, if one short read of an open file is enough.
+    fn place(&self, store: &Store) -> Option<Place> {
         if self.bytes.len() > LONGEST_PIECE || store.blobs().contains(self.want.lsn) {
             return None;
         }
         let lsn = store.moved().readable(self.want.lsn);
         let (number, base) = store.segment_of(lsn);
         let file = store.segment_files().opened(number)?;
-        Some((file, (lsn, number), segment::HEADER + lsn.saturating_sub(base)))
+        Some(Place { file, at: (lsn, number), offset: segment::HEADER + lsn.saturating_sub(base) })
     }
 
     /// Checks what was read and makes an entry of it.
