@@ -59,6 +59,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("spill_above_mark", "a value leaves memory that is not durable"),
     ("stale_cold_read", "a value read back counts although the key has changed meanwhile"),
     ("moved_not_noted", "what compaction moves is read where it is going to be"),
+    ("ring_short_read_not_continued", "what the kernel has read in part is taken for the whole"),
     ("swap_unlogged", "databases are exchanged in memory only"),
     ("swap_ungated", "always: a look at exchanged databases waits for nothing"),
     ("flush_of_nothing_ungated", "always: flushing what is empty waits for nothing"),

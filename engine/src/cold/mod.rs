@@ -26,7 +26,7 @@ use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Store};
 use crate::value::{self, LIST, Malformed, STRING, ZSET};
 pub(crate) use files::{Moved, SegmentFiles};
-pub use read::Reading;
+pub use read::{LONGEST_PIECE, Reading};
 
 /// A value that lies in the log only.
 #[derive(Clone, Debug, PartialEq, Eq)]

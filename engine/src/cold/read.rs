@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Fetched, Want, stored_of};
-use crate::disk;
+use crate::disk::ring::Read;
+use crate::disk::{self, File};
 use crate::error::Error;
 use crate::format::blob::Reference;
 use crate::format::frame::{self, Frame, Kind, Seed};
@@ -13,6 +14,9 @@ use crate::format::{StoreId, segment};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::store::{MAX_VALUE, Store};
+
+/// Bytes that are read by the thread that wants them: to copy more would hold it up, even from the kernel's memory.
+pub const LONGEST_PIECE: usize = 64 << 10;
 
 /// A value on its way. Its memory is taken and given back by the thread that wants it, however many read for it.
 pub struct Reading {
@@ -22,6 +26,14 @@ pub struct Reading {
     filled: Option<(Lsn, u64)>,
     /// The value, if it has a file of its own.
     blob: Option<Bytes>,
+}
+
+/// Where a frame lies.
+struct Place {
+    file: Arc<dyn File>,
+    /// Its position, and the number of its segment.
+    at: (Lsn, u64),
+    offset: u64,
 }
 
 impl Reading {
@@ -74,21 +86,38 @@ impl Reading {
 
     /// The same if the kernel has it in memory: then it takes no longer than a copy. Whether it has.
     pub fn fill_cached(&mut self, store: &Store) -> bool {
-        /// More would hold the thread up even so.
-        const LONGEST: usize = 64 << 10;
-        if self.bytes.len() > LONGEST || store.blobs().contains(self.want.lsn) {
-            return false;
-        }
-        let lsn = store.moved().readable(self.want.lsn);
-        let (number, base) = store.segment_of(lsn);
-        let Some(file) = store.segment_files().opened(number) else { return false };
-        let offset = segment::HEADER + lsn.saturating_sub(base);
+        let Some(Place { file, at, offset }) = self.place(store) else { return false };
         let is_read =
             matches!(file.read_cached_at(&mut self.bytes, offset), Ok(Some(read)) if read == self.bytes.len());
         if is_read {
-            self.filled = Some((lsn, number));
+            self.filled = Some(at);
         }
         is_read
+    }
+
+    /// The same as a read for somebody else to do, which takes the memory along until [`Reading::filled`]. `None` when it is
+    /// not one short read of an open file that the kernel knows.
+    pub fn begin(&mut self, store: &Store) -> Option<Read> {
+        let Place { file, at, offset } = self.place(store)?;
+        file.descriptor()?;
+        self.filled = Some(at);
+        Read::new(file, std::mem::take(&mut self.bytes), offset)
+    }
+
+    /// What [`Reading::begin`] has asked for was read.
+    pub fn filled(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+    }
+
+    /// Where it lies, if one short read of an open file is enough.
+    fn place(&self, store: &Store) -> Option<Place> {
+        if self.bytes.len() > LONGEST_PIECE || store.blobs().contains(self.want.lsn) {
+            return None;
+        }
+        let lsn = store.moved().readable(self.want.lsn);
+        let (number, base) = store.segment_of(lsn);
+        let file = store.segment_files().opened(number)?;
+        Some(Place { file, at: (lsn, number), offset: segment::HEADER + lsn.saturating_sub(base) })
     }
 
     /// Checks what was read and makes an entry of it.

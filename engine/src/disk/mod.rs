@@ -10,9 +10,11 @@
 //! report success for bytes that never reached the disk.
 
 mod os;
+pub mod ring;
 pub mod sim;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub use os::OsDisk;
@@ -48,6 +50,10 @@ pub trait File: Send + Sync {
     /// As [`File::read_at`], if that need not wait for the disk; `None` when it must, or when nobody can say.
     fn read_cached_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<Option<usize>> {
         Ok(None)
+    }
+    /// What the kernel knows it by, the same as long as it is open; `None` of one that the kernel does not know.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
     /// Writes at an offset; may write fewer bytes than asked, as `pwrite(2)`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;

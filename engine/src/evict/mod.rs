@@ -174,7 +174,7 @@ impl Store {
         eviction.expires_after_read.store(current.any_policy(|policy| policy.kind() == Kind::Read), Ordering::Relaxed);
         eviction.samples.store(*samples as u64, Ordering::Relaxed);
         eviction.threshold_percent.store(*threshold_percent, Ordering::Relaxed);
-        eviction.shrinks.store(true, Ordering::Relaxed);
+        self.note_lower_goal();
         *eviction.asked.lock() = None;
         eviction.awaited.store(0, Ordering::Relaxed);
         eviction.is_exhausted.store(false, Ordering::Relaxed);
@@ -193,12 +193,14 @@ impl Store {
             100 => self.memory_goal(),
             percent => self.memory_goal() / 100 * percent,
         };
-        (self.memory() + growth).saturating_sub(threshold)
+        self.memory().saturating_add(growth).saturating_sub(threshold)
     }
 
-    /// The goal of memory is much lower now.
+    /// The goal of memory is much lower now: what is above it is nobody's fault.
     pub(crate) fn note_lower_goal(&self) {
-        self.eviction().shrinks.store(true, Ordering::Relaxed);
+        if self.memory_to_free(0) > 0 {
+            self.eviction().shrinks.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether keys are evicted, as far as is known: that some may be, and that some were found when last looked for.
@@ -212,7 +214,26 @@ impl Store {
     /// is not enough: the rest is the evictor's.
     #[inline]
     pub fn make_room<'k>(&self, growth: u64, write: impl FnOnce() -> (&'k [u8], u64)) -> Room {
+        /// With less than this left it is noted who writes.
+        const NEAR: u64 = 1 << 20;
+        match self.memory_to_free(growth.saturating_add(NEAR)) {
+            0 => Room::Enough,
+            _ => self.make_room_near(growth, write),
+        }
+    }
+
+    #[cold]
+    fn make_room_near<'k>(&self, growth: u64, write: impl FnOnce() -> (&'k [u8], u64)) -> Room {
+        let eviction = self.eviction();
         match self.memory_to_free(growth) {
+            0 if eviction.evicts.load(Ordering::Relaxed) => {
+                let (key, bytes) = write();
+                // It is let in, as in Redis. What it takes too much is to come from its own namespace.
+                if self.memory_to_free(growth.saturating_add(bytes)) > 0 {
+                    *eviction.asked.lock() = Some(eviction.rules().group_of_new(key));
+                }
+                Room::Enough
+            }
             0 => Room::Enough,
             excess => self.evict_for(excess, growth, write()),
         }

@@ -209,7 +209,7 @@ mod tests {
         for (before, deadline) in [(None, 90_000), (Some(90_000), 70_000), (Some(70_000), 50_000)] {
             (0..ENTRIES).for_each(|hash| deadlines.note(0, hash, before, Some(deadline + hash)));
         }
-        let left = |item: &Item| item.hash % 2 == 0;
+        let left = |item: &Item| item.hash.is_multiple_of(2);
         let (mut steps, mut looks) = (0, 0);
         while deadlines.are_stale(ENTRIES as usize / 2) {
             deadlines.renew_some(|item, time| {
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!((steps, looks), (3 * ENTRIES as usize / STEP, 3 * ENTRIES as usize));
         let mut due: Vec<u64> = std::iter::from_fn(|| deadlines.pop(u64::MAX)).map(|item| item.hash).collect();
         due.dedup();
-        assert_eq!(due, (0..ENTRIES).filter(|hash| hash % 2 == 0).collect::<Vec<_>>());
+        assert_eq!(due, (0..ENTRIES).filter(|hash: &u64| hash.is_multiple_of(2)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
 //!  evictions  what the store says it has evicted
+//!  ring       reads that the kernel does by itself; the simulated disk has none
 //!  model      what was committed in which order, and what of it must survive
 //! ```
 //!
@@ -27,6 +28,7 @@ mod model;
 mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod ring;
 mod room;
 mod salvage;
 mod session;

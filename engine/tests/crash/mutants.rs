@@ -9,6 +9,7 @@ use std::panic::catch_unwind;
 use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
+use crate::ring::pieces;
 use crate::salvage::crashes;
 use crate::simulation::run;
 
@@ -27,8 +28,14 @@ fn mutants() {
         plant(Some(name));
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
-        // Nor does a life of a store ever need to be salvaged; of the other bugs the simulation must find what it can.
-        let crafted = || hostile().and_then(|()| if name.starts_with("salvaged") { crashes() } else { Ok(()) });
+        // Nor does a life of a store ever need to be salvaged, nor reads it by the kernel's ring; of the other bugs the
+        // simulation must find what it can.
+        let special = || match name.split_once('_') {
+            Some(("salvaged", _)) => crashes(),
+            Some(("ring", _)) => pieces(),
+            _ => Ok(()),
+        };
+        let crafted = || hostile().and_then(|()| special());
         let hostile = catch_unwind(crafted).unwrap_or_else(|_| Err("panic".to_owned())).err();
         let level = if hostile.is_some() { "L0" } else { "L1" };
         let caught = hostile

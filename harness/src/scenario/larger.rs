@@ -118,7 +118,8 @@ struct Reads {
 
 fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Duration) -> Result<Reads> {
     let (stop, pid) = (AtomicBool::new(false), server.server.pid());
-    let (cpu, bytes) = (machine::cpu_seconds(pid)?, machine::bytes_read(pid)?);
+    let (cpu, bytes) = (machine::cpu_seconds(pid)?, machine::bytes_from_disk(pid)?);
+    let before = server.info("spilled_values_read")?;
     let done = std::thread::scope(|scope| {
         let (load, work) = (server.load(data, READERS, pipeline), Work::Read(draw, &stop));
         let readers = scope.spawn(move || load.run(&work));
@@ -127,10 +128,8 @@ fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Dura
         readers.join().expect("a load does not panic")
     })?;
     let cpu_us = (machine::cpu_seconds(pid)? - cpu) * 1e6 / done.commands as f64;
-    // Each takes a little more than its value, which changes nothing in a figure of three digits.
-    let now = machine::bytes_read(pid)?;
-    let misses = (now.all - bytes.all) as f64 / data.pair_bytes() as f64;
-    let pages = (now.from_disk - bytes.from_disk) as f64 / rustix::param::page_size() as f64;
+    let misses = server.info("spilled_values_read")? - before;
+    let pages = (machine::bytes_from_disk(pid)? - bytes) as f64 / rustix::param::page_size() as f64;
     Ok(Reads { done, cpu_us, misses, pages })
 }
 

@@ -45,5 +45,5 @@ pub use row::{Change, Effect, Row, find, rows};
 pub use settings::Settings;
 pub use value::{
     BindAddress, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimit, OutputLimits, Percentiles, Permission,
-    Permit, Recover, Secret, Value,
+    Permit, Recover, Secret, SpillReads, Value,
 };

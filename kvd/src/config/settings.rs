@@ -23,7 +23,7 @@ use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
     BindAddress, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES, Percentiles,
-    Permission, Permit, Recover, Secret, Value,
+    Permission, Permit, Recover, Secret, SpillReads, Value,
 };
 
 const MAX_SEGMENT: i128 = 256 * MIB;
@@ -141,6 +141,9 @@ settings! {
         /// Whether values that were not used for long leave memory when it is full, and are read back from the log when
         /// they are needed; `no` lets commands that need more fail.
         spill: bool = "yes", Kind::Switch, live;
+        /// How values that have left memory are read back: `auto` by io_uring where the system allows it, else by threads that
+        /// wait for the disk; `threads` always by these. INFO `spill_reads` tells which.
+        spill_reads: SpillReads = "auto", Kind::Choice(SpillReads::NAMES), at_start;
         /// What is removed when memory runs out. `lru`, `lfu`, `allkeys-mru` and `allkeys-mfu` are other names of
         /// `allkeys-lru`, `allkeys-lfu`, `mru` and `mfu`; with `ear`, also called `expire_after_read` and
         /// `expireafterread`, a key that was read goes within a second, whether memory is full or not.

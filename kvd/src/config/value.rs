@@ -283,6 +283,16 @@ choice! {
 }
 
 choice! {
+    /// How values that have left memory are read back.
+    SpillReads {
+        /// By the thread that needs them, with io_uring, where the system allows that; else by threads.
+        Auto => "auto",
+        /// By threads that wait for the disk.
+        Threads => "threads",
+    }
+}
+
+choice! {
     /// Who may send a command that can harm the server.
     Permit {
         /// Nobody.

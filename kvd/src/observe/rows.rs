@@ -150,6 +150,12 @@ const MEMORY: &[Row] = &[
     row("spilled_values", |s| s.store().spill_counts()[0].into(), "Values that have left memory since the start."),
     row("unspilled_values", |s| s.store().spill_counts()[1].into(), "Values that were read back into memory to stay."),
     row(
+        "spilled_values_read",
+        |s| s.server.cold_reads.read.load(Ordering::Relaxed).into(),
+        "Values that were read back, to stay or for one request.",
+    ),
+    row("spill_reads", |s| spill_reads(s).into(), "What reads values back: io_uring or threads."),
+    row(
         "allocator_frag_ratio",
         |s| Shown::Real(ratio(s.process().resident_bytes, s.store().memory()), 2),
         "As mem_fragmentation_ratio: the allocator tells nothing.",
@@ -425,6 +431,15 @@ fn executable() -> String {
 
 fn config_file(sources: &Sources<'_>) -> String {
     sources.server.config_file.as_ref().map_or_else(String::new, |path| path.display().to_string())
+}
+
+/// What reads values back, for all workers.
+fn spill_reads(sources: &Sources<'_>) -> &'static str {
+    match sources.server.rings.load(Ordering::Relaxed) {
+        0 => "threads",
+        rings if rings >= sources.server.stats.workers() => "io_uring",
+        _ => "io_uring and threads",
+    }
 }
 
 fn max_memory(sources: &Sources<'_>) -> u64 {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use engine::cold::{Fetched, Reading, Want};
 use engine::{Error, Key, Lsn, Store, Transaction};
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::Server;
 use super::execute::keys_of;
+use super::worker::Worker;
 use crate::commands;
 
 /// Requests behind one that waits for which values are read with it.
@@ -63,8 +65,9 @@ pub fn look_ahead(batch: &Batch, at: usize, database: u8, server: &Server, wants
     }
 }
 
-/// Reads what the kernel has in memory. What it has not is left.
-pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
+/// Reads what the kernel has in memory, if that is to be tried. What it has not is left.
+pub fn read_cached(wants: Vec<Want>, tries: bool, server: &Server, fetched: &mut Vec<Fetched>) -> Vec<Reading> {
+    let store = &*server.store;
     fetched.retain(|one| wants.iter().any(|want| one.is(want)));
     let mut left = Vec::new();
     for want in wants {
@@ -72,8 +75,11 @@ pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) 
             continue;
         }
         let mut reading = Reading::new(want, store);
-        match reading.fill_cached(store).then(|| reading.finish(store)) {
-            Some(Ok(read)) => fetched.push(read),
+        match (tries && reading.fill_cached(store)).then(|| reading.finish(store)) {
+            Some(Ok(read)) => {
+                server.cold_reads.read.fetch_add(1, Ordering::Relaxed);
+                fetched.push(read);
+            }
             _ => left.push(reading),
         }
     }
@@ -82,12 +88,16 @@ pub fn read_cached(wants: Vec<Want>, store: &Store, fetched: &mut Vec<Fetched>) 
 
 /// Values that are being read, and who else waits for each: what many want at once is read once.
 #[derive(Default)]
-pub struct UnderWay(Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>);
+pub struct UnderWay {
+    waiting: Mutex<HashMap<Lsn, Vec<oneshot::Sender<Fetched>>>>,
+    /// Values that were read since the start.
+    pub read: AtomicU64,
+}
 
 impl UnderWay {
     /// The turn to read a value, or the way to get it from whoever has that.
     fn join(&self, lsn: Lsn) -> Result<Turn<'_>, oneshot::Receiver<Fetched>> {
-        match self.0.lock().entry(lsn) {
+        match self.waiting.lock().entry(lsn) {
             Entry::Vacant(place) => {
                 place.insert(Vec::new());
                 Ok(Turn { under_way: self, lsn, has_ended: Cell::new(false) })
@@ -113,7 +123,7 @@ impl Turn<'_> {
         if self.has_ended.replace(true) {
             return;
         }
-        let waiting = self.under_way.0.lock().remove(&self.lsn).unwrap_or_default();
+        let waiting = self.under_way.waiting.lock().remove(&self.lsn).unwrap_or_default();
         let Some(read) = read else { return };
         for sender in waiting {
             // Who waited may be gone.
@@ -128,38 +138,33 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Reads the rest, off this thread. What has changed meanwhile is left out; one that is damaged is an error.
-pub async fn read(readings: Vec<Reading>, server: &Server, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
-    let store = &*server.store;
-    let (mut mine, mut others) = (Vec::new(), Vec::new());
-    for reading in readings {
-        match server.cold_reads.join(reading.want().position()) {
-            Ok(turn) => mine.push((reading, turn)),
+/// Reads the rest while this thread does other things: the kernel does it by itself, or other threads wait for it. What has
+/// changed meanwhile is left out; one that is damaged is an error.
+pub async fn read(readings: Vec<Reading>, worker: &Worker, fetched: &mut Vec<Fetched>) -> Result<(), Error> {
+    let store = &*worker.server.store;
+    let (mut begun, mut left, mut turns, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for mut reading in readings {
+        match worker.server.cold_reads.join(reading.want().position()) {
+            Ok(turn) => match worker.disk_reads.begin(&mut reading, store) {
+                Some(read) => begun.push((reading, turn, read)),
+                None => {
+                    left.push(reading);
+                    turns.push(turn);
+                }
+            },
             Err(receiver) => others.push((reading, receiver)),
         }
     }
-    let each = mine.len().div_ceil(READERS).max(1);
-    let (readings, turns): (Vec<Reading>, Vec<Turn<'_>>) = mine.into_iter().unzip();
-    let mut left = readings.into_iter();
-    let mut readers = JoinSet::new();
-    loop {
-        let mut part: Vec<Reading> = left.by_ref().take(each).collect();
-        if part.is_empty() {
-            break;
-        }
-        let store = store.clone();
-        readers.spawn_blocking(move || {
-            let read: Vec<bool> = part.iter_mut().map(|reading| reading.fill(&store).is_ok()).collect();
-            (part, read)
-        });
+    let mut readers = read_by_threads(left, store);
+    for (mut reading, turn, read) in begun {
+        let read = read.await.map(|bytes| reading.filled(bytes)).is_ok();
+        let read = end(&reading, read, worker).await?;
+        turn.end(read.as_ref());
+        fetched.extend(read);
     }
     while let Some(part) = readers.join_next().await {
-        let (part, read) = part.map_err(io::Error::other)?;
-        for (reading, read) in part.into_iter().zip(read) {
-            let read = match read.then(|| reading.finish(store)) {
-                Some(Ok(read)) => Some(read),
-                _ => read_again(reading.want().clone(), store).await?,
-            };
+        for (reading, read) in part.map_err(io::Error::other)? {
+            let read = end(&reading, read, worker).await?;
             let position = reading.want().position();
             if let Some(turn) = turns.iter().find(|turn| turn.lsn == position) {
                 turn.end(read.as_ref());
@@ -177,6 +182,37 @@ pub async fn read(readings: Vec<Reading>, server: &Server, fetched: &mut Vec<Fet
         });
     }
     Ok(())
+}
+
+/// Reads in threads that may wait for the disk: each a part, with whether it was read.
+fn read_by_threads(readings: Vec<Reading>, store: &Arc<Store>) -> JoinSet<Vec<(Reading, bool)>> {
+    let each = readings.len().div_ceil(READERS).max(1);
+    let mut left = readings.into_iter();
+    let mut readers = JoinSet::new();
+    loop {
+        let part: Vec<Reading> = left.by_ref().take(each).collect();
+        if part.is_empty() {
+            return readers;
+        }
+        let store = store.clone();
+        readers.spawn_blocking(move || {
+            let fill = |mut reading: Reading| {
+                let read = reading.fill(&store).is_ok();
+                (reading, read)
+            };
+            part.into_iter().map(fill).collect()
+        });
+    }
+}
+
+/// What was read, checked. What could not be read is read once more.
+async fn end(reading: &Reading, read: bool, worker: &Worker) -> Result<Option<Fetched>, Error> {
+    let store = &*worker.server.store;
+    worker.server.cold_reads.read.fetch_add(1, Ordering::Relaxed);
+    match read.then(|| reading.finish(store)) {
+        Some(Ok(read)) => Ok(Some(read)),
+        _ => read_again(reading.want().clone(), store).await,
+    }
 }
 
 /// Reads once more what could not be read: it has perhaps only moved.

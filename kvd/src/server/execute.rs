@@ -99,6 +99,8 @@ pub struct Ready {
     pub blobs: Vec<(usize, Reference)>,
     /// Values that lie in the log only, read back.
     pub fetched: Vec<Fetched>,
+    /// Whether the kernel is asked first for those that it has in memory.
+    pub tries_cached: bool,
 }
 
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
@@ -154,7 +156,7 @@ fn run_from(
             let mut pause = run(fetched, session, output, stopwatch);
             while let Some(Pause::Wants(mut wants)) = pause {
                 cold::look_ahead(batch, at, session.database, server, &mut wants);
-                let left = cold::read_cached(wants, &server.store, fetched);
+                let left = cold::read_cached(wants, ready.tries_cached, server, fetched);
                 if !left.is_empty() {
                     return Some((at, Pause::Cold(left)));
                 }

@@ -9,6 +9,7 @@ pub mod blocked;
 pub mod cold;
 pub mod connection;
 pub mod descriptors;
+pub mod disk_reads;
 mod exec;
 pub mod execute;
 pub mod listen;
@@ -100,6 +101,8 @@ pub struct Server {
     pub client_memory: ClientMemory,
     /// Values that are being read back from the log.
     pub cold_reads: cold::UnderWay,
+    /// Workers whose reads of such values are done by io_uring.
+    pub rings: AtomicUsize,
     /// What was seen of the memory that the process holds.
     pub governor: Governor,
     /// Who listens to what.
@@ -195,6 +198,7 @@ impl Server {
             client_memory: ClientMemory::default(),
             governor: Governor::default(),
             cold_reads: cold::UnderWay::default(),
+            rings: AtomicUsize::default(),
             pubsub: Hub::new(workers),
             watches: Watches::default(),
             blocked: Blocked::default(),

@@ -232,7 +232,7 @@ impl Task {
     /// Runs the requests of a batch, waiting where one has to. Whether the connection goes on.
     async fn run_batch(&mut self, batch: &Batch) -> io::Result<bool> {
         let mut at = 0;
-        let mut ready = Ready::default();
+        let mut ready = Ready { tries_cached: self.worker.disk_reads.tries_cached(), ..Ready::default() };
         let requests = batch.len() as u64;
         self.session.client.requests.fetch_add(requests, Ordering::Relaxed);
         self.worker.server.stats.count_commands(self.worker.index, requests);
@@ -304,7 +304,7 @@ impl Task {
             Pause::Wants(_) => true,
             Pause::Cold(readings) => {
                 self.release();
-                let read = cold::read(readings, &self.worker.server, &mut ready.fetched);
+                let read = cold::read(readings, &self.worker, &mut ready.fetched);
                 match self.connection.excused(wait::unless_gone(read, &self.connection)).await {
                     None => return false,
                     Some(Ok(())) => {}

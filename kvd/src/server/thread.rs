@@ -35,8 +35,9 @@ pub fn start(server: Arc<Server>, index: usize) -> io::Result<Mailbox> {
                 return;
             }
         };
-        let worker = Rc::new(Worker::new(server, index, wake, load));
         runtime.block_on(async move {
+            let worker = Rc::new(Worker::new(server, index, wake, load));
+            tokio::task::spawn_local(worker.clone().read_task());
             tokio::task::spawn_local(worker.clone().release_task());
             tokio::task::spawn_local(worker.clone().watch_task());
             tokio::task::spawn_local(worker.clone().deliver_task());

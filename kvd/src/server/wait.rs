@@ -136,8 +136,8 @@ pub async fn carry_out(
                     }
                     Step::Wants(wants) => {
                         let mut fetched = Vec::new();
-                        let left = cold::read_cached(wants, &server.store, &mut fetched);
-                        let read = cold::read(left, server, &mut fetched);
+                        let left = cold::read_cached(wants, worker.disk_reads.tries_cached(), server, &mut fetched);
+                        let read = cold::read(left, worker, &mut fetched);
                         match connection.excused(unless_gone(read, connection)).await {
                             None => return false,
                             Some(Ok(())) => slices.bring(fetched),

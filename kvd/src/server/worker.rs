@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  epoll ─► connections read, execute, write replies to their outputs
+//!        ─► disk reads: those that were asked for begin with one call, and what has ended wakes its connection
 //!        ─► release: the log is written once for all of them, then every reply that is safe is sent
 //! ```
 //!
@@ -21,6 +22,7 @@ use engine::FsyncMode;
 
 use super::Server;
 use super::connection::Connection;
+use super::disk_reads::DiskReads;
 use super::mailbox::Wake;
 use crate::pubsub::Inbox;
 use crate::session::output::Output;
@@ -52,11 +54,15 @@ pub struct Worker {
     wake: Arc<Wake>,
     load: Arc<AtomicUsize>,
     inbox: Arc<Inbox>,
+    /// Its reads of values that lie in the log only.
+    pub disk_reads: DiskReads,
 }
 
 impl Worker {
-    /// A worker without connections, which counts them in `load` and is woken by `wake`.
+    /// A worker without connections, which counts them in `load` and is woken by `wake`. Made by its own thread, within its
+    /// event loop.
     pub fn new(server: Arc<Server>, index: usize, wake: Arc<Wake>, load: Arc<AtomicUsize>) -> Worker {
+        let disk_reads = DiskReads::new(&server);
         Worker {
             inbox: server.pubsub.inbox(index).clone(),
             server,
@@ -69,6 +75,7 @@ impl Worker {
             draining: Cell::new(false),
             wake,
             load,
+            disk_reads,
         }
     }
 
@@ -183,6 +190,11 @@ impl Worker {
             self.inbox.arrived.notified().await;
             self.deliver();
         }
+    }
+
+    /// Has the reads done that were asked for.
+    pub async fn read_task(self: Rc<Self>) {
+        self.disk_reads.run(&self.server).await;
     }
 
     /// Closes a connection at once.

@@ -1,14 +1,34 @@
 //! Values that have left memory, asked for and changed in every way there is.
 
 use std::fs::OpenOptions;
+use std::net::Shutdown;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
-use crate::client::{Client, own};
+use rustix::fs::{Advice, fadvise};
+
+use crate::client::{Client, set};
 use crate::server::Target;
 
 /// Long enough to leave memory.
 fn long(letter: &str) -> String {
     letter.repeat(100)
+}
+
+/// A server of our own for each way to read values back.
+fn each_way() -> impl Iterator<Item = Target> {
+    let is_foreign = std::env::var_os("GOLDEN_SERVER").is_some();
+    ["auto", "threads"].into_iter().filter(move |_| !is_foreign).map(|way| {
+        let target = Target::with(&["--enable-debug-command", "yes", "--threads", "2", "--spill-reads", way]);
+        let mut client = Client::connect(&target);
+        client.expect("CONFIG GET spill-reads", &format!("*2\r\n$11\r\nspill-reads\r\n{}", bulk(way)));
+        let told = client.text("INFO memory");
+        // What the kernel of this machine forbids is not there.
+        let is_there = engine::disk::ring::Ring::<()>::new(8, 8).is_ok();
+        let reads_by = if way == "auto" && is_there { "io_uring" } else { "threads" };
+        assert!(told.contains(&format!("\r\nspill_reads:{reads_by}\r\n")), "{way}: {told}");
+        target
+    })
 }
 
 fn bulk(text: &str) -> String {
@@ -36,8 +56,11 @@ fn filled(target: &Target) -> Client {
 
 #[test]
 fn every_way_to_a_value_finds_it() {
-    let Some(target) = own() else { return };
-    let mut owner = filled(&target);
+    each_way().for_each(|target| every_way(&target));
+}
+
+fn every_way(target: &Target) {
+    let mut owner = filled(target);
     owner.expect("RPUSH names a", ":1\r\n");
     let (a, b) = (bulk(&long("a")), bulk(&long("b")));
     let element = bulk(&long("1"));
@@ -76,8 +99,11 @@ fn every_way_to_a_value_finds_it() {
 
 #[test]
 fn values_of_a_listing_are_read_in_pieces() {
-    let Some(target) = own() else { return };
-    let mut owner = Client::connect(&target);
+    each_way().for_each(|target| listing(&target));
+}
+
+fn listing(target: &Target) {
+    let mut owner = Client::connect(target);
     let value = |number: usize| format!("{number:04}").repeat(300);
     for number in 0..2500 {
         owner.expect(&format!("SET key:{number:04} {}", value(number)), "+OK\r\n");
@@ -99,16 +125,19 @@ fn values_of_a_listing_are_read_in_pieces() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the file is damaged behind the back of its store")]
 fn a_damaged_value_is_told_and_the_others_are_served() {
-    let Some(target) = own() else { return };
-    let mut owner = filled(&target);
+    each_way().for_each(|target| damaged(&target));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the file is damaged behind the back of its store")]
+fn damaged(target: &Target) {
+    let mut owner = filled(target);
+    // A read that succeeds, so that the segment is open.
     chill(&mut owner, 5);
-    owner.send("CONFIG GET dir\r\n");
-    let folder = (0..5).map(|_| owner.line()).last().expect("two strings");
-    let files = std::fs::read_dir(folder).expect("it is a folder").flatten().map(|entry| entry.path());
-    let holds = |path: &std::path::PathBuf| std::fs::read(path).is_ok_and(|bytes| at(&bytes).is_some());
-    let log = files.filter(|path| path.extension().is_some_and(|end| end == "log")).find(holds);
+    owner.expect("GET a", &bulk(&long("a")));
+    chill(&mut owner, 5);
+    let holds = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| at(&bytes).is_some());
+    let log = segments(&mut owner).find(holds);
     let log = log.expect("the log holds the value");
     let place = at(&std::fs::read(&log).expect("it can be read")).expect("seen above");
     let file = OpenOptions::new().write(true).open(log).expect("it is ours");
@@ -124,6 +153,58 @@ fn a_damaged_value_is_told_and_the_others_are_served() {
     owner.expect("GET b", &bulk(&long("b")));
     owner.expect("SET a new", "+OK\r\n");
     owner.expect("GET a", "$3\r\nnew\r\n");
+}
+
+/// The files of the log.
+fn segments(owner: &mut Client) -> impl Iterator<Item = PathBuf> {
+    owner.send("CONFIG GET dir\r\n");
+    let folder = (0..5).map(|_| owner.line()).last().expect("two strings");
+    let files = std::fs::read_dir(folder).expect("it is a folder").flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "log"))
+}
+
+#[test]
+fn who_goes_while_values_are_read_leaves_the_others_theirs() {
+    each_way().for_each(|target| gone(&target));
+}
+
+/// Clients that go at once after they have asked for many values, and one that asks for the same.
+#[expect(clippy::disallowed_methods, reason = "the kernel is to forget the files of the store")]
+fn gone(target: &Target) {
+    const KEYS: u64 = 300;
+    const BYTES: usize = 5000;
+    let mut owner = Client::connect(target);
+    for number in 0..KEYS {
+        owner.send(set(&format!("key:{number}"), BYTES));
+        owner.expect_reply("+OK\r\n");
+    }
+    let ask: String = (0..KEYS).map(|number| format!("GET key:{number}\r\n")).collect();
+    let value = bulk(&"v".repeat(BYTES));
+    for round in 0..20 {
+        chill(&mut owner, KEYS);
+        for path in segments(&mut owner) {
+            let file = OpenOptions::new().read(true).open(path).expect("it is ours");
+            file.sync_all().expect("it can be synced");
+            fadvise(&file, 0, None, Advice::DontNeed).expect("the kernel takes advice");
+        }
+        let mut leaving: Vec<Client> = (0..4).map(|_| Client::connect(target)).collect();
+        for client in &mut leaving {
+            client.send(&ask);
+        }
+        if round % 2 == 0 {
+            owner.send(&ask);
+        }
+        for client in leaving.drain(..) {
+            client.0.shutdown(Shutdown::Both).expect("it is open");
+        }
+        if round % 2 == 1 {
+            owner.send(&ask);
+        }
+        for _ in 0..KEYS {
+            owner.expect_reply(&value);
+        }
+    }
+    owner.until("connected_clients", |clients| clients == 1);
 }
 
 /// Where the value of the first key lies.
