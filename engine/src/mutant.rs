@@ -30,6 +30,8 @@ pub const NAMES: &[(&str, &str)] = &[
     ("compaction_forgets_values", "values with a deadline are not copied forward"),
     ("compacted_transaction_refused", "a transaction whose first segment was compacted is taken for damage"),
     ("manifest_mark_below_base", "compaction moves the manifest's base past its mark"),
+    ("damaged_segment_removed", "compaction removes a segment that it has found to be damaged"),
+    ("damaged_value_forgotten", "compaction passes over a key whose only copy is damaged"),
     ("checkpoint_published_early", "the manifest names a checkpoint before the log is durable to its end"),
     ("checkpoint_not_synced", "the manifest names a checkpoint whose file is not durable"),
     ("checkpoint_crc_unchecked", "the checksums of a checkpoint are not compared"),

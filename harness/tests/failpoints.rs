@@ -78,6 +78,13 @@ fn checkpointing() {
     exhaust_with(&often, &named(&["checkpoint"]), LONGER, Mode::EverySec);
 }
 
+/// Values leave memory and come back all the time.
+#[test]
+fn spilling() {
+    let little = ["--maxmemory", "3mb"];
+    exhaust_with(&little, &named(&["spill"]), LONG, Mode::EverySec);
+}
+
 #[test]
 fn recovering_and_stopping() {
     exhaust(&named(&["recover", "shutdown"]), SHORT, Mode::EverySec);

@@ -34,7 +34,15 @@ impl Contents {
         let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
         let secrets = store::secrets(&manifest.hash_seed);
         let options = &options.in_full();
-        let finder = Finder { disk: &**disk, options, manifest: &manifest, blobs: &blobs, names: &names, secrets };
+        let finder = Finder {
+            disk: &**disk,
+            options,
+            manifest: &manifest,
+            blobs: &blobs,
+            names: &names,
+            secrets,
+            keeps_lost: false,
+        };
         let Found { shards, replayed, read, .. } = finder.find_in_log(clock.wall_ms())?;
         let found = Recovery {
             records: replayed.records,

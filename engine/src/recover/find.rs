@@ -27,6 +27,8 @@ pub(super) struct Finder<'a> {
     /// All files.
     pub names: &'a [String],
     pub secrets: RapidSecrets,
+    /// Whether keys stay whose values are lost: whoever reads one is told. Else it is damage.
+    pub keeps_lost: bool,
 }
 
 impl Options {
@@ -102,10 +104,10 @@ impl Finder<'_> {
         named: Option<&manifest::Checkpoint>,
         now_ms: u64,
     ) -> Result<(Shards, Replayed, Read), Failure> {
-        let Finder { disk, options, manifest, blobs, .. } = *self;
+        let Finder { disk, options, manifest, blobs, keeps_lost, .. } = *self;
         let start = named.map_or(manifest.base, |named| named.start);
         let source = Source::new(disk, &options.name, manifest.id);
-        let common = Common::new(self.secrets, blobs, source, options, manifest.base, now_ms);
+        let common = Common::new(self.secrets, blobs, source, options, keeps_lost, manifest.base, now_ms);
         let mut workers = replay::workers(&common, options);
         let mut checkpoint = None;
         options.progress.begin(self.bytes_from(0));

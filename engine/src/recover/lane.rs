@@ -19,7 +19,7 @@ use crate::cold::{Want, stored_of};
 use crate::format::blob::Reference;
 use crate::format::checkpoint::{Place, Record};
 use crate::format::frame::{Frame, Kind};
-use crate::format::u64_at;
+use crate::format::{lost, u64_at};
 use crate::keyspace::access;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::figures::Figures;
@@ -28,7 +28,7 @@ use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Options};
 use crate::txn::{Collection, SAME_TRANSACTION, delta, live_cost};
-use crate::value::{self, HASH, HashView, LIST, Limits, SET, STRING, Slot, op};
+use crate::value::{self, HASH, HashView, LIST, Limits, SET, STRING, Slot, ZSET, op};
 
 /// What all lanes share.
 pub(super) struct Common<'a> {
@@ -37,6 +37,8 @@ pub(super) struct Common<'a> {
     pub blobs: &'a Blobs,
     pub source: Source<'a>,
     options: &'a Options,
+    /// Whether keys stay whose values are lost.
+    keeps_lost: bool,
     /// Where the log begins.
     log_base: Lsn,
     limits: Limits,
@@ -75,6 +77,7 @@ impl<'a> Common<'a> {
         blobs: &'a Blobs,
         source: Source<'a>,
         options: &'a Options,
+        keeps_lost: bool,
         log_base: Lsn,
         now_ms: u64,
     ) -> Common<'a> {
@@ -84,6 +87,7 @@ impl<'a> Common<'a> {
             blobs,
             source,
             options,
+            keeps_lost,
             log_base,
             limits: options.limits,
             part_bytes: options.part_bytes,
@@ -208,6 +212,7 @@ impl<'c> Lane<'c> {
                 self.blob(database, &key, reference, deadline, lsn);
                 true
             }
+            Kind::Lost => self.lose(database, &key, frame.value_type, value, deadline, lsn),
             Kind::Delta => self.change(database, &key, frame.previous, value, lsn),
         }
     }
@@ -336,6 +341,27 @@ impl<'c> Lane<'c> {
             return true;
         }
         self.set(database, key, stored, deadline, lsn);
+        true
+    }
+
+    /// Notes a key whose value was lost earlier. Whether that makes sense.
+    fn lose(
+        &mut self,
+        database: u8,
+        key: &Key<'_>,
+        value_type: u8,
+        value: &[u8],
+        deadline: Option<u64>,
+        lsn: Lsn,
+    ) -> bool {
+        let Some(place) = lost::Place::parse(value).filter(|_| value_type <= ZSET) else { return false };
+        match self.common.keeps_lost {
+            true => {
+                self.mend(database, key.bytes);
+                self.set(database, key, Stored::Cold(value_type, place.length), deadline, lsn);
+            }
+            false => self.break_key(database, key.bytes, lost::WHAT),
+        }
         true
     }
 

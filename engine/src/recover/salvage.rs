@@ -29,6 +29,7 @@ use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::format::{blob, checkpoint, segment};
+use crate::heal;
 use crate::keyspace::shard::{DATABASES, SHARDS};
 use crate::log::{Continue, FsyncMode, Log, Lsn};
 use crate::mutant::planted;
@@ -65,7 +66,8 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let options = &options.in_full();
     let blobs = Blobs::new(disk.clone(), name, old.id, next_number(&names, |other| blob::parse_name(name, other)));
     let secrets = store::secrets(&old.hash_seed);
-    let finder = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets };
+    let finder =
+        Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets, keeps_lost: false };
     let Survey { shards, replayed, end, .. } = finder.survey(clock.wall_ms())?;
     let Replayed { figures, map, newest_ms, .. } = replayed;
     // Their frames are damaged, or nobody knows what to make of them: the next start would remove them.
@@ -138,7 +140,7 @@ fn old_segments(name: &str, names: &[String], first: u64) -> Vec<String> {
 
 /// Gives segments their names again that an earlier attempt has put aside, and that the manifest still names.
 fn take_back(disk: &dyn Disk, name: &str, manifest: &Manifest, names: &[String]) -> Result<(), Error> {
-    let mut changed = false;
+    let mut changed = heal::take_back(disk, name, manifest.first, names)?;
     for aside in names {
         let Some(file) = aside.strip_suffix(ASIDE) else { continue };
         let is_named = segment::parse_name(name, file).is_some_and(|number| number >= manifest.first);

@@ -64,10 +64,10 @@ struct Found {
 impl Finder<'_> {
     /// Reads what can be read.
     pub(super) fn survey(&self, now_ms: u64) -> Result<Survey, Error> {
-        let Finder { disk, options, manifest, blobs, names, secrets } = *self;
+        let Finder { disk, options, manifest, blobs, names, secrets, keeps_lost } = *self;
         let name = &*options.name;
         let source = Source::new(disk, name, manifest.id);
-        let common = Common::new(secrets, blobs, source, options, manifest.base, now_ms);
+        let common = Common::new(secrets, blobs, source, options, keeps_lost, manifest.base, now_ms);
         options.progress.begin(self.bytes_from(0));
         let workers = replay::workers(&common, options);
         let read = |replay: &mut Replay<'_>| walk(disk, name, manifest, names, replay);

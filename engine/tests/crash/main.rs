@@ -17,6 +17,7 @@ mod bench;
 mod checkpoints;
 mod content;
 mod crash_everywhere;
+mod damage;
 mod disks;
 mod evictions;
 mod images;

@@ -9,8 +9,8 @@ use std::panic::catch_unwind;
 use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
-use crate::salvage::crashes;
 use crate::simulation::run;
+use crate::{damage, salvage};
 
 /// Runs within which a planted bug must have been found.
 const BUDGET: u64 = 8000;
@@ -27,8 +27,13 @@ fn mutants() {
         plant(Some(name));
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
-        // Nor does a life of a store ever need to be salvaged; of the other bugs the simulation must find what it can.
-        let crafted = || hostile().and_then(|()| if name.starts_with("salvaged") { crashes() } else { Ok(()) });
+        // Nor does a life of a store ever meet damage; of the other bugs the simulation must find what it can.
+        let of_damage = || match name.split('_').next() {
+            Some("salvaged") => salvage::crashes(),
+            Some("damaged") => damage::crashes(),
+            _ => Ok(()),
+        };
+        let crafted = || hostile().and_then(|()| of_damage());
         let hostile = catch_unwind(crafted).unwrap_or_else(|_| Err("panic".to_owned())).err();
         let level = if hostile.is_some() { "L0" } else { "L1" };
         let caught = hostile
