@@ -181,7 +181,10 @@ fn begin(store: &Store) -> Result<State, Error> {
         return Ok(State::Idle);
     }
     let (segment, header_holds) = Window::open(store.disk(), &store.options().name, store.id(), number, base)?;
-    let damage = if header_holds { Parts::new() } else { vec![base..base] };
+    let mut damage = Parts::new();
+    if !header_holds {
+        damage.push(base..base);
+    }
     Ok(State::Copying { segment: Box::new(segment), at: base, end, damage })
 }
 

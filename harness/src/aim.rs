@@ -6,6 +6,10 @@ use crate::error::{Failure, Result};
 use crate::fault;
 use crate::random::Random;
 
+/// Arguments of a server that comes to all of them again and again: segments that change, logs that are compacted, checkpoints, and
+/// values that leave memory.
+pub const ARGUMENTS: [&str; 6] = ["--segment-size", "64kb", "--checkpoint-after", "64kb", "--maxmemory", "3mb"];
+
 /// The farthest hit that is aimed at.
 const FARTHEST: u64 = 4096;
 

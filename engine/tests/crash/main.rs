@@ -28,6 +28,7 @@ mod model;
 mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod renames;
 mod room;
 mod salvage;
 mod session;

@@ -10,7 +10,7 @@ use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
 use crate::simulation::run;
-use crate::{damage, salvage};
+use crate::{damage, renames, salvage};
 
 /// Runs within which a planted bug must have been found.
 const BUDGET: u64 = 8000;
@@ -27,13 +27,15 @@ fn mutants() {
         plant(Some(name));
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
-        // Nor does a life of a store ever meet damage; of the other bugs the simulation must find what it can.
-        let of_damage = || match name.split('_').next() {
+        // Nor does a life of a store ever meet damage, and it seldom renames what is large and has just changed; of the other
+        // bugs the simulation must find what it can.
+        let by_name = || match name.split('_').next() {
             Some("salvaged") => salvage::crashes(),
             Some("damaged") => damage::crashes(),
+            Some("renamed") => renames::changed_large_value(),
             _ => Ok(()),
         };
-        let crafted = || hostile().and_then(|()| of_damage());
+        let crafted = || hostile().and_then(|()| by_name());
         let hostile = catch_unwind(crafted).unwrap_or_else(|_| Err("panic".to_owned())).err();
         let level = if hostile.is_some() { "L0" } else { "L1" };
         let caught = hostile

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use harness::aim::Aim;
+use harness::aim::{self, Aim};
 use harness::campaign::Campaign;
 use harness::clock;
 use harness::error::{Failure, Result};
@@ -17,10 +17,6 @@ use harness::rules::Violation;
 use harness::store::Plan;
 use harness::workload::Weight;
 use harness::{binary, fault};
-
-/// Arguments with which failpoints are aimed at, if there are no others: segments that change, logs that are compacted, checkpoints,
-/// and values that leave memory, all the time.
-const SMALL: [&str; 6] = ["--segment-size", "64kb", "--checkpoint-after", "64kb", "--maxmemory", "3mb"];
 
 const USAGE: &str = "\
 torture [options]
@@ -113,7 +109,7 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     plan.clients = options.clients;
     plan.args.clone_from(&options.args);
     if options.failpoints.is_some() && options.args.is_empty() {
-        plan.args.extend(SMALL.map(str::to_owned));
+        plan.args.extend(aim::ARGUMENTS.map(str::to_owned));
     }
     plan.weight = options.weight;
     plan.mix = options.mix;
