@@ -12,8 +12,10 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::format::checkpoint;
 use crate::format::frame::Kind;
+use crate::format::lost::Place;
 use crate::format::manifest::Checkpoint;
 use crate::format::segment;
+use crate::heal::{self, Damaged, Parts};
 use crate::log::window::Window;
 use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
@@ -38,6 +40,7 @@ enum State {
         segment: Box<Window>,
         at: Lsn,
         end: Lsn,
+        damage: Parts,
     },
     /// The copies must be durable up to here before the segment may go.
     Waiting {
@@ -50,6 +53,8 @@ enum State {
 /// Gives back the space of overwritten values: a machine that a thread, or a simulation, steps.
 pub struct Compactor {
     state: State,
+    /// What was found to be wrong with the segment that is being copied from.
+    damaged: Option<Damaged>,
     retry_at_us: u64,
     /// It has read so much that it rests until then.
     rests_until_us: u64,
@@ -60,7 +65,7 @@ const RETRY_US: u64 = 1_000_000;
 
 impl Default for Compactor {
     fn default() -> Self {
-        Compactor { state: State::Idle, retry_at_us: 0, rests_until_us: 0 }
+        Compactor { state: State::Idle, damaged: None, retry_at_us: 0, rests_until_us: 0 }
     }
 }
 
@@ -96,6 +101,16 @@ impl Compactor {
         }
     }
 
+    /// Sees to it that nothing is missed of what is damaged. Whether it did.
+    fn heal(&mut self, store: &Store, segment: &Window, damage: &Parts) -> Result<bool, Error> {
+        if damage.is_empty() {
+            self.damaged = None;
+            return Ok(true);
+        }
+        let damaged = self.damaged.get_or_insert_default();
+        Ok(store.heal((segment.number, segment.base), damage, damaged)?)
+    }
+
     fn advance(&mut self, store: &Store) -> Result<bool, Error> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => {
@@ -106,12 +121,13 @@ impl Compactor {
                 self.state = begin(store)?;
                 Ok(!matches!(self.state, State::Idle))
             }
-            State::Copying { mut segment, at, end } => {
+            State::Copying { mut segment, at, end, mut damage } => {
                 let from = at;
-                let at = copy(store, &mut segment, from, end.min(from + STEP_BYTES))?;
+                let at = copy(store, &mut segment, from, end, &mut damage)?;
                 store.log().write_out();
-                self.state = if at < end {
-                    State::Copying { segment, at, end }
+                let is_done = at == end && self.heal(store, &segment, &damage)?;
+                self.state = if !is_done {
+                    State::Copying { segment, at, end, damage }
                 } else {
                     let until = store.log().appended();
                     store.log().want_sync(until);
@@ -128,8 +144,10 @@ impl Compactor {
                 let durable = store.log().durable();
                 // Before values are read where they have been moved to: that segment must be known.
                 store.note_segments();
+                failpoint::hit("compact.settle")?;
                 store.moved().settle(durable);
-                store.drop_oldest_segment()?;
+                store.drop_oldest_segment(self.damaged.is_some())?;
+                self.damaged.take().into_iter().for_each(|damaged| store.note_damaged(damaged));
                 self.state = State::Idle;
                 Ok(true)
             }
@@ -162,35 +180,29 @@ fn begin(store: &Store) -> Result<State, Error> {
     if end > store.log().durable() {
         return Ok(State::Idle);
     }
-    let manifest = store.manifest().lock();
-    let (id, name) = (manifest.id, store.options().name.clone());
-    drop(manifest);
-    let corrupt = |offset, what| Error::Corrupt { file: segment::file_name(&name, number), offset, what };
-    let Some(segment) = Window::open(store.disk(), &name, id, number)? else {
-        return Err(corrupt(0, "the segment's header is damaged"));
-    };
-    if segment.base != base {
-        return Err(corrupt(0, "the segment is not where it was"));
+    let (segment, header_holds) = Window::open(store.disk(), &store.options().name, store.id(), number, base)?;
+    let mut damage = Parts::new();
+    if !header_holds {
+        damage.push(base..base);
     }
-    Ok(State::Copying { segment: Box::new(segment), at: base, end })
+    Ok(State::Copying { segment: Box::new(segment), at: base, end, damage })
 }
 
-/// Copies live frames from `from` until one ends behind `stop`, or there is no room for the next; where it stopped.
-fn copy(store: &Store, segment: &mut Window, from: Lsn, stop: Lsn) -> Result<Lsn, Error> {
+/// Copies live frames from `from` on, a step far or up to `end`, or until there is no room for the next; where it stopped.
+/// Notes the parts that it passes over because they are damaged.
+fn copy(store: &Store, segment: &mut Window, from: Lsn, end: Lsn, damage: &mut Parts) -> Result<Lsn, Error> {
     let mut at = from;
+    let stop = end.min(from + STEP_BYTES);
     while at < stop {
-        let (number, base) = (segment.number, segment.base);
         let Some(frame) = segment.frame(at)? else {
-            // A damaged live frame keeps its segment: its value may be in memory, but the proof of it is gone.
-            return Err(Error::Corrupt {
-                file: segment::file_name(&store.options().name, number),
-                offset: segment::HEADER + at - base,
-                what: "a frame that was durable is not valid",
-            });
+            let next = segment.next_frame(at, end)?.unwrap_or(end);
+            damage.push(at..next);
+            at = next;
+            continue;
         };
         match frame.kind {
             Kind::Image if frame.deadline.is_some() && planted("compaction_forgets_values") => {}
-            Kind::Image | Kind::Blob => {
+            Kind::Image | Kind::Blob | Kind::Lost => {
                 let key = store.key(frame.key);
                 match store.settle_at(frame.database, &key, Some(frame.lsn)) {
                     Err(e) if is_full(&e) => return Ok(at),
@@ -200,7 +212,13 @@ fn copy(store: &Store, segment: &mut Window, from: Lsn, stop: Lsn) -> Result<Lsn
                 if !transaction.may_copy_forward(&key, frame.database, frame.lsn) {
                     return Ok(at);
                 }
-                if transaction.copy_forward(&key, frame.database, frame.lsn, Some(frame.value)) {
+                let copied = match Place::parse(frame.value).filter(|_| frame.kind == Kind::Lost) {
+                    Some(Place { segment, offset, .. }) => {
+                        transaction.lose(&key, frame.database, frame.lsn, segment, offset)
+                    }
+                    None => transaction.copy_forward(&key, frame.database, frame.lsn, Some(frame.value)),
+                };
+                if copied {
                     failpoint::hit("compact.copy")?;
                 }
                 transaction.commit();
@@ -238,13 +256,18 @@ impl Store {
         }
     }
 
-    fn drop_oldest_segment(&self) -> Result<(), Error> {
+    /// Takes the oldest segment out of the log, and removes its file if it is not damaged.
+    fn drop_oldest_segment(&self, is_damaged: bool) -> Result<(), Error> {
         let (number, next, next_base) = {
             let segments = self.segments().lock();
             let mut numbers = segments.iter();
             let (Some((&number, _)), Some((&next, &base))) = (numbers.next(), numbers.next()) else { return Ok(()) };
             (number, next, base)
         };
+        let is_kept = is_damaged && !planted("damaged_segment_removed");
+        if is_kept {
+            heal::keep(self.disk(), &self.options().name, number)?;
+        }
         failpoint::hit("compact.manifest.before")?;
         let mut manifest = self.manifest().lock();
         let mut shorter = manifest.clone();
@@ -269,9 +292,13 @@ impl Store {
         self.set_log_base(next_base);
         failpoint::hit("compact.manifest.after")?;
         self.segments().lock().remove(&number);
+        failpoint::hit("compact.close")?;
         self.segment_files().close(number);
         for of in outlived {
             let _ = self.disk().remove(&checkpoint::file_name(&self.options().name, of.number));
+        }
+        if is_kept {
+            return Ok(());
         }
         failpoint::hit("compact.unlink")?;
         // No manifest names it any more: if this fails, the next start removes it.

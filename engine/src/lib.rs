@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Layers, each using only those before it: `error format` → `disk` → `class value` → `keyspace` → `log` → `txn store walk` →
-//! `recover settle cold compact checkpoint sweep evict order prefix audit digest` → `background`.
+//! `recover settle cold heal compact checkpoint sweep evict order prefix audit digest` → `background`.
 
 mod audit;
 mod background;
@@ -46,6 +46,7 @@ mod error;
 mod evict;
 pub mod failpoint;
 pub mod format;
+mod heal;
 mod keyspace;
 pub mod listener;
 pub mod log;
@@ -67,6 +68,7 @@ pub use digest::Digest;
 pub use error::{Error, Refusal};
 pub use evict::{EvictionSettings, Evictor, NamespaceFigures, Room};
 pub use format::blob::Reference;
+pub use heal::Damaged;
 pub use keyspace::access::{Scale, Use};
 pub use keyspace::hold::Holds;
 pub use keyspace::namespace::LONGEST_NAME as LONGEST_NAMESPACE;

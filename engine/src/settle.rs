@@ -10,6 +10,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::error::Refusal;
+use crate::failpoint;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
 use crate::log::{Lsn, Need};
@@ -38,6 +39,10 @@ impl Store {
             Err(refusal) => return Err(io::Error::other(format!("{refusal:?}"))),
         }
         let reference = self.write_blob(&value)?;
+        if let Err(error) = failpoint::hit("spill.settle") {
+            self.discard_blob(reference);
+            return Err(error);
+        }
         let mut transaction = self.begin(0, &[*key], self.now_ms());
         let settled = transaction.settle(key, physical, version, reference);
         transaction.commit();

@@ -21,6 +21,7 @@ use crate::format::StoreId;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
+use crate::heal::Damages;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
 use crate::keyspace::hold::Holds;
@@ -160,6 +161,7 @@ pub struct Store {
     log_base: AtomicU64,
     /// First LSNs of all segments in use, by number.
     segments: Mutex<BTreeMap<u64, Lsn>>,
+    damages: Damages,
     recovery: Recovery,
     _lock: Box<dyn Send + Sync>,
 }
@@ -225,6 +227,7 @@ impl Store {
             checkpoints: parts.checkpoints,
             manifest: Mutex::new(parts.manifest),
             segments: Mutex::new(parts.segments),
+            damages: Damages::new(parts.recovery.kept_segments),
             recovery: parts.recovery,
             _lock: parts.lock,
         };
@@ -504,6 +507,10 @@ impl Store {
         let segments = self.segments.lock();
         let holds = segments.iter().rev().find(|(_, base)| **base <= lsn);
         holds.map_or((0, 0), |(&number, &base)| (number, base))
+    }
+
+    pub(crate) fn damages(&self) -> &Damages {
+        &self.damages
     }
 
     pub(crate) fn checkpoints(&self) -> &Checkpoints {

@@ -3,14 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::aim::{Aim, Shot};
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Failure, Result};
+use crate::fault;
 use crate::files;
-use crate::process::Server;
+use crate::process::{self, Server};
 use crate::random::Random;
 use crate::report::Counters;
 use crate::rules::{Rule, Violation};
 use crate::store::{self, Plan, Store, Until};
+
+/// How long a failpoint is waited for.
+const LONGEST_LIFE: Duration = Duration::from_secs(3);
 
 /// What to do how often.
 #[derive(Clone, Debug)]
@@ -19,8 +24,10 @@ pub struct Campaign {
     pub plan: Plan,
     /// Decides everything but the scheduling of processes.
     pub seed: u64,
-    /// Kills under enough load.
+    /// Kills under enough load; of those that are aimed at failpoints, deaths there.
     pub kills: u64,
+    /// The failpoints at which servers die; without it they are killed at any moment.
+    pub aim: Option<Aim>,
     /// Kills before a store is given up for a fresh one.
     pub kills_per_store: u64,
     /// Shortest and longest load before a kill.
@@ -38,7 +45,7 @@ impl Campaign {
     pub fn new(plan: Plan, seed: u64, kills: u64) -> Self {
         let load = (Duration::from_millis(150), Duration::from_millis(600));
         let notes = Some(std::env::temp_dir());
-        Self { plan, seed, kills, kills_per_store: 10, load, min_rate: 0.0, keep_going: false, notes }
+        Self { plan, seed, kills, aim: None, kills_per_store: 10, load, min_rate: 0.0, keep_going: false, notes }
     }
 
     /// Kills until there are enough, or a rule is broken. The figures go to `counters`, the broken rules come back.
@@ -46,12 +53,14 @@ impl Campaign {
         let (begin, mut random) = (clock::now(), Random::new(self.seed));
         let mut broken = Vec::new();
         let mut done = Counters { seeds: vec![self.seed], ..Counters::default() };
-        // Too quiet a machine must not keep us here for ever.
-        while done.kills < self.kills && done.kills + done.quiet_kills < 2 * self.kills {
+        let mut aim = self.aim.clone();
+        // What is not reached is shown, too.
+        done.by_failpoint.extend(aim.iter().flat_map(Aim::names).map(|name| (name.to_owned(), 0)));
+        while !self.is_done(&done) {
             done.stores += 1;
             let run = u32::try_from(done.stores).unwrap_or(u32::MAX);
             let mut store = Store::new(self.plan.clone(), run, random.fork())?;
-            let found = self.run_store(&mut store, &mut random, &mut done)?;
+            let found = self.run_store(&mut store, &mut random, &mut aim, &mut done)?;
             let stop = !found.is_empty() && !self.keep_going;
             broken.extend(found);
             if stop {
@@ -66,11 +75,38 @@ impl Campaign {
         Ok(broken)
     }
 
-    fn run_store(&self, store: &mut Store, random: &mut Random, done: &mut Counters) -> Result<Vec<Violation>> {
+    /// Whether there were kills enough. Too quiet a machine, or failpoints that nobody comes to, must not keep us here for ever.
+    fn is_done(&self, done: &Counters) -> bool {
+        let lives = done.kills + done.quiet_kills + done.deaths_before_load;
+        match self.aim {
+            None => done.kills >= self.kills || lives >= 2 * self.kills,
+            Some(_) => done.deaths() >= self.kills || lives >= 4 * self.kills,
+        }
+    }
+
+    fn run_store(
+        &self,
+        store: &mut Store,
+        random: &mut Random,
+        aim: &mut Option<Aim>,
+        done: &mut Counters,
+    ) -> Result<Vec<Violation>> {
         let mut all = Vec::new();
         for _ in 0..self.kills_per_store {
-            if done.kills >= self.kills {
+            if self.is_done(done) {
                 break;
+            }
+            if let Some(aim) = aim {
+                let shot = aim.choose(random);
+                let before = done.deaths();
+                let found = self.shoot(store, shot, done)?;
+                aim.learn(shot, done.deaths() > before);
+                let stop = !found.is_empty() && !self.keep_going;
+                all.extend(found);
+                if stop {
+                    return Ok(all);
+                }
+                continue;
             }
             let mut server = match store.start()? {
                 Ok(server) => server,
@@ -92,6 +128,40 @@ impl Campaign {
             }
         }
         self.close_store(store, all, done)
+    }
+
+    /// A life that ends at a failpoint, if that is reached: else with a kill, like any other.
+    fn shoot(&self, store: &mut Store, shot: Shot, done: &mut Counters) -> Result<Vec<Violation>> {
+        let mut launch = store.launch();
+        launch.env.push(fault::kill_at(shot.name, shot.hit));
+        let mut server = launch.spawn()?;
+        let found = match server.wait_until_serving() {
+            Ok(()) => self.judge(store, &server, done),
+            Err(failure) => Err(failure),
+        };
+        let died_early =
+            found.is_err() && server.wait_for_end(Duration::from_secs(5))?.is_some_and(process::was_killed);
+        let found = match found {
+            Err(_) if died_early => {
+                *done.by_failpoint.entry(shot.name.to_owned()).or_default() += 1;
+                done.deaths_before_load += 1;
+                return Ok(Vec::new());
+            }
+            // Somebody else has taken the port.
+            Err(Failure::Start { output, .. }) if output.contains("in use") => return Ok(Vec::new()),
+            Err(failure @ Failure::Start { .. }) => {
+                let violation = Violation::new(Rule::Serves, "server", failure.to_string());
+                return Ok(self.fatal(violation, Vec::new(), done));
+            }
+            found => found?,
+        };
+        if !found.is_empty() && !self.keep_going {
+            return Ok(found);
+        }
+        let figures = store.load(&mut server, Until::Death(LONGEST_LIFE))?;
+        done.add_kill(&figures, self.min_rate);
+        *done.by_failpoint.entry(shot.name.to_owned()).or_default() += u64::from(figures.died);
+        Ok(found)
     }
 
     /// The last kill is judged too, then the store is opened twice more.

@@ -11,7 +11,7 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 pub const MUTANT: &str = "KVD_MUTANT";
 
 /// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 39] = [
     "log.append.before",
     "log.append.after",
     "log.write.before",
@@ -26,8 +26,10 @@ pub const NAMES: [&str; 32] = [
     "dir.sync.before",
     "dir.sync.after",
     "compact.copy",
+    "compact.settle",
     "compact.manifest.before",
     "compact.manifest.after",
+    "compact.close",
     "compact.unlink",
     "checkpoint.create",
     "checkpoint.write",
@@ -35,6 +37,11 @@ pub const NAMES: [&str; 32] = [
     "checkpoint.manifest.before",
     "checkpoint.manifest.after",
     "checkpoint.unlink",
+    "spill.leave",
+    "spill.image",
+    "spill.settle",
+    "spill.read",
+    "spill.bring",
     "recover.scan",
     "recover.copy.before",
     "recover.copy.after",

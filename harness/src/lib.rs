@@ -14,6 +14,7 @@
 //! Not done here: faults below the process (power loss, bit rot) are the simulated disk's; `kill -9` leaves the page
 //! cache alone and so cannot see a missing fsync.
 
+pub mod aim;
 pub mod binary;
 pub mod campaign;
 pub mod change;

@@ -25,6 +25,10 @@ pub struct Counters {
     pub kills_with_unknown: u64,
     /// `kill -9` in recovery.
     pub recovery_kills: u64,
+    /// Deaths at failpoints that were aimed at: under load they are among `kills`.
+    pub by_failpoint: BTreeMap<String, u64>,
+    /// Of those: before the load, while the server started or was judged.
+    pub deaths_before_load: u64,
     /// Answered writes whose survival was judged.
     pub acked_writes: u64,
     /// The same by what they were about.
@@ -87,6 +91,10 @@ impl Counters {
         self.quiet_kills += other.quiet_kills;
         self.kills_with_unknown += other.kills_with_unknown;
         self.recovery_kills += other.recovery_kills;
+        for (name, deaths) in &other.by_failpoint {
+            *self.by_failpoint.entry(name.clone()).or_default() += deaths;
+        }
+        self.deaths_before_load += other.deaths_before_load;
         self.acked_writes += other.acked_writes;
         for (family, count) in &other.acked_by_family {
             *self.acked_by_family.entry(family.clone()).or_default() += count;
@@ -103,6 +111,11 @@ impl Counters {
         self.slowest_writes_per_second = both.into_iter().flatten().min();
         self.seconds += other.seconds;
         self.seeds.extend(&other.seeds);
+    }
+
+    /// Deaths at all failpoints.
+    pub fn deaths(&self) -> u64 {
+        self.by_failpoint.values().sum()
     }
 
     /// All broken rules.
@@ -167,6 +180,12 @@ impl fmt::Display for Report {
                 row.violations_in_all(),
                 row.seconds,
             )?;
+            for (failpoint, deaths) in &row.by_failpoint {
+                writeln!(f, "|   died at {failpoint} | {deaths} ||||||||| |")?;
+            }
+            if row.deaths_before_load > 0 {
+                writeln!(f, "|   of these before the load | {} ||||||||| |", row.deaths_before_load)?;
+            }
             for (family, count) in &row.acked_by_family {
                 writeln!(f, "|   {family} |||| | {count} | ||||| |")?;
             }

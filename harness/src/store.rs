@@ -17,7 +17,7 @@ use crate::files;
 use crate::ledger::{Ledger, Stamps};
 use crate::mix::Mix;
 use crate::op::Family;
-use crate::process::{Launch, Mode, Program, Server};
+use crate::process::{self, Launch, Mode, Program, Server};
 use crate::random::Random;
 use crate::rules::{self, Rule, Violation};
 use crate::snapshot;
@@ -61,6 +61,8 @@ impl Plan {
 pub enum Until {
     /// The server is killed after this time.
     Kill(Duration),
+    /// The server dies at a failpoint, or else is killed after this time.
+    Death(Duration),
     /// Each client has sent this many commands, or its connection ended.
     Commands(u64),
 }
@@ -80,6 +82,8 @@ pub struct LoadFigures {
     pub took: Duration,
     /// Error replies nobody expected.
     pub refused: bool,
+    /// The server died at a failpoint.
+    pub died: bool,
 }
 
 impl LoadFigures {
@@ -147,7 +151,7 @@ impl Store {
     pub fn load(&mut self, server: &mut Server, until: Until) -> Result<LoadFigures> {
         let (stop, ready) = (AtomicBool::new(false), Barrier::new(self.ledgers.len() + 1));
         let limit = match until {
-            Until::Kill(_) => None,
+            Until::Kill(_) | Until::Death(_) => None,
             Until::Commands(count) => Some(count),
         };
         let load = Load {
@@ -163,7 +167,7 @@ impl Store {
             mix: self.plan.mix,
         };
         let random = &mut self.random;
-        let (ends, early, took) = std::thread::scope(|scope| -> Result<_> {
+        let (ends, end, took) = std::thread::scope(|scope| -> Result<_> {
             let clients: Vec<_> = self.ledgers.iter_mut().map(|ledger| (ledger, random.fork())).collect();
             let drive = |(ledger, random)| {
                 let (load, ready) = (&load, &ready);
@@ -175,15 +179,15 @@ impl Store {
             let threads: Vec<_> = clients.into_iter().map(drive).collect();
             ready.wait();
             let begin = clock::now();
-            let early = end_load(server, until, &threads);
+            let end = end_load(server, until, &threads);
             // A server that could not be killed must not keep the clients for ever.
             stop.store(true, Ordering::Relaxed);
             let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-            Ok((ends, early?, clock::now() - begin))
+            Ok((ends, end?, clock::now() - begin))
         })?;
         self.crash = clock::now();
-        self.note_ends(ends, early)?;
-        Ok(self.figures(took))
+        self.note_ends(ends, end == LoadEnd::Early)?;
+        Ok(LoadFigures { died: end == LoadEnd::Died, ..self.figures(took) })
     }
 
     /// A connection that ends, or a server that does, before anybody killed it.
@@ -211,6 +215,7 @@ impl Store {
             checked_replies: sum(|ledger| ledger.checked_replies),
             took,
             refused: self.ledgers.iter().any(|ledger| ledger.last_refusal.is_some()),
+            died: false,
         }
     }
 
@@ -302,16 +307,40 @@ impl Store {
     }
 }
 
-/// Waits for the load's end, or kills. True when a client or the server came to an end before the kill.
-fn end_load(server: &mut Server, until: Until, threads: &[ScopedJoinHandle<'_, End>]) -> Result<bool> {
-    let Until::Kill(after) = until else {
-        clock::wait_until(COMMANDS_LIMIT, || threads.iter().all(|thread| thread.is_finished()));
-        return Ok(false);
-    };
-    std::thread::sleep(after);
-    let early = threads.iter().any(|thread| thread.is_finished()) || server.ended()?.is_some();
+/// How a load came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LoadEnd {
+    /// As planned.
+    Planned,
+    /// The server has killed itself, as planned.
+    Died,
+    /// A client or the server came to an end before the kill.
+    Early,
+}
+
+/// Longest wait for the end of a server of which clients have seen the end.
+const DEATH_LIMIT: Duration = Duration::from_secs(5);
+
+/// Waits for the load's end, or kills.
+fn end_load(server: &mut Server, until: Until, threads: &[ScopedJoinHandle<'_, End>]) -> Result<LoadEnd> {
+    let ended = || threads.iter().any(|thread| thread.is_finished());
+    match until {
+        Until::Commands(_) => {
+            clock::wait_until(COMMANDS_LIMIT, || threads.iter().all(|thread| thread.is_finished()));
+            return Ok(LoadEnd::Planned);
+        }
+        Until::Kill(after) => std::thread::sleep(after),
+        Until::Death(after) => {
+            clock::wait_until(after, ended);
+            let status = if ended() { server.wait_for_end(DEATH_LIMIT)? } else { None };
+            if status.is_some_and(process::was_killed) {
+                return Ok(LoadEnd::Died);
+            }
+        }
+    }
+    let early = ended() || server.ended()?.is_some();
     server.kill()?;
-    Ok(early)
+    Ok(if early { LoadEnd::Early } else { LoadEnd::Planned })
 }
 
 /// SIGTERM: exit code 0 within a time, or a violation.

@@ -63,7 +63,7 @@ pub struct Load<'a> {
 pub enum Weight {
     /// 10 B to 64 KiB, now and then 1 to 2 MiB.
     Full,
-    /// At most 4 KiB, but the first client begins with 1 MiB: for many short runs.
+    /// At most 4 KiB, but the first client begins with 1 MiB and changes it: for many short runs.
     Light,
 }
 
@@ -90,13 +90,17 @@ fn try_drive(ledger: &mut Ledger, load: &Load<'_>, random: &mut Random) -> std::
         return Err(std::io::Error::other(text));
     }
     let taste = Taste { mix: load.mix, weight: load.weight, clients: load.clients };
+    let begins = load.weight == Weight::Light && ledger.client == 0;
     let mut sent = 0;
     while !load.stop.load(Ordering::Relaxed) && load.limit.is_none_or(|limit| sent < limit) {
         let depth = if random.one_in(2) { random.between(1, MAX_PIPELINE) } else { random.between(1, 4) };
         let mut replies = Vec::new();
         for _ in 0..depth {
-            let begins = load.weight == Weight::Light && ledger.client == 0 && sent == 0 && replies.is_empty();
-            let op = if begins { Op::Set(mix::BIG, mix::BIG_BYTES) } else { mix::choose(ledger, &taste, random) };
+            let op = match sent + replies.len() as u64 {
+                0 if begins => Op::Set(mix::BIG, mix::BIG_BYTES),
+                1 if begins => Op::Append(mix::BIG),
+                _ => mix::choose(ledger, &taste, random),
+            };
             let commands = op.commands(&ledger.sender(ledger.next_seq, load.round));
             for command in &commands {
                 client.queue(&command.iter().map(Vec::as_slice).collect::<Vec<_>>());

@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use harness::aim::{self, Aim};
 use harness::binary;
 use harness::campaign::Campaign;
 use harness::clock;
@@ -62,6 +63,19 @@ fn caught_by_kills(mutant: &str, rules: &[Rule]) {
     let _turn = common::alone();
     let (counters, broken) = kills(mutant, Mode::EverySec, Weight::Light);
     assert!(found(&broken, rules), "{} kills found {broken:?}", counters.kills);
+}
+
+/// A planted bug that deaths at chosen failpoints show.
+fn caught_by_aimed_kills(mutant: &str, rules: &[Rule]) {
+    let _turn = common::alone();
+    let mut plan = plan(mutant, Mode::EverySec);
+    plan.args = aim::ARGUMENTS.map(str::to_owned).to_vec();
+    let aim = Aim::at(&["compact", "checkpoint", "spill"]).expect("there are such failpoints");
+    let (seed, mut counters) = (common::seed(), Counters::default());
+    let campaign = Campaign { notes: None, aim: Some(aim), ..Campaign::new(plan, seed, BUDGET) };
+    let broken = campaign.run(&mut counters).expect("the harness works");
+    fault::say(&format!("{mutant}: found by death {}, seed {seed}: {:?}", counters.deaths(), broken.first()));
+    assert!(found(&broken, rules), "HARNESS_SEED={seed}: {} deaths found {broken:?}", counters.deaths());
 }
 
 /// Whether one of these rules is broken: what is found for another reason may be another bug.
@@ -125,6 +139,19 @@ fn an_old_name_that_comes_back() {
 #[test]
 fn an_exchange_of_databases_that_is_forgotten() {
     caught_by_kills("swap_unlogged", &[Rule::AckedSurvives, Rule::NoResurrection]);
+}
+
+#[test]
+fn a_checkpoint_that_forgets_what_changed_meanwhile() {
+    let rules = [Rule::AckedSurvives, Rule::NoResurrection, Rule::Serves];
+    caught_by_aimed_kills("checkpoint_starts_at_its_end", &rules);
+}
+
+#[test]
+fn an_older_value_that_compaction_copies_over_a_newer() {
+    // A change of the newer one has lost what it stands on: then recovery refuses it.
+    let rules = [Rule::AckedSurvives, Rule::WrongReply, Rule::NoTear, Rule::Serves];
+    caught_by_aimed_kills("compaction_copies_older", &rules);
 }
 
 #[test]

@@ -258,6 +258,7 @@ async fn serve(server: &Arc<Server>, ends: &mut Ends) {
             sampled.stats.note_expire_lag(sampled.store.take_expire_lag_ms(), now_ms);
             sampled.stats.tick(now_ms, sampled.store.memory());
             sampled.govern_memory();
+            sampled.store.take_damages().iter().for_each(|damaged| tracing::error!("{damaged}"));
         }
     });
     ends.asked(server).await;
@@ -288,6 +289,12 @@ fn banner(server: &Server, workers: usize) {
             recovery.dropped_bytes,
         )
     };
+    if recovery.kept_segments > 0 {
+        tracing::warn!(
+            "{} damaged segments are kept: `kvd check` names them, and keys that are lost",
+            recovery.kept_segments
+        );
+    }
     for refused in &recovery.refused_checkpoints {
         tracing::warn!("a restart from the log took longer than it had to: {refused}");
     }

@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::format::blob::Reference;
-use crate::format::frame;
+use crate::format::{frame, lost};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::mutant::planted;
@@ -59,10 +59,10 @@ impl Want {
         self.length as usize
     }
 
-    /// Bytes of the log that have to be read for it.
+    /// Bytes of the log that have to be read for it, or to learn that it is lost.
     pub(crate) fn frame_bytes(&self, is_blob: bool) -> usize {
         let deadline = 8 * usize::from(self.deadline.is_some());
-        let value = if is_blob { Reference::BYTES } else { self.length as usize };
+        let value = if is_blob { Reference::BYTES } else { lost::Place::BYTES.max(self.length as usize) };
         frame::padded(frame::HEADER + deadline + self.key.len() + value)
     }
 }

@@ -1,5 +1,6 @@
 //! Reading a value back from the log: begun by who wants it, filled by who can wait for the disk, ended by who began it.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,9 +9,10 @@ use super::{Fetched, Want, stored_of};
 use crate::disk::ring::Read;
 use crate::disk::{self, File};
 use crate::error::Error;
+use crate::failpoint;
 use crate::format::blob::Reference;
 use crate::format::frame::{self, Frame, Kind, Seed};
-use crate::format::{StoreId, segment};
+use crate::format::{StoreId, lost, segment};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::log::Lsn;
 use crate::store::{MAX_VALUE, Store};
@@ -60,6 +62,7 @@ impl Reading {
     }
 
     fn fill_from(&mut self, lsn: Lsn, store: &Store) -> Result<(), Error> {
+        failpoint::hit("spill.read")?;
         let (number, base) = store.segment_of(lsn);
         let name = segment::file_name(&store.options().name, number);
         let offset = segment::HEADER + lsn.saturating_sub(base);
@@ -68,8 +71,8 @@ impl Reading {
             // Compaction has removed it meanwhile: nobody keeps it open.
             store.segment_files().close(number);
         }
-        match disk::read_exact_at(&*file, &mut self.bytes, offset) {
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+        match read_frame(&*file, &mut self.bytes, offset) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(Error::Corrupt { file: name, offset, what: "the segment is cut short" });
             }
             read => read?,
@@ -115,6 +118,7 @@ impl Reading {
             return None;
         }
         let lsn = store.moved().readable(self.want.lsn);
+        failpoint::hit("spill.read").ok()?;
         let (number, base) = store.segment_of(lsn);
         let file = store.segment_files().opened(number)?;
         Some(Place { file, at: (lsn, number), offset: segment::HEADER + lsn.saturating_sub(base) })
@@ -123,6 +127,11 @@ impl Reading {
     /// Checks what was read and makes an entry of it.
     pub fn finish(&self, store: &Store) -> Result<Fetched, Error> {
         let (lsn, number) = self.filled.unwrap_or_default();
+        let frame = self.frame(lsn, number, store).ok();
+        if let Some(place) = frame.filter(|of| of.kind == Kind::Lost).and_then(|of| lost::Place::parse(of.value)) {
+            let file = lost::file_name(&store.options().name, place.segment);
+            return Err(Error::Corrupt { file, offset: place.offset, what: lost::WHAT });
+        }
         self.entry(lsn, number, store).map_err(|what| Error::Corrupt {
             file: segment::file_name(&store.options().name, number),
             offset: segment::HEADER + lsn.saturating_sub(store.segment_of(lsn).1),
@@ -137,6 +146,20 @@ impl Reading {
     fn entry(&self, lsn: Lsn, number: u64, store: &Store) -> Result<Fetched, &'static str> {
         entry_of(&self.want, &self.frame(lsn, number, store)?, self.blob.clone())
     }
+}
+
+/// Reads a frame, or what there is of it: where a value was lost a shorter one stands than the one that is wanted.
+pub(crate) fn read_frame(file: &dyn File, bytes: &mut Vec<u8>, offset: u64) -> io::Result<()> {
+    let read = disk::read_exact_at(file, bytes, offset);
+    let there = match read {
+        Err(ref e) if e.kind() == io::ErrorKind::UnexpectedEof => file.len()?.saturating_sub(offset),
+        read => return read,
+    };
+    if there < frame::HEADER as u64 || there >= bytes.len() as u64 {
+        return read;
+    }
+    bytes.truncate(there as usize);
+    disk::read_exact_at(file, bytes, offset)
 }
 
 /// The frame at a position in a segment, checked, that holds what is wanted.
@@ -159,6 +182,7 @@ pub(crate) fn entry_of(want: &Want, frame: &Frame<'_>, blob: Option<Bytes>) -> R
     let stored = match frame.kind {
         Kind::Image => stored_of(frame.value_type, frame.value),
         Kind::Blob => Some(Stored::own(blob.ok_or("the file of a large value is missing")?)),
+        Kind::Lost => return Err(lost::WHAT),
         _ => None,
     };
     let stored = stored.ok_or("a frame's checksum holds but its content makes no sense")?;

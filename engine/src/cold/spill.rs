@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::evict::Room;
+use crate::failpoint;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::hold::Hold;
 use crate::keyspace::rules::Rules;
@@ -263,6 +264,9 @@ impl Store {
                     looked.changed.push((physical, entry.key().to_vec(), base));
                     return;
                 }
+                if failpoint::hit("spill.leave").is_err() {
+                    return;
+                }
                 let before = entry.footprint() as i64;
                 let length = image_bytes(entry) as u32;
                 if let Some(object) = entry.chill(length) {
@@ -312,6 +316,9 @@ impl Store {
         let mut logged = false;
         for (physical, key, base) in changed {
             let key = self.key(key);
+            if failpoint::hit("spill.image").is_err() {
+                return logged;
+            }
             match self.settle_at(*physical, &key, Some(*base)) {
                 Ok(true) => logged = true,
                 Err(e) if is_full(&e) => return logged,

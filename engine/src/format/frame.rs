@@ -48,6 +48,8 @@ pub enum Kind {
     Mark = 6,
     /// As an image, but the value is in a blob file: number, length, checksum.
     Blob = 7,
+    /// As an image, but the value cannot be read any more: where it was.
+    Lost = 10,
 }
 
 impl Kind {
@@ -60,6 +62,7 @@ impl Kind {
             5 => Kind::Swap,
             6 => Kind::Mark,
             7 => Kind::Blob,
+            10 => Kind::Lost,
             _ => return None,
         })
     }

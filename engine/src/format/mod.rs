@@ -3,6 +3,7 @@
 pub mod blob;
 pub mod checkpoint;
 pub mod frame;
+pub mod lost;
 pub mod manifest;
 pub mod segment;
 

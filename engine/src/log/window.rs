@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::Lsn;
 use super::scan::read_header;
 use crate::disk::{self, Disk, File};
-use crate::format::frame::{self, Frame, Seed};
-use crate::format::{StoreId, segment, u32_at};
+use crate::format::frame::{self, ALIGN, Frame, Seed};
+use crate::format::{StoreId, segment, u32_at, u64_at};
 
 /// Bytes read at once; more only for a frame that is longer.
 const PIECE: u64 = 256 << 10;
@@ -27,13 +27,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// Opens a segment. `None` when its header is not in use, or damaged.
-    pub fn open(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<Window>> {
-        let Some(header) = read_header(disk, store, id, number)? else { return Ok(None) };
+    /// Opens a segment that begins at `base`. Whether its header says so, too.
+    pub fn open(disk: &dyn Disk, store: &str, id: StoreId, number: u64, base: Lsn) -> io::Result<(Window, bool)> {
+        let holds = read_header(disk, store, id, number)?.is_some_and(|header| header.base == base);
         let file = disk.open(&segment::file_name(store, number))?;
         let file_bytes = file.len()?;
         let seed = Seed::new(id, number);
-        Ok(Some(Window { number, base: header.base, file, file_bytes, seed, bytes: Vec::new(), from: 0 }))
+        Ok((Window { number, base, file, file_bytes, seed, bytes: Vec::new(), from: 0 }, holds))
     }
 
     /// The frame at a position; `None` when there is none that is valid.
@@ -47,6 +47,23 @@ impl Window {
             return Ok(None);
         }
         Ok(frame::parse(&self.bytes[(offset - self.from) as usize..], lsn, &self.seed))
+    }
+
+    /// Where the first valid frame stands behind a position where there is none, and before another.
+    pub fn next_frame(&mut self, lsn: Lsn, before: Lsn) -> io::Result<Option<Lsn>> {
+        let mut at = lsn + ALIGN as u64;
+        while at < before {
+            let offset = segment::HEADER + at - self.base;
+            if !self.hold(offset, frame::HEADER as u64)? {
+                return Ok(None);
+            }
+            let is_here = u64_at(&self.bytes, (offset - self.from) as usize + 8) == at;
+            if is_here && self.frame(at)?.is_some_and(|frame| at + frame.padded as u64 <= before) {
+                return Ok(Some(at));
+            }
+            at += ALIGN as u64;
+        }
+        Ok(None)
     }
 
     /// Sees to it that some bytes of the file are in memory; false when it ends before.

@@ -10,7 +10,7 @@ use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::format::checkpoint;
+use crate::format::{checkpoint, lost};
 use crate::store::{self, Options};
 
 /// A checkpoint that a start passes over: all that is lost with it is time.
@@ -31,6 +31,8 @@ pub struct Check {
     pub lost: Vec<Lost>,
     /// Checkpoints that are damaged. The log alone is enough.
     pub passed_over: Vec<PassedOver>,
+    /// Segments that compaction had found to be damaged: it has kept their files. What could not be saved of them is lost.
+    pub kept: Vec<String>,
     /// Segments that were read.
     pub segments: u64,
     /// Valid frames in them.
@@ -64,17 +66,11 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
     let (manifest, damage) = rebuild::manifest(&**disk, &options.name, &names)?;
     let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
     let secrets = store::secrets(&manifest.hash_seed);
-    let finder = Finder {
-        disk: &**disk,
-        options,
-        manifest: &manifest,
-        blobs: &blobs,
-        names: &names,
-        secrets,
-        reads_blobs: true,
-    };
+    let finder =
+        Finder { disk: &**disk, options, manifest: &manifest, blobs: &blobs, names: &names, secrets, serves: false };
     let passed_over = |(number, why)| PassedOver { file: checkpoint::file_name(&options.name, number), why };
     let passed_over = finder.unusable_checkpoints().into_iter().map(passed_over).collect();
+    let kept = names.iter().filter(|other| lost::is_name(&options.name, other)).cloned().collect();
     match finder.find_in_log(clock.wall_ms()) {
         Ok(Found { replayed, read, .. }) => Ok(Check {
             segments: read.segments.len() as u64,
@@ -85,6 +81,7 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
             damages: damage.into_iter().collect(),
             lost: Vec::new(),
             passed_over,
+            kept,
         }),
         Err(Error::Corrupt { file, offset, what }) => {
             let Survey { replayed, damages, lost, end, segments, torn_bytes, .. } = finder.survey(clock.wall_ms())?;
@@ -97,6 +94,7 @@ pub(super) fn check_locked(disk: &Arc<dyn Disk>, clock: &dyn Clock, options: &Op
                 damages: damage.into_iter().chain(damages).collect(),
                 lost,
                 passed_over,
+                kept,
             };
             if check.is_sound() {
                 // What a start refuses is damaged, whatever this has made of it.

@@ -45,9 +45,15 @@ impl Contents {
         let manifest = load_manifest(&**disk, &options.name, &names)?.ok_or(Error::Missing(options.name.clone()))?;
         let blobs = Blobs::new(disk.clone(), &options.name, manifest.id, 0);
         let secrets = store::secrets(&manifest.hash_seed);
-        let (disk_of, reads_blobs) = (&**disk, true);
-        let finder =
-            Finder { disk: disk_of, options, manifest: &manifest, blobs: &blobs, names: &names, secrets, reads_blobs };
+        let finder = Finder {
+            disk: &**disk,
+            options,
+            manifest: &manifest,
+            blobs: &blobs,
+            names: &names,
+            secrets,
+            serves: false,
+        };
         let Found { shards, replayed, read, .. } = finder.find_in_log(clock.wall_ms())?;
         let found = Recovery {
             records: replayed.records,

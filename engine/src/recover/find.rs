@@ -27,8 +27,9 @@ pub(super) struct Finder<'a> {
     /// All files.
     pub names: &'a [String],
     pub secrets: RapidSecrets,
-    /// Large values are read too where they are left to their files: for who has to know that all of a store is sound.
-    pub reads_blobs: bool,
+    /// Whether what is found is to be served: then keys stay whose values are lost, for who reads one is told, and large values
+    /// are left to their files unread. Who has to know that all of a store is sound sees damage in the one, and looks at the other.
+    pub serves: bool,
 }
 
 /// What was found.
@@ -127,9 +128,9 @@ impl Finder<'_> {
 
     /// What the lanes of a replay share, before it begins.
     pub(super) fn common(&self, now_ms: u64) -> Common<'_> {
-        let Finder { disk, options, manifest, blobs, secrets, reads_blobs, .. } = *self;
+        let Finder { disk, options, manifest, blobs, secrets, serves, .. } = *self;
         let source = Source::new(disk, &options.name, manifest.id, Vec::new());
-        Common::new(secrets, blobs, source, options, manifest.base, now_ms, reads_blobs)
+        Common::new(secrets, blobs, source, options, manifest.base, now_ms, serves)
     }
 
     /// Numbers and first LSNs of all segments, in order, as their headers say.

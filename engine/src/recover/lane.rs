@@ -19,7 +19,7 @@ use crate::cold::{Want, stored_of};
 use crate::format::blob::Reference;
 use crate::format::checkpoint::{Place, Record};
 use crate::format::frame::{Frame, Kind};
-use crate::format::u64_at;
+use crate::format::{lost, u64_at};
 use crate::keyspace::access;
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::figures::Figures;
@@ -28,7 +28,7 @@ use crate::log::Lsn;
 use crate::mutant::planted;
 use crate::store::{MAX_VALUE, Options};
 use crate::txn::{Collection, SAME_TRANSACTION, delta, live_cost};
-use crate::value::{self, HASH, HashView, LIST, Limits, SET, STRING, Slot, op};
+use crate::value::{self, HASH, HashView, LIST, Limits, SET, STRING, Slot, ZSET, op};
 
 /// What all lanes share.
 pub(super) struct Common<'a> {
@@ -39,8 +39,8 @@ pub(super) struct Common<'a> {
     options: &'a Options,
     /// Where the log begins.
     log_base: Lsn,
-    /// Large values are read even if they are not kept.
-    reads_blobs: bool,
+    /// Whether what is found is to be served, as [`super::find::Finder`] says.
+    serves: bool,
     limits: Limits,
     part_bytes: usize,
     /// When it is done, as [`access`] keeps it: when anything was used before is not known.
@@ -79,7 +79,7 @@ impl<'a> Common<'a> {
         options: &'a Options,
         log_base: Lsn,
         now_ms: u64,
-        reads_blobs: bool,
+        serves: bool,
     ) -> Common<'a> {
         Common {
             shards: Shards::new(),
@@ -88,7 +88,7 @@ impl<'a> Common<'a> {
             source,
             options,
             log_base,
-            reads_blobs,
+            serves,
             limits: options.limits,
             part_bytes: options.part_bytes,
             access: access::at(now_ms),
@@ -212,6 +212,7 @@ impl<'c> Lane<'c> {
                 self.blob(database, &key, reference, deadline, lsn);
                 true
             }
+            Kind::Lost => self.lose(database, &key, frame.value_type, value, deadline, lsn),
             Kind::Delta => self.change(database, &key, frame.previous, value, lsn),
         }
     }
@@ -343,13 +344,34 @@ impl<'c> Lane<'c> {
         true
     }
 
+    /// Notes a key whose value was lost earlier. Whether that makes sense.
+    fn lose(
+        &mut self,
+        database: u8,
+        key: &Key<'_>,
+        value_type: u8,
+        value: &[u8],
+        deadline: Option<u64>,
+        lsn: Lsn,
+    ) -> bool {
+        let Some(place) = lost::Place::parse(value).filter(|_| value_type <= ZSET) else { return false };
+        match self.common.serves {
+            true => {
+                self.mend(database, key.bytes);
+                self.set(database, key, Stored::Cold(value_type, place.length), deadline, lsn);
+            }
+            false => self.break_key(database, key.bytes, lost::WHAT),
+        }
+        true
+    }
+
     /// Stores a value that lies in a file of its own.
     fn blob(&mut self, database: u8, key: &Key<'_>, reference: Reference, deadline: Option<u64>, lsn: Lsn) {
         let length = usize::try_from(reference.length).ok().filter(|length| *length <= MAX_VALUE);
         let cold = length.filter(|length| self.leaves(*length)).map(|length| Stored::Cold(STRING, length as u32));
         let stored = match cold {
             // Whether its file is there is looked at when it is known that nothing later replaces it.
-            Some(cold) if !self.common.reads_blobs => cold,
+            Some(cold) if self.common.serves => cold,
             cold => match self.common.blobs.read(&reference, MAX_VALUE as u64) {
                 Ok(Some(bytes)) => cold.unwrap_or_else(|| Stored::own(bytes)),
                 Ok(None) => return self.break_key(database, key.bytes, "the file of a large value is missing"),

@@ -40,7 +40,8 @@ use crate::failpoint;
 use crate::format::frame;
 use crate::format::manifest::{self, Cut, Manifest, Refused};
 use crate::format::segment::{self, Header};
-use crate::format::{self, StoreId, blob};
+use crate::format::{self, StoreId, blob, lost};
+use crate::heal;
 use crate::log::scan::MAX_SEGMENT;
 use crate::log::{Continue, Lengths, Log, Lsn, START, is_full};
 use crate::mutant::planted;
@@ -76,6 +77,8 @@ pub struct Recovery {
     pub checkpoint: Option<u64>,
     /// Checkpoints that should have been of use and were not, and why.
     pub refused_checkpoints: Vec<String>,
+    /// Segments that compaction had found to be damaged, and that are kept beside the log.
+    pub kept_segments: u64,
     /// Microseconds it took.
     pub took_us: u64,
 }
@@ -88,11 +91,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         Some(manifest) => (manifest, false),
         None => (create(&**disk, options)?, true),
     };
+    // Before anything else: without its first segment it would be refused.
+    let taken_back = heal::take_back(&**disk, &options.name, old.first, &names)?;
+    let names = if taken_back { disk.list()? } else { names };
     let next_blob = next_number(&names, |name| blob::parse_name(&options.name, name));
     let blobs = Blobs::new(disk.clone(), &options.name, old.id, next_blob);
     let secrets = store::secrets(&old.hash_seed);
-    let (disk_of, reads_blobs) = (&**disk, false);
-    let finder = Finder { disk: disk_of, options, manifest: &old, blobs: &blobs, names: &names, secrets, reads_blobs };
+    let finder = Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets, serves: true };
     let Found { shards, replayed, read, checkpoint, refused } = finder.find(clock.wall_ms())?;
     let mut recovery = Recovery {
         created,
@@ -102,6 +107,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Optio
         refused_checkpoints: refused,
         segments: read.segments.len() as u64,
         dropped_bytes: read.dropped_bytes,
+        kept_segments: names.iter().filter(|other| lost::is_name(&options.name, other)).count() as u64,
         ..Recovery::default()
     };
     // One that was refused now is not tried again. What is older than the one that was used may be of use yet.

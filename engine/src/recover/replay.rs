@@ -411,7 +411,7 @@ impl<'c> Replay<'c> {
                 self.senseless.extend(self.segment.as_ref().map(|segment| Senseless::of(frame, segment)));
             }
             Kind::Flush => (0..self.lanes).for_each(|lane| self.push(lane, frame.lsn, 0)),
-            Kind::Image | Kind::Delta | Kind::Tomb | Kind::Blob => {
+            Kind::Image | Kind::Delta | Kind::Tomb | Kind::Blob | Kind::Lost => {
                 let hash = self.common.hash(frame.key);
                 self.push(lane_of(hash, self.lanes), frame.lsn, hash);
             }

@@ -31,6 +31,7 @@ use crate::disk::{self, Disk};
 use crate::error::Error;
 use crate::format::manifest::Manifest;
 use crate::format::{blob, checkpoint, segment};
+use crate::heal;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::{DATABASES, SHARDS};
 use crate::log::{Continue, FsyncMode, Log, Lsn};
@@ -68,8 +69,8 @@ pub fn salvage(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, options: &Options) 
     let blobs = Blobs::new(disk.clone(), name, old.id, next_number(&names, |other| blob::parse_name(name, other)));
     let secrets = store::secrets(&old.hash_seed);
     // Whether they are sound is known by now, and those that are not are left out.
-    let (disk_of, reads_blobs) = (&**disk, true);
-    let finder = Finder { disk: disk_of, options, manifest: &old, blobs: &blobs, names: &names, secrets, reads_blobs };
+    let finder =
+        Finder { disk: &**disk, options, manifest: &old, blobs: &blobs, names: &names, secrets, serves: false };
     let Survey { shards, replayed, end, places, .. } = finder.survey(clock.wall_ms())?;
     let Replayed { figures, map, newest_ms, .. } = replayed;
     // Their frames are damaged, or nobody knows what to make of them: the next start would remove them.
@@ -143,7 +144,7 @@ fn old_segments(name: &str, names: &[String], first: u64) -> Vec<String> {
 
 /// Gives segments their names again that an earlier attempt has put aside, and that the manifest still names.
 fn take_back(disk: &dyn Disk, name: &str, manifest: &Manifest, names: &[String]) -> Result<(), Error> {
-    let mut changed = false;
+    let mut changed = heal::take_back(disk, name, manifest.first, names)?;
     for aside in names {
         let Some(file) = aside.strip_suffix(ASIDE) else { continue };
         let is_named = segment::parse_name(name, file).is_some_and(|number| number >= manifest.first);

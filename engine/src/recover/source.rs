@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 
 use crate::blobs::Blobs;
-use crate::cold::read::{entry_of, frame_of};
+use crate::cold::read::{entry_of, frame_of, read_frame};
 use crate::cold::{Fetched, SegmentFiles, Want};
 use crate::disk::{self, Disk};
 use crate::error::Error;
@@ -98,7 +98,7 @@ impl<'a> Source<'a> {
         let offset = segment::HEADER + want.lsn.saturating_sub(base);
         let file = self.files.open(self.disk, number, &name)?;
         let mut bytes = vec![0; want.frame_bytes(is_blob)];
-        disk::read_exact_at(&*file, &mut bytes, offset)?;
+        read_frame(&*file, &mut bytes, offset)?;
         let corrupt = |what| Error::Corrupt { file: name.clone(), offset, what };
         let frame = frame_of(want, want.lsn, number, self.id, &bytes).map_err(corrupt)?;
         take(&frame, &corrupt)

@@ -2,8 +2,12 @@
 
 use super::Transaction;
 use crate::cold::{self, Fetched, Want};
+use crate::failpoint;
+use crate::format::frame::Kind;
+use crate::format::lost::Place;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::Key;
+use crate::log::Lsn;
 use crate::store::Store;
 
 /// The values that lie in the log only which a transaction has come upon.
@@ -118,7 +122,22 @@ impl Transaction<'_> {
         true
     }
 
+    /// Logs of a key that has its value in the log only, at this position, that it cannot be read any more, and where in which
+    /// segment it was. Whether the key is such a one.
+    pub(crate) fn lose(&mut self, key: &Key<'_>, physical: u8, lsn: Lsn, segment: u64, offset: u64) -> bool {
+        self.is_silent = true;
+        self.go_to(physical);
+        let found = self.guards.shard(key.shard()).find(physical, key);
+        let Some(entry) = found.filter(|entry| entry.is_cold() && entry.lsn() == lsn) else { return false };
+        let (value_type, deadline) = (entry.value_type(), entry.deadline());
+        let place = Place { segment, offset, length: entry.cold_length() };
+        self.push_typed(key, Kind::Lost, value_type, deadline, None, [&place.encode(), b""]);
+        true
+    }
+
     fn put_warm(&mut self, key: &Key<'_>, database: u8, read: Entry) {
+        // Nothing can fail here: a place to die.
+        let _ = failpoint::hit("spill.bring");
         let shard = self.guards.shard(key.shard());
         let Some(entry) = shard.find_mut(database, key) else { return };
         let before = entry.footprint() as i64;

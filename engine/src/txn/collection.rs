@@ -7,6 +7,7 @@ use super::{Transaction, Value, WrongType};
 use crate::keyspace::entry::{Entry, Stored};
 use crate::keyspace::shard::{Due, Key};
 use crate::listener::Class;
+use crate::mutant::planted;
 use crate::value::op::{self, Op};
 use crate::value::{self, HASH, Limits, Malformed, Object, Outcome, Slot};
 
@@ -235,7 +236,7 @@ impl Transaction<'_> {
             (None, Some(_)) => (None, None),
         };
         if let Some(bytes) = bytes {
-            let changed = !in_base || self.is_new_and_changed(from);
+            let changed = (!in_base && !planted("renamed_by_reference")) || self.is_new_and_changed(from);
             let blob = if moves { self.take_blob(from) } else { None };
             if moves {
                 self.bury_without_blob(from, blob.is_some());

@@ -28,7 +28,11 @@ pub struct Counts {
     pub refused: u64,
     pub evicted: u64,
     pub checkpoints: u64,
+    pub damaged_segments: u64,
 }
+
+/// What a store was found to hold, or why not.
+type Found = Result<BTreeMap<usize, Cell>, String>;
 
 impl Counts {
     pub fn add(&mut self, other: &Counts) {
@@ -42,6 +46,7 @@ impl Counts {
         self.refused += other.refused;
         self.evicted += other.evicted;
         self.checkpoints += other.checkpoints;
+        self.damaged_segments += other.damaged_segments;
     }
 }
 
@@ -367,7 +372,10 @@ impl World {
             }
             // Behind the last mark a bad frame looks like a torn one, so only what was known durable is asked for.
             Ok(store) => {
-                let mut found = match self.keys.read(&store) {
+                let read = self.keys.read(&store);
+                let what = |why| format!("bit {bit} of byte {byte} of {name} rotten: {why}");
+                self.compact_rotten(&disk, store, &read).map_err(what)?;
+                let mut found = match read {
                     Err(why) if why.starts_with(UNREADABLE) => {
                         self.counts.corruption_told += 1;
                         return Ok(());
@@ -380,6 +388,37 @@ impl World {
                 let judged = self.model.judge(&found, required);
                 judged.map(drop).map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
             }
+        }
+    }
+
+    /// A compaction of all of a log that is damaged somewhere changes nothing: neither what is read nor that it is told what
+    /// cannot be read.
+    fn compact_rotten(&mut self, disk: &SimDisk, store: Arc<Store>, before: &Found) -> Verdict {
+        let (mut flusher, mut maintenance) = (Flusher::new(store.log().clone()), Maintenance::default());
+        let now_us = self.clock.monotonic_us();
+        // What leaves memory before compaction has come to it is damaged then.
+        store.set_spills(false);
+        store.compact();
+        for _ in 0..100 {
+            flusher.step(now_us);
+            maintenance.step(&store, now_us);
+        }
+        self.counts.damaged_segments += store.damage_counts()[0];
+        let same = |after: &Found| match (before, after) {
+            (Ok(before), Ok(after)) => before == after,
+            (Err(_), Err(why)) => why.starts_with(UNREADABLE),
+            _ => false,
+        };
+        if !same(&self.keys.read(&store)) {
+            return Err("compaction has changed what is there".to_owned());
+        }
+        store.audit()?;
+        drop(store);
+        let again = Store::open(Arc::new(disk.process_crash()), self.clock.clone(), self.options.clone());
+        match again {
+            Ok(store) if !same(&self.keys.read(&store)) => Err("another start finds something else".to_owned()),
+            Err(Error::Io(error)) => Err(error.to_string()),
+            _ => Ok(()),
         }
     }
 

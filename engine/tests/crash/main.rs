@@ -18,6 +18,7 @@ mod bench;
 mod checkpoints;
 mod content;
 mod crash_everywhere;
+mod damage;
 mod disks;
 mod evictions;
 mod images;
@@ -28,6 +29,7 @@ mod model;
 mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod renames;
 mod ring;
 mod room;
 mod salvage;

@@ -10,8 +10,8 @@ use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
 use crate::ring::pieces;
-use crate::salvage::crashes;
 use crate::simulation::run;
+use crate::{damage, renames, salvage};
 
 /// Runs within which a planted bug must have been found.
 const BUDGET: u64 = 8000;
@@ -28,14 +28,16 @@ fn mutants() {
         plant(Some(name));
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
-        // Nor does a life of a store ever need to be salvaged, nor reads it by the kernel's ring; of the other bugs the
-        // simulation must find what it can.
-        let special = || match name.split_once('_') {
-            Some(("salvaged", _)) => crashes(),
-            Some(("ring", _)) => pieces(),
+        // Nor does a life of a store ever meet damage, nor read by the kernel's ring, and it seldom renames what is large and
+        // has just changed; of the other bugs the simulation must find what it can.
+        let by_name = || match name.split('_').next() {
+            Some("salvaged") => salvage::crashes(),
+            Some("damaged") => damage::crashes(),
+            Some("renamed") => renames::changed_large_value(),
+            Some("ring") => pieces(),
             _ => Ok(()),
         };
-        let crafted = || hostile().and_then(|()| special());
+        let crafted = || hostile().and_then(|()| by_name());
         let hostile = catch_unwind(crafted).unwrap_or_else(|_| Err("panic".to_owned())).err();
         let level = if hostile.is_some() { "L0" } else { "L1" };
         let caught = hostile

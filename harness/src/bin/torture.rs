@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use harness::aim::{self, Aim};
 use harness::campaign::Campaign;
 use harness::clock;
 use harness::error::{Failure, Result};
@@ -27,14 +28,15 @@ torture [options]
   --resume FILE       adds the figures to those in FILE
   --slow-fsync MS     makes every fsync of the log take so much longer
   --slow-by HOW       failpoint (kvd) or strace (all others)
-  --min-rate N        answered writes a second below which a kill does not count (2000; 0 with --slow-fsync)
+  --min-rate N        answered writes a second below which a kill does not count (2000; 0 with --slow-fsync, --failpoints)
   --load LOW-HIGH     milliseconds of load before a kill (150-600)
+  --failpoints WORDS  kills at failpoints whose names begin with one of these: compact,checkpoint,spill (any moment)
   --kills-per-store N kills before a fresh store (10)
   --weight W          full or light values (full)
   --mix M             all, strings only, or older: all that Redis before 7.4 knows (all)
   --keep-going        counts broken rules and goes on
   --notes DIR         where notes of a broken rule go (the system's temporary directory)
-  -- ARGUMENTS        for the server
+  -- ARGUMENTS        for the server (with --failpoints small segments, checkpoints and memory)
 ";
 
 struct Options {
@@ -48,6 +50,7 @@ struct Options {
     by_strace: Option<bool>,
     min_rate: Option<f64>,
     load_ms: (u64, u64),
+    failpoints: Option<String>,
     kills_per_store: u64,
     weight: Weight,
     mix: Mix,
@@ -80,7 +83,8 @@ fn run(options: &Options) -> Result<Vec<Violation>> {
         let campaign = campaign(options, program.clone(), mode)?;
         let delay = options.slow_fsync_ms.map_or_else(String::new, |ms| format!("/fsync+{ms}ms"));
         let mix = if options.mix == Mix::All { String::new() } else { format!("/{}", options.mix.word()) };
-        let row = format!("{}/{}{delay}{mix}", program.name(), mode.word());
+        let aim = options.failpoints.as_ref().map_or_else(String::new, |words| format!("/{words}"));
+        let row = format!("{}/{}{delay}{mix}{aim}", program.name(), mode.word());
         let broken = campaign.run(report.row(&row))?;
         if let Some(path) = &options.resume {
             report.save(path)?;
@@ -104,6 +108,9 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     let mut plan = Plan::new(program, mode);
     plan.clients = options.clients;
     plan.args.clone_from(&options.args);
+    if options.failpoints.is_some() && options.args.is_empty() {
+        plan.args.extend(aim::ARGUMENTS.map(str::to_owned));
+    }
     plan.weight = options.weight;
     plan.mix = options.mix;
     if let Some(ms) = options.slow_fsync_ms {
@@ -115,9 +122,13 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
         }
     }
     let mut campaign = Campaign::new(plan, options.seed, options.kills);
+    campaign.aim =
+        options.failpoints.as_deref().map(|words| Aim::at(&words.split(',').collect::<Vec<_>>())).transpose()?;
     campaign.kills_per_store = options.kills_per_store;
     campaign.load = (Duration::from_millis(options.load_ms.0), Duration::from_millis(options.load_ms.1));
-    campaign.min_rate = options.min_rate.unwrap_or(if options.slow_fsync_ms.is_some() { 0.0 } else { 2000.0 });
+    // Who dies at a failpoint was perhaps not under load for long: what counts is where it died.
+    let is_slow = options.slow_fsync_ms.is_some() || options.failpoints.is_some();
+    campaign.min_rate = options.min_rate.unwrap_or(if is_slow { 0.0 } else { 2000.0 });
     campaign.keep_going = options.keep_going;
     campaign.notes = Some(options.notes.clone());
     Ok(campaign)
@@ -147,6 +158,9 @@ fn again(options: &Options, mode: Mode) -> String {
     if let Some(ms) = options.slow_fsync_ms {
         line += &format!(" --slow-fsync {ms}");
     }
+    if let Some(words) = &options.failpoints {
+        line += &format!(" --failpoints {words}");
+    }
     if options.mix != Mix::All {
         line += &format!(" --mix {}", options.mix.word());
     }
@@ -171,6 +185,7 @@ fn parse(words: &[String]) -> Result<Options> {
         by_strace: None,
         min_rate: None,
         load_ms: (150, 600),
+        failpoints: None,
         kills_per_store: 10,
         weight: Weight::Full,
         mix: Mix::All,
@@ -213,6 +228,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
             let (low, high) = value.split_once('-').unwrap_or((value, value));
             options.load_ms = (number(name, low)?, number(name, high)?);
         }
+        "--failpoints" => options.failpoints = Some(value.to_owned()),
         "--kills-per-store" => options.kills_per_store = number(name, value)?,
         "--weight" => options.weight = if value == "light" { Weight::Light } else { Weight::Full },
         "--mix" => {

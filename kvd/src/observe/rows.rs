@@ -259,6 +259,21 @@ const PERSISTENCE: &[Row] = &[
     ),
     row("log_bytes", |s| s.store().log_bytes().into(), "Bytes of log kept."),
     row("log_live_bytes", |s| s.store().live_log_bytes().into(), "Bytes of log that live keys need."),
+    row(
+        "log_damaged_segments",
+        |s| s.store().damage_counts()[0].into(),
+        "Segments that compaction has found to be damaged; their files are kept.",
+    ),
+    row(
+        "log_healed_values",
+        |s| s.store().damage_counts()[1].into(),
+        "Values that were damaged there and written again, since the start.",
+    ),
+    row(
+        "log_lost_values",
+        |s| s.store().damage_counts()[2].into(),
+        "Values that were damaged there and are nowhere else, since the start.",
+    ),
     row("log_read_only", |s| s.store().log().is_read_only().into(), "Whether a write or sync failed for good."),
     row("log_full", |s| s.store().log().is_full().into(), "Whether the disk has no room for more log."),
     row("recovered_records", |s| s.store().recovery().records.into(), "Records replayed at the start."),

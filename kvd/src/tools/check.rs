@@ -61,12 +61,14 @@ pub fn describe(found: &Check, aside: &[String]) -> Vec<String> {
         format!("lost: key \"{}\" of database {database}: {what}", key.escape_ascii())
     };
     let passed_over = |PassedOver { file, why }: &PassedOver| format!("{file}: {why}; a start passes it over");
+    let kept = found.kept.iter().map(|file| format!("{file}: a segment in which compaction found damage; it is kept"));
     let aside = aside.iter().map(|file| format!("put aside: {file}"));
     let found = found
         .damages
         .iter()
         .map(damage)
         .chain(found.lost.iter().map(lost))
-        .chain(found.passed_over.iter().map(passed_over));
+        .chain(found.passed_over.iter().map(passed_over))
+        .chain(kept);
     found.chain(aside).collect()
 }
