@@ -22,6 +22,8 @@ pub const NAMES: [&str; 32] = [
     "ack.before",
     "segment.create.before",
     "segment.create.after",
+    "segment.recycle.before",
+    "segment.recycle.after",
     "segment.seal",
     "dir.sync.before",
     "dir.sync.after",

@@ -16,6 +16,8 @@ use crate::mutant::planted;
 
 /// Files kept ready behind the current one: two to go on with, one in reserve for removals, one for compaction.
 const WANTED: usize = 2 + Need::Grow as usize;
+/// So many more may be ready that are emptied segments: each is used up about when the next one is emptied.
+const SPARE: usize = 2;
 /// Room that is left for marks and headers when the disk is full.
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
@@ -37,6 +39,8 @@ fn wish(log_bytes: u64) -> u64 {
 pub(super) struct Claimed {
     pub number: u64,
     pub bytes: u64,
+    /// Its file was another segment's before.
+    pub used: bool,
     /// `None` when it was needed before it was made: the writer makes it.
     pub file: Option<Arc<dyn File>>,
 }
@@ -45,6 +49,8 @@ pub(super) struct Claimed {
 pub(super) struct Ready {
     files: VecDeque<Claimed>,
     next: u64,
+    /// The number for which a used file is being renamed.
+    renaming: Option<u64>,
     /// Size of the next file, by what has been appended; smaller while the disk has no room for that.
     wish_bytes: u64,
     limit_bytes: u64,
@@ -58,13 +64,14 @@ impl Ready {
         let max_bytes = max_bytes.max(MIN_SEGMENT);
         let first_bytes = wish(expected_bytes.min(4 * max_bytes));
         let files = VecDeque::new();
-        Ready { files, next, wish_bytes: first_bytes, limit_bytes: max_bytes, max_bytes, first_bytes }
+        Ready { files, next, renaming: None, wish_bytes: first_bytes, limit_bytes: max_bytes, max_bytes, first_bytes }
     }
 
     /// The next segment to fill, at least `needed` bytes long.
     pub(super) fn claim(&mut self, needed: u64) -> Claimed {
         let mut claimed = self.files.pop_front().unwrap_or_else(|| {
-            let claimed = Claimed { number: self.next, bytes: self.next_bytes(), file: None };
+            let used = self.renaming == Some(self.next);
+            let claimed = Claimed { number: self.next, bytes: self.next_bytes(), used, file: None };
             self.advance();
             claimed
         });
@@ -111,6 +118,30 @@ impl Ready {
 
     fn next_bytes(&self) -> u64 {
         self.wish_bytes.min(self.limit_bytes)
+    }
+
+    /// Wishes for files by the bytes of log that there are to be.
+    fn wish(&mut self, log_bytes: u64) {
+        self.wish_bytes = wish(log_bytes).max(self.first_bytes);
+    }
+
+    /// The number that a used file of so many bytes may have, if there is use for it.
+    pub(super) fn begin_renaming(&mut self, bytes: u64, log_bytes: u64, is_full: bool) -> Option<u64> {
+        self.wish(log_bytes);
+        let wanted = if is_full { WANTED } else { WANTED + SPARE };
+        let fits = (self.next_bytes()..=2 * self.next_bytes()).contains(&bytes);
+        self.renaming = (fits && self.files.len() < wanted).then_some(self.next);
+        self.renaming
+    }
+
+    /// Takes a file that was made or renamed for this number. If the appender has claimed the number meanwhile, the writer
+    /// finds the file.
+    pub(super) fn put(&mut self, file: Claimed) {
+        if self.next == file.number {
+            self.files.push_back(file);
+            self.advance();
+        }
+        self.renaming = None;
     }
 
     fn advance(&mut self) {
@@ -164,7 +195,7 @@ impl Log {
         file.sync()
     }
 
-    fn sync_names(&self) -> io::Result<()> {
+    pub(super) fn sync_names(&self) -> io::Result<()> {
         failpoint::hit("dir.sync.before")?;
         if !planted("no_dir_fsync") {
             self.disk.sync_dir()?;
@@ -195,7 +226,7 @@ impl Log {
     }
 
     /// A file could not be made.
-    fn note_refusal(&self, error: &io::Error) {
+    pub(super) fn note_refusal(&self, error: &io::Error) {
         if is_full(error) {
             self.counters.errors.fetch_add(1, Ordering::Relaxed);
             self.set_full(true);
@@ -256,18 +287,14 @@ impl Preparer {
                 }
                 return false;
             }
-            ready.wish_bytes = wish(log.counters.bytes.load(Ordering::Relaxed)).max(ready.first_bytes);
+            ready.wish(log.counters.bytes.load(Ordering::Relaxed));
             (ready.next, ready.next_bytes())
         };
         match log.create_locked(number, bytes) {
             Ok(file) => {
-                drop(creating);
                 let mut ready = log.ready.lock();
-                // The appender may have claimed the number while the file was made; then the writer finds the file.
-                if ready.next == number {
-                    ready.files.push_back(Claimed { number, bytes, file: Some(file) });
-                    ready.advance();
-                }
+                ready.put(Claimed { number, bytes, used: false, file: Some(file) });
+                drop(creating);
                 log.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
                 if ready.files.len() >= WANTED && !log.stuck.load(Ordering::Relaxed) {
                     log.set_full(false);

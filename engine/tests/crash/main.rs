@@ -5,6 +5,7 @@
 //!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
+//!  recycling  files of emptied segments that are used again
 //!  evictions  what the store says it has evicted
 //!  model      what was committed in which order, and what of it must survive
 //! ```
@@ -27,6 +28,7 @@ mod model;
 mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod recycling;
 mod room;
 mod salvage;
 mod session;

@@ -9,6 +9,7 @@ use std::panic::catch_unwind;
 use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
+use crate::recycling::slow_reader;
 use crate::salvage::crashes;
 use crate::simulation::run;
 
@@ -28,7 +29,12 @@ fn mutants() {
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
         // Nor does a life of a store ever need to be salvaged; of the other bugs the simulation must find what it can.
-        let crafted = || hostile().and_then(|()| if name.starts_with("salvaged") { crashes() } else { Ok(()) });
+        // And how long somebody reads a segment that is emptied meanwhile is no matter of chance there.
+        let crafted = || match *name {
+            name if name.starts_with("salvaged") => crashes(),
+            "recycled_under_reader" => slow_reader(),
+            _ => hostile(),
+        };
         let hostile = catch_unwind(crafted).unwrap_or_else(|_| Err("panic".to_owned())).err();
         let level = if hostile.is_some() { "L0" } else { "L1" };
         let caught = hostile
