@@ -11,7 +11,7 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 pub const MUTANT: &str = "KVD_MUTANT";
 
 /// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 34] = [
     "log.append.before",
     "log.append.after",
     "log.write.before",
