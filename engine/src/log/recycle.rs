@@ -23,9 +23,8 @@ impl Log {
         let name = |number| segment::file_name(&self.store_name, number);
         let bytes = self.disk.open(&name(number))?.len()?;
         let _creating = self.creating.lock();
-        let appended = self.counters.bytes.load(Ordering::Relaxed);
         let is_full = self.is_full();
-        let Some(next) = self.ready.lock().begin_renaming(bytes, appended, is_full) else { return Ok(false) };
+        let Some(next) = self.ready.lock().begin_renaming(bytes, is_full) else { return Ok(false) };
         failpoint::hit("segment.recycle.before")?;
         self.disk.rename(&name(number), &name(next))?;
         let renamed = self.sync_names().inspect_err(|error| self.note_refusal(error));

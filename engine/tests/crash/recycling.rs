@@ -77,7 +77,9 @@ fn what_a_file_held_before_is_not_counted_as_torn() {
     let used_file = |name: &String| {
         let bytes = disk.bytes(name).unwrap();
         let number = segment::parse_name("dump.kv", name);
-        Header::parse(&bytes).filter(|header| header.used && Some(header.number) == number).map(|header| (header, bytes))
+        Header::parse(&bytes)
+            .filter(|header| header.used && Some(header.number) == number)
+            .map(|header| (header, bytes))
     };
     let names = segments_on(&disk);
     let (header, mut bytes) = names.iter().rev().find_map(used_file).unwrap();
