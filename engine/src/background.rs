@@ -48,7 +48,7 @@ const LOOK_AT_BLOBS_US: u64 = 1_000_000;
 
 impl Upkeep {
     fn step(&mut self, store: &Store, now_us: u64) -> bool {
-        let prepared = self.preparer.step(store.log(), now_us);
+        let prepared = self.preparer.step(store.log(), store.log_bytes(), now_us);
         let compacted = self.compactor.step(store, now_us);
         if compacted {
             self.preparer.retry_at_once();

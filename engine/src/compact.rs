@@ -293,7 +293,7 @@ impl Store {
         failpoint::hit("compact.manifest.after")?;
         self.segments().lock().remove(&number);
         failpoint::hit("compact.close")?;
-        self.segment_files().close(number);
+        let is_read = !self.segment_files().close_oldest(number);
         for of in outlived {
             let _ = self.disk().remove(&checkpoint::file_name(&self.options().name, of.number));
         }
@@ -302,7 +302,9 @@ impl Store {
         }
         failpoint::hit("compact.unlink")?;
         // No manifest names it any more: if this fails, the next start removes it.
-        let _ = self.disk().remove(&segment::file_name(&self.options().name, number));
+        if is_read || !self.log().recycle(number) {
+            let _ = self.disk().remove(&segment::file_name(&self.options().name, number));
+        }
         Ok(())
     }
 }

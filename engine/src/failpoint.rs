@@ -18,6 +18,8 @@ pub const NAMES: &[&str] = &[
     "ack.before",
     "segment.create.before",
     "segment.create.after",
+    "segment.recycle.before",
+    "segment.recycle.after",
     "segment.seal",
     "dir.sync.before",
     "dir.sync.after",

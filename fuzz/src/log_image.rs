@@ -58,7 +58,7 @@ fn manifest() -> Vec<u8> {
 
 /// A segment with these bytes behind its header.
 fn file(frames: &[u8]) -> Vec<u8> {
-    let mut bytes = Header { id: ID, number: 1, base: BASE, epoch: 1 }.encode().to_vec();
+    let mut bytes = Header { id: ID, number: 1, base: BASE, epoch: 1, used: false }.encode().to_vec();
     bytes.extend_from_slice(frames);
     bytes.resize(bytes.len().max(SEGMENT_BYTES), 0);
     bytes

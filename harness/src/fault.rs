@@ -11,7 +11,7 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 pub const MUTANT: &str = "KVD_MUTANT";
 
 /// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 39] = [
+pub const NAMES: [&str; 41] = [
     "log.append.before",
     "log.append.after",
     "log.write.before",
@@ -22,6 +22,8 @@ pub const NAMES: [&str; 39] = [
     "ack.before",
     "segment.create.before",
     "segment.create.after",
+    "segment.recycle.before",
+    "segment.recycle.after",
     "segment.seal",
     "dir.sync.before",
     "dir.sync.after",

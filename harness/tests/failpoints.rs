@@ -78,12 +78,12 @@ fn syncing() {
 
 #[test]
 fn changing_segments() {
-    exhaust(&named(&["segment", "dir.sync"]), SHORT, Mode::EverySec);
+    exhaust(&named(&["segment.create", "segment.seal", "dir.sync"]), SHORT, Mode::EverySec);
 }
 
 #[test]
 fn compacting() {
-    exhaust(&named(&["compact"]), LONG, Mode::EverySec);
+    exhaust(&named(&["compact", "segment.recycle"]), LONG, Mode::EverySec);
 }
 
 #[test]

@@ -67,10 +67,6 @@ impl Reading {
         let name = segment::file_name(&store.options().name, number);
         let offset = segment::HEADER + lsn.saturating_sub(base);
         let file = store.segment_files().open(store.disk(), number, &name)?;
-        if !store.segments().lock().contains_key(&number) {
-            // Compaction has removed it meanwhile: nobody keeps it open.
-            store.segment_files().close(number);
-        }
         match read_frame(&*file, &mut self.bytes, offset) {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(Error::Corrupt { file: name, offset, what: "the segment is cut short" });

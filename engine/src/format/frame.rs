@@ -185,7 +185,9 @@ impl Seed {
     pub fn new(id: StoreId, segment: u64) -> Seed {
         let mut bytes = [0; 24];
         bytes[..16].copy_from_slice(&id.0);
-        bytes[16..].copy_from_slice(&segment.to_le_bytes());
+        if !planted("seed_without_segment") {
+            bytes[16..].copy_from_slice(&segment.to_le_bytes());
+        }
         Seed(bytes)
     }
 

@@ -8,12 +8,15 @@
 //! 32  u64       number    never reused
 //! 40  u64       base      LSN of the first frame
 //! 48  u64       epoch     how often the store had been opened when this was written
-//! 56  u64       zero
-//! 64  frames; zeros to the end of the file
+//! 56  u64       used      1: what lies behind the frames may be of a segment that the file held before
+//! 64  frames; behind them zeros to the end of the file, or what it held before
 //! ```
 //!
-//! A file with a zero header was made ahead and is not in use. A header of a later epoch than the manifest's was left
-//! by a recovery that did not finish, and does not count.
+//! A file with a zero header, or with the header of a segment before its own, was made ahead and is not in use. A header of
+//! a later epoch than the manifest's was left by a recovery that did not finish, and does not count.
+//!
+//! Nothing of a former life counts: every base is higher than those before it, so no old frame has the LSN of its place,
+//! and the checksums of frames begin with the segment's number.
 
 use super::{StoreId, u32_at, u64_at};
 
@@ -34,6 +37,8 @@ pub struct Header {
     pub base: u64,
     /// The opening of the store that wrote it.
     pub epoch: u64,
+    /// The file may hold something of a former segment behind the frames.
+    pub used: bool,
 }
 
 impl Header {
@@ -47,6 +52,7 @@ impl Header {
         bytes[32..40].copy_from_slice(&self.number.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.base.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[56..64].copy_from_slice(&u64::from(self.used).to_le_bytes());
         let sum = checksum(&bytes);
         bytes[12..16].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -66,6 +72,7 @@ impl Header {
             number: u64_at(header, 32),
             base: u64_at(header, 40),
             epoch: u64_at(header, 48),
+            used: u64_at(header, 56) != 0,
         })
     }
 }
@@ -92,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_header_comes_back_and_every_bit_flip_is_noticed() {
-        let header = Header { id: StoreId([9; 16]), number: 5, base: 1 << 40, epoch: 3 };
+        let mut header = Header { id: StoreId([9; 16]), number: 5, base: 1 << 40, epoch: 3, used: false };
+        assert_eq!(Header::parse(&header.encode()), Some(header));
+        header.used = true;
         let bytes = header.encode();
         assert_eq!(Header::parse(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {

@@ -119,6 +119,8 @@ pub(super) struct Run {
     pub base: Lsn,
     pub segment_bytes: u64,
     pub file: Option<Arc<dyn File>>,
+    /// The file was another segment's before.
+    pub used: bool,
     pub start: Lsn,
     pub bytes: Vec<u8>,
 }
@@ -197,6 +199,7 @@ impl Appender {
             base: self.base,
             segment_bytes: self.segment.bytes,
             file: self.segment.file.clone(),
+            used: self.segment.used,
             start: self.next,
             bytes: self.spare.pop().unwrap_or_default(),
         });

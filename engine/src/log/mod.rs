@@ -18,6 +18,7 @@
 mod append;
 pub mod flusher;
 mod prepare;
+mod recycle;
 pub mod scan;
 mod sync;
 pub(crate) mod window;
@@ -135,6 +136,8 @@ pub struct Counters {
     pub bytes: AtomicU64,
     /// Frames appended.
     pub frames: AtomicU64,
+    /// Segments that were begun in the file of one that compaction had emptied.
+    pub recycled: AtomicU64,
     /// Longest sync in microseconds.
     pub longest_sync_us: AtomicU64,
     /// Failed writes and syncs.

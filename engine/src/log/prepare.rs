@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use rustix::io::Errno;
 
 use super::append::Longer;
+use super::scan::MAX_SEGMENT;
 use super::{FsyncMode, Health, Log, Need};
 use crate::disk::{self, File};
 use crate::failpoint;
@@ -16,27 +17,64 @@ use crate::mutant::planted;
 
 /// Files kept ready behind the current one: two to go on with, one in reserve for removals, one for compaction.
 const WANTED: usize = 2 + Need::Grow as usize;
+/// So many more may be ready that are emptied segments: each is used up about when the next one is emptied.
+const SPARE: usize = 2;
 /// Room that is left for marks and headers when the disk is full.
 pub(super) const SLACK: u64 = 4096;
 /// Smallest segment.
 pub const MIN_SEGMENT: u64 = 64 << 10;
-/// Segment of a log that has just been opened and of which nothing more is known. Later ones hold a quarter of what has been appended since, up to the setting:
-/// what is made ahead is then never much more than what was used.
+/// Segment of a log that has just been opened and of which nothing more is known.
 const FIRST_SEGMENT: u64 = 1 << 20;
+/// A segment holds a quarter of what has been appended at most: what is made ahead is then never much more than what was used.
+const PART_OF_APPENDED: u64 = 4;
+/// It holds such a part of the log that is kept, so that what is made ahead is little beside that.
+const PART_OF_KEPT: u64 = 16;
+/// Or what is written in so much time, if that is more: no more than three are full within the 0.8 s that a sync may take, and
+/// who makes them keeps up.
+const WRITTEN_IN_US: u64 = 300_000;
+/// The rate of writes is looked at so often.
+const PACE_US: u64 = 250_000;
 /// So many zeros are written before they are synced: a sync of frames must not wait behind a whole segment of them.
 const ZEROS: usize = 1 << 20;
 /// How soon a full disk is tried again.
 const RETRY_US: u64 = 20_000;
 
-/// The size of a segment of a log of so many bytes.
-fn wish(log_bytes: u64) -> u64 {
-    (log_bytes / 4).next_multiple_of(FIRST_SEGMENT).max(FIRST_SEGMENT)
+/// The size of a segment that should hold about so many bytes: few sizes, so that files of emptied ones fit.
+fn wish(bytes: u64) -> u64 {
+    bytes.clamp(FIRST_SEGMENT, MAX_SEGMENT).next_power_of_two()
+}
+
+/// How fast the log grows.
+#[derive(Default)]
+struct Pace {
+    since_us: u64,
+    appended: u64,
+    per_second: u64,
+}
+
+impl Pace {
+    /// Takes note of how much has been appended so far. A burst is forgotten by halves.
+    fn note(&mut self, appended: u64, now_us: u64) {
+        let took_us = now_us.saturating_sub(self.since_us);
+        if took_us >= PACE_US {
+            let lately = appended.saturating_sub(self.appended).saturating_mul(1_000_000) / took_us;
+            *self = Pace { since_us: now_us, appended, per_second: lately.max(self.per_second / 2) };
+        }
+    }
+
+    /// Bytes that a segment should hold of a log of which so much is kept.
+    fn segment_bytes(&self, kept: u64, appended: u64) -> u64 {
+        let soon = self.per_second.saturating_mul(WRITTEN_IN_US) / 1_000_000;
+        soon.max(kept / PART_OF_KEPT).min(appended / PART_OF_APPENDED)
+    }
 }
 
 /// A segment that is to be filled next.
 pub(super) struct Claimed {
     pub number: u64,
     pub bytes: u64,
+    /// Its file was another segment's before.
+    pub used: bool,
     /// `None` when it was needed before it was made: the writer makes it.
     pub file: Option<Arc<dyn File>>,
 }
@@ -45,7 +83,9 @@ pub(super) struct Claimed {
 pub(super) struct Ready {
     files: VecDeque<Claimed>,
     next: u64,
-    /// Size of the next file, by what has been appended; smaller while the disk has no room for that.
+    /// The number for which a used file is being renamed.
+    renaming: Option<u64>,
+    /// Size of the next file, by the log that is kept and by how fast it grows; smaller while the disk has no room for that.
     wish_bytes: u64,
     limit_bytes: u64,
     max_bytes: u64,
@@ -56,15 +96,16 @@ pub(super) struct Ready {
 impl Ready {
     pub(super) fn new(next: u64, max_bytes: u64, expected_bytes: u64) -> Ready {
         let max_bytes = max_bytes.max(MIN_SEGMENT);
-        let first_bytes = wish(expected_bytes.min(4 * max_bytes));
+        let first_bytes = wish(expected_bytes.min(4 * max_bytes) / PART_OF_APPENDED);
         let files = VecDeque::new();
-        Ready { files, next, wish_bytes: first_bytes, limit_bytes: max_bytes, max_bytes, first_bytes }
+        Ready { files, next, renaming: None, wish_bytes: first_bytes, limit_bytes: max_bytes, max_bytes, first_bytes }
     }
 
     /// The next segment to fill, at least `needed` bytes long.
     pub(super) fn claim(&mut self, needed: u64) -> Claimed {
         let mut claimed = self.files.pop_front().unwrap_or_else(|| {
-            let claimed = Claimed { number: self.next, bytes: self.next_bytes(), file: None };
+            let used = self.renaming == Some(self.next);
+            let claimed = Claimed { number: self.next, bytes: self.next_bytes(), used, file: None };
             self.advance();
             claimed
         });
@@ -111,6 +152,29 @@ impl Ready {
 
     fn next_bytes(&self) -> u64 {
         self.wish_bytes.min(self.limit_bytes)
+    }
+
+    /// Wishes for files that hold about so many bytes.
+    fn wish(&mut self, bytes: u64) {
+        self.wish_bytes = wish(bytes).max(self.first_bytes);
+    }
+
+    /// The number that a used file of so many bytes may have, if there is use for it.
+    pub(super) fn begin_renaming(&mut self, bytes: u64, is_full: bool) -> Option<u64> {
+        let wanted = if is_full { WANTED } else { WANTED + SPARE };
+        let fits = (self.next_bytes() / 2..=2 * self.next_bytes()).contains(&bytes);
+        self.renaming = (fits && self.files.len() < wanted).then_some(self.next);
+        self.renaming
+    }
+
+    /// Takes a file that was made or renamed for this number. If the appender has claimed the number meanwhile, the writer
+    /// finds the file.
+    pub(super) fn put(&mut self, file: Claimed) {
+        if self.next == file.number {
+            self.files.push_back(file);
+            self.advance();
+        }
+        self.renaming = None;
     }
 
     fn advance(&mut self) {
@@ -164,7 +228,7 @@ impl Log {
         file.sync()
     }
 
-    fn sync_names(&self) -> io::Result<()> {
+    pub(super) fn sync_names(&self) -> io::Result<()> {
         failpoint::hit("dir.sync.before")?;
         if !planted("no_dir_fsync") {
             self.disk.sync_dir()?;
@@ -195,7 +259,7 @@ impl Log {
     }
 
     /// A file could not be made.
-    fn note_refusal(&self, error: &io::Error) {
+    pub(super) fn note_refusal(&self, error: &io::Error) {
         if is_full(error) {
             self.counters.errors.fetch_add(1, Ordering::Relaxed);
             self.set_full(true);
@@ -225,6 +289,7 @@ impl Log {
 #[derive(Default)]
 pub struct Preparer {
     retry_at_us: u64,
+    pace: Pace,
 }
 
 impl Preparer {
@@ -233,8 +298,11 @@ impl Preparer {
         self.retry_at_us = 0;
     }
 
-    /// Makes at most one file. Returns whether there may be more to do.
-    pub fn step(&mut self, log: &Log, now_us: u64) -> bool {
+    /// Makes at most one file, for a log of which so many bytes are kept. Returns whether there may be more to do.
+    pub fn step(&mut self, log: &Log, kept_bytes: u64, now_us: u64) -> bool {
+        let appended = log.counters.bytes.load(Ordering::Relaxed);
+        self.pace.note(appended, now_us);
+        log.ready.lock().wish(self.pace.segment_bytes(kept_bytes, appended));
         if now_us < self.retry_at_us || log.is_read_only() {
             return false;
         }
@@ -248,7 +316,7 @@ impl Preparer {
         }
         let creating = log.creating.lock();
         let (number, bytes) = {
-            let mut ready = log.ready.lock();
+            let ready = log.ready.lock();
             if ready.files.len() >= WANTED {
                 // All are there. Whatever made it look full is over, unless bytes still wait for space.
                 if !log.stuck.load(Ordering::Relaxed) {
@@ -256,18 +324,13 @@ impl Preparer {
                 }
                 return false;
             }
-            ready.wish_bytes = wish(log.counters.bytes.load(Ordering::Relaxed)).max(ready.first_bytes);
             (ready.next, ready.next_bytes())
         };
         match log.create_locked(number, bytes) {
             Ok(file) => {
-                drop(creating);
                 let mut ready = log.ready.lock();
-                // The appender may have claimed the number while the file was made; then the writer finds the file.
-                if ready.next == number {
-                    ready.files.push_back(Claimed { number, bytes, file: Some(file) });
-                    ready.advance();
-                }
+                ready.put(Claimed { number, bytes, used: false, file: Some(file) });
+                drop(creating);
                 log.behind.store(ready.next_for(Need::Grow), Ordering::Relaxed);
                 if ready.files.len() >= WANTED && !log.stuck.load(Ordering::Relaxed) {
                     log.set_full(false);
@@ -367,4 +430,34 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR];
     Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn segments_are_as_long_as_the_log_and_its_growth_ask_for() {
+        let mut pace = Pace::default();
+        assert_eq!(wish(pace.segment_bytes(0, 0)), MIB);
+        // 100 MiB kept, written long ago.
+        pace.note(400 * MIB, 1000 * PACE_US);
+        for pause in 1001..1040 {
+            pace.note(400 * MIB, pause * PACE_US);
+        }
+        pace.note(400 * MIB, 2000 * PACE_US);
+        assert_eq!(wish(pace.segment_bytes(100 * MIB, 400 * MIB)), 8 * MIB);
+        // 100 MiB a second: 30 in the time that a segment should last.
+        pace.note(500 * MIB, 2000 * PACE_US + 1_000_000);
+        assert_eq!(wish(pace.segment_bytes(100 * MIB, 500 * MIB)), 32 * MIB);
+        // Of so little not so much is made ahead.
+        assert_eq!(wish(pace.segment_bytes(8 * MIB, 8 * MIB)), 2 * MIB);
+        // A burst is forgotten.
+        for pause in 3..20 {
+            pace.note(500 * MIB, 2000 * PACE_US + pause * 1_000_000);
+        }
+        assert_eq!(wish(pace.segment_bytes(100 * MIB, 500 * MIB)), 8 * MIB);
+    }
 }

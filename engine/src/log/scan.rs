@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::format::frame::{self, ALIGN, Frame, Kind, Seed};
 use crate::format::manifest::Manifest;
 use crate::format::segment::{self, Header};
-use crate::format::{StoreId, u64_at};
+use crate::format::{StoreId, u32_at, u64_at};
 use crate::mutant::planted;
 
 /// Largest segment file that is read.
@@ -32,6 +32,8 @@ pub struct Loaded {
     pub end: Option<Lsn>,
     bytes: Vec<u8>,
     seed: Seed,
+    /// What lies behind the frames may be of a segment that the file held before.
+    used: bool,
 }
 
 impl Loaded {
@@ -39,7 +41,7 @@ impl Loaded {
     pub fn load(disk: &dyn Disk, store: &str, id: StoreId, number: u64) -> io::Result<Option<(Header, Loaded)>> {
         let Some(header) = read_header(disk, store, id, number)? else { return Ok(None) };
         let loaded = Loaded::assume(disk, store, id, number, header.base)?;
-        Ok(loaded.map(|loaded| (header, loaded)))
+        Ok(loaded.map(|loaded| (header, Loaded { used: header.used, ..loaded })))
     }
 
     /// Reads the segment whole and takes it to begin at `base`, whatever its header says. `None` when there is none.
@@ -58,7 +60,7 @@ impl Loaded {
         }
         let mut bytes = vec![0; length as usize];
         disk::read_exact_at(&*file, &mut bytes, 0)?;
-        Ok(Some(Loaded { number, base, end: None, bytes, seed: Seed::new(id, number) }))
+        Ok(Some(Loaded { number, base, end: None, bytes, seed: Seed::new(id, number), used: false }))
     }
 
     /// Bytes of its file.
@@ -87,11 +89,31 @@ impl Loaded {
         &self.bytes[offset..offset + frame.padded]
     }
 
-    /// Bytes behind a position up to the last that is not zero.
+    /// Bytes behind a position up to the last that is not zero. In a file that was used before: up to the end of the last
+    /// frame that says it stands in its place, whole or not.
     pub fn bytes_behind(&self, lsn: Lsn) -> u64 {
         let from = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
+        if self.used {
+            let ends = self.places_from(from).map(|(offset, _)| self.claimed_end(offset));
+            return ends.max().map_or(0, |end| (end - from) as u64);
+        }
         let behind = self.bytes.get(from..).unwrap_or_default();
         behind.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
+    }
+
+    /// Offsets from one on at which the LSN of the place stands, and that LSN: frames, or what is left of them.
+    fn places_from(&self, offset: usize) -> impl Iterator<Item = (usize, Lsn)> {
+        let last = self.bytes.len().saturating_sub(frame::HEADER);
+        (offset..=last).step_by(ALIGN).filter_map(move |offset| {
+            let here = self.base.wrapping_add((offset as u64).wrapping_sub(segment::HEADER));
+            (u64_at(&self.bytes, offset + 8) == here).then_some((offset, here))
+        })
+    }
+
+    /// Where a frame ends by the length that it names, if that is one.
+    fn claimed_end(&self, offset: usize) -> usize {
+        let length = u32_at(&self.bytes, offset + 4) as usize;
+        (offset + frame::padded(length.clamp(frame::HEADER, frame::MAX_FRAME))).min(self.bytes.len())
     }
 
     /// Lets the segment begin where its first valid frame says, and not before `least`. Whether there is such a frame: for one
@@ -114,15 +136,8 @@ impl Loaded {
 
     /// Where the first valid frame at or behind a position stands.
     pub(crate) fn next_frame(&self, lsn: Lsn) -> Option<Lsn> {
-        let mut offset = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
-        while offset + frame::HEADER <= self.bytes.len() {
-            let here = self.base + offset as u64 - segment::HEADER;
-            if u64_at(&self.bytes, offset + 8) == here && self.frame(here).is_some() {
-                return Some(here);
-            }
-            offset += ALIGN;
-        }
-        None
+        let offset = (segment::HEADER + lsn.saturating_sub(self.base)) as usize;
+        self.places_from(offset).map(|(_, here)| here).find(|here| self.frame(*here).is_some())
     }
 
     /// Where a position stands in the file, and how many of the bytes up to another are there.
@@ -133,18 +148,9 @@ impl Loaded {
 
     /// The highest mark in a valid frame at or behind a position.
     fn highest_mark_from(&self, lsn: Lsn) -> Option<Lsn> {
-        let mut highest = None;
-        let mut offset = (segment::HEADER + (lsn - self.base)) as usize;
-        while offset + frame::HEADER <= self.bytes.len() {
-            let here = self.base.wrapping_add(offset as u64 - segment::HEADER);
-            if u64_at(&self.bytes, offset + 8) == here
-                && let Some(mark) = frame::parse_mark(&self.bytes[offset..], here, &self.seed)
-            {
-                highest = highest.max(mark_of(&mark));
-            }
-            offset += ALIGN;
-        }
-        highest
+        let offset = (segment::HEADER + (lsn - self.base)) as usize;
+        let parse = |(offset, here)| frame::parse_mark(&self.bytes[offset..], here, &self.seed);
+        self.places_from(offset).filter_map(parse).filter_map(|mark| mark_of(&mark)).max()
     }
 }
 

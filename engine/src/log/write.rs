@@ -13,6 +13,31 @@ use crate::failpoint;
 use crate::format::segment;
 use crate::mutant::planted;
 
+/// What the kernel keeps files in.
+const PAGE: usize = 4096;
+
+/// Zeros to write behind a run, up to the end of a page in which it is the first. A page of a used file would have to be read
+/// before a part of it is written, if the kernel does not have it in memory.
+fn page_rest(run: &Run) -> usize {
+    let offset = (segment::HEADER + run.start - run.base) as usize;
+    let end = offset + run.bytes.len();
+    let rest = end.next_multiple_of(PAGE) - end;
+    let begins_page = offset / PAGE < end / PAGE;
+    if run.used && begins_page && (end + rest) as u64 <= run.segment_bytes { rest } else { 0 }
+}
+
+fn write_frames(bytes: &[u8], offset: u64, file: &Arc<dyn File>) -> io::Result<()> {
+    if cfg!(feature = "failpoints") {
+        let (front, back) = bytes.split_at(bytes.len() / 2);
+        disk::write_all_at(&**file, front, offset)?;
+        failpoint::hit("log.write.mid")?;
+        disk::write_all_at(&**file, back, offset + front.len() as u64)?;
+    } else {
+        disk::write_all_at(&**file, bytes, offset)?;
+    }
+    failpoint::hit("log.write.after")
+}
+
 /// What the holder of the writer's lock knows.
 pub(super) struct Writer {
     /// The segment written last.
@@ -101,22 +126,32 @@ impl Log {
     }
 
     /// One run at its place. Done again after an error it writes the same bytes to the same place.
-    fn write_run(&self, run: &Run, file: &Arc<dyn File>) -> io::Result<()> {
+    fn write_run(&self, run: &mut Run, file: &Arc<dyn File>) -> io::Result<()> {
         failpoint::hit("log.write.before")?;
         if run.start == run.base {
-            let header = segment::Header { id: self.id, number: run.segment, base: run.base, epoch: self.epoch };
-            disk::write_all_at(&**file, &header.encode(), 0)?;
+            self.write_header(run, file)?;
         }
         let offset = segment::HEADER + run.start - run.base;
-        if cfg!(feature = "failpoints") {
-            let (front, back) = run.bytes.split_at(run.bytes.len() / 2);
-            disk::write_all_at(&**file, front, offset)?;
-            failpoint::hit("log.write.mid")?;
-            disk::write_all_at(&**file, back, offset + front.len() as u64)?;
-        } else {
-            disk::write_all_at(&**file, &run.bytes, offset)?;
+        let length = run.bytes.len();
+        run.bytes.resize(length + page_rest(run), 0);
+        let written = write_frames(&run.bytes, offset, file);
+        run.bytes.truncate(length);
+        written
+    }
+
+    fn write_header(&self, run: &Run, file: &Arc<dyn File>) -> io::Result<()> {
+        let Run { segment: number, base, used, .. } = *run;
+        let header = segment::Header { id: self.id, number, base, epoch: self.epoch, used };
+        if !used {
+            return disk::write_all_at(&**file, &header.encode(), 0);
         }
-        failpoint::hit("log.write.after")
+        self.counters.recycled.fetch_add(1, Ordering::Relaxed);
+        if planted("recycled_header_kept") {
+            return Ok(());
+        }
+        let mut page = [0; PAGE];
+        page[..segment::HEADER as usize].copy_from_slice(&header.encode());
+        disk::write_all_at(&**file, &page, 0)
     }
 
     /// The clock by which bytes age.

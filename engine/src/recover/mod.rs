@@ -272,8 +272,10 @@ fn remove_unused(disk: &dyn Disk, name: &str, names: &[String], epoch: u64, read
             true => Ok(()),
             false => disk::read_exact_at(&*file, &mut header, 0),
         });
-        let unfinished = Header::parse(&header).is_some_and(|header| header.epoch > epoch);
-        if read.is_err() || (header != [0; segment::HEADER as usize] && !unfinished) {
+        // Made ahead of a file that was used before: that has the header of the segment that it was.
+        let superfluous = |header: Header| header.epoch > epoch || header.number < number;
+        let is_unused = header == [0; segment::HEADER as usize] || Header::parse(&header).is_some_and(superfluous);
+        if read.is_err() || !is_unused {
             return;
         }
         let _ = disk.remove(&file);

@@ -73,7 +73,7 @@ impl Tail<'_> {
         self.next += 1;
         let name = segment::file_name(self.name, number);
         let file: Arc<dyn File> = self.disk.create(&name)?;
-        let header = Header { id: self.id, number, base, epoch: self.epoch };
+        let header = Header { id: self.id, number, base, epoch: self.epoch, used: false };
         disk::write_all_at(&*file, &header.encode(), 0)?;
         disk::write_all_at(&*file, frames, segment::HEADER)?;
         if !planted("tail_not_made_durable") {

@@ -5,6 +5,7 @@
 //! changes at once, whole databases, expired fields. `CRASH_WORKLOAD=name` runs one of them. It is the same each time, so operation `n` is always the same one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
@@ -339,6 +340,19 @@ fn compaction(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
+/// Segments that are filled, emptied, and filled again.
+fn recycling(machine: &mut Machine) -> Result<(), Error> {
+    let mut running = machine.open()?;
+    machine.set(&mut running, &[5], 100);
+    for round in 0..48 {
+        machine.set(&mut running, &[round % 3, 3, 4], 4000);
+        machine.turn(&mut running);
+    }
+    let recycled = running.store.log().counters().recycled.load(Ordering::Relaxed);
+    assert!(machine.disk.is_down() || recycled > 2, "{recycled} segments were begun in used files");
+    Ok(())
+}
+
 /// Some checkpoints, of which all but two are superfluous; changes between and within; openings from them.
 fn checkpoints(machine: &mut Machine) -> Result<(), Error> {
     machine.options.checkpoint_bytes = 6000;
@@ -560,10 +574,11 @@ fn expired_fields(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-const WORKLOADS: [(&str, Workload); 14] = [
+const WORKLOADS: [(&str, Workload); 15] = [
     ("append and sync", append_and_sync),
     ("segment change", segment_change),
     ("compaction", compaction),
+    ("recycling", recycling),
     ("checkpoints", checkpoints),
     ("large values", large_values),
     ("changed large values", changed_large_values),

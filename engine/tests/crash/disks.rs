@@ -1,4 +1,4 @@
-//! A simulated disk whose syncs take time, during which something else happens.
+//! A simulated disk whose syncs and reads take time, during which something else happens.
 
 use std::cell::RefCell;
 use std::io;
@@ -13,6 +13,7 @@ type Meanwhile = Box<dyn FnMut()>;
 
 thread_local! {
     static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    static BEFORE_READ: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
 }
 
 /// Runs `work`; while it waits for a file sync, `meanwhile` is called.
@@ -20,6 +21,14 @@ pub fn with_slow_sync<T>(meanwhile: impl FnMut() + 'static, work: impl FnOnce() 
     MEANWHILE.set(Some(Box::new(meanwhile)));
     let result = work();
     MEANWHILE.take();
+    result
+}
+
+/// Runs `work`; before it is given what it reads of a file, `meanwhile` is called, once.
+pub fn with_slow_read<T>(meanwhile: impl FnMut() + 'static, work: impl FnOnce() -> T) -> T {
+    BEFORE_READ.set(Some(Box::new(meanwhile)));
+    let result = work();
+    BEFORE_READ.take();
     result
 }
 
@@ -36,6 +45,9 @@ impl File for SlowFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Some(mut meanwhile) = BEFORE_READ.take() {
+            meanwhile();
+        }
         self.0.read_at(buffer, offset)
     }
 

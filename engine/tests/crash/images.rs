@@ -289,17 +289,23 @@ const BOTH: u8 = frame::FIRST | frame::LAST;
 /// Opens a log of frames of one key, each with a checksum that holds. How many elements or bytes the key has then, if the
 /// log is taken.
 fn crafted(frames: &[Crafted<'_>]) -> Option<usize> {
+    crafted_with(frames, &[])
+}
+
+/// The same, with frames behind those that were written for another segment and stand where they say.
+fn crafted_with(frames: &[Crafted<'_>], of_another: &[Crafted<'_>]) -> Option<usize> {
     let (id, base) = (StoreId([7; 16]), engine::log::START);
-    let mut log = Header { id, number: 1, base, epoch: 1 }.encode().to_vec();
+    let mut log = Header { id, number: 1, base, epoch: 1, used: false }.encode().to_vec();
     let header = log.len();
-    for &(flags, value_type, kind, previous, value) in frames {
+    let own = frames.iter().map(|frame| (1, frame));
+    for (segment, &(flags, value_type, kind, previous, value)) in own.chain(of_another.iter().map(|frame| (9, frame))) {
         let start = log.len();
         Draft { kind, database: 0, value_type, deadline: None, previous, key: b"k", value: [value, b""] }
             .encode(&mut log);
         let written = &mut log[start..];
         frame::set_flags(written, flags);
         let body = frame::body_checksum(written);
-        frame::seal(written, body, base + (start - header) as u64, &Seed::new(id, 1));
+        frame::seal(written, body, base + (start - header) as u64, &Seed::new(id, segment));
     }
     log.resize(16 << 10, 0);
     let disk = SimDisk::new(1);
@@ -365,6 +371,11 @@ pub fn hostile() -> Result<(), String> {
         if found != *expected {
             return Err(format!("{what}: {found:?} instead of {expected:?}"));
         }
+    }
+    let ours: &[Crafted<'_>] = &[(BOTH, LIST, image, None, list)];
+    let found = crafted_with(ours, &[(BOTH, STRING, image, None, b"longer"), (BOTH, 0, Kind::Mark, None, &[255; 16])]);
+    if found != Some(2) {
+        return Err(format!("frames of another segment: {found:?}"));
     }
     Ok(())
 }

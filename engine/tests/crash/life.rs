@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::{Faults, SimDisk, Survival};
@@ -29,6 +30,8 @@ pub struct Counts {
     pub evicted: u64,
     pub checkpoints: u64,
     pub damaged_segments: u64,
+    /// Segments begun in files that compaction had emptied.
+    pub recycled: u64,
 }
 
 /// What a store was found to hold, or why not.
@@ -47,6 +50,7 @@ impl Counts {
         self.evicted += other.evicted;
         self.checkpoints += other.checkpoints;
         self.damaged_segments += other.damaged_segments;
+        self.recycled += other.recycled;
     }
 }
 
@@ -60,6 +64,8 @@ pub struct World {
     pub keys: Arc<Keys>,
     pub chance: Random,
     sizes: Sizes,
+    /// Much is written and much is done behind it: segments are filled, emptied and used again.
+    busy: bool,
     sequence: u64,
     power_lost: bool,
     crashed_us: u64,
@@ -97,8 +103,14 @@ impl World {
     pub fn new(seed: u64) -> World {
         let mut chance = Random::new(seed ^ 0x5EED);
         let mode = [FsyncMode::Always, FsyncMode::EverySec, FsyncMode::No][chance.below(3) as usize];
-        let blob_bytes = [1500, 4096, 17_000, 200_000][chance.below(4) as usize];
-        let giant_bytes = if blob_bytes > 100_000 && chance.below(2) == 0 { 64 << 10 } else { 3000 };
+        let busy = chance.below(12) == 0;
+        let blob_bytes = if busy { 200_000 } else { [1500, 4096, 17_000, 200_000][chance.below(4) as usize] };
+        let giant_bytes = match chance.below(2) {
+            _ if busy => 20 << 10,
+            0 if blob_bytes > 100_000 => 64 << 10,
+            _ => 3000,
+        };
+        let giant_in = if busy { 2 } else { [20, 100][chance.below(2) as usize] };
         let options = Options {
             mode,
             segment_bytes: 64 << 10,
@@ -122,8 +134,9 @@ impl World {
             model: Model::new(keys.len()),
             counts: Counts::default(),
             keys,
-            sizes: Sizes { blob_bytes, giant_bytes, giant_in: [20, 100][chance.below(2) as usize] },
+            sizes: Sizes { blob_bytes, giant_bytes, giant_in },
             chance,
+            busy,
             sequence: 0,
             power_lost: false,
             crashed_us: 0,
@@ -147,11 +160,11 @@ impl World {
         let (session, mut machines) = self.begin(&store);
         self.set_faults();
         if self.chance.below(2) == 0 {
-            self.disk.crash_at(1 + self.chance.below(120));
+            self.disk.crash_at(1 + self.chance.below(if self.busy { 1000 } else { 120 }));
         }
         let slow = self.chance.below(6) == 0;
         machines.overlapping = !slow && self.chance.below(2) == 0;
-        for _ in 0..10 + self.chance.below(90) {
+        for _ in 0..10 + self.chance.below(if self.busy { 500 } else { 90 }) {
             if self.disk.is_down() {
                 break;
             }
@@ -165,9 +178,9 @@ impl World {
                 13..=16 => session.borrow_mut().end_turn(),
                 17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
                 17..=19 => drop(self.flush(&mut machines)),
-                20..=21 => drop(machines.maintenance.step(&store, self.clock.monotonic_us())),
+                20..=21 if !self.busy => drop(machines.maintenance.step(&store, self.clock.monotonic_us())),
                 22 => self.pass_time(&session, &mut machines),
-                _ if self.chance.below(8) == 0 => {
+                23 if self.chance.below(8) == 0 => {
                     let wall_ms = self.clock.wall_ms() + self.chance.below(20_000);
                     self.clock.step_wall_to(wall_ms.saturating_sub(10_000));
                 }
@@ -317,6 +330,7 @@ impl World {
         self.model = session.model;
         self.counts.commits += self.model.len() as u64;
         let log = store.log();
+        self.counts.recycled += log.counters().recycled.load(Ordering::Relaxed);
         let clean = closes && !self.disk.is_down() && !log.is_read_only() && log.written() == log.appended();
         store.audit()?;
         self.before = clean.then(|| State::of(store));

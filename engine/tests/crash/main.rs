@@ -5,6 +5,7 @@
 //!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
+//!  recycling  files of emptied segments that are used again
 //!  evictions  what the store says it has evicted
 //!  ring       reads that the kernel does by itself; the simulated disk has none
 //!  model      what was committed in which order, and what of it must survive
@@ -29,6 +30,7 @@ mod model;
 mod modes;
 #[cfg(feature = "mutants")]
 mod mutants;
+mod recycling;
 mod renames;
 mod ring;
 mod room;

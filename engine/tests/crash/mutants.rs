@@ -9,6 +9,7 @@ use std::panic::catch_unwind;
 use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
+use crate::recycling::slow_reader;
 use crate::ring::pieces;
 use crate::simulation::run;
 use crate::{damage, renames, salvage};
@@ -28,13 +29,15 @@ fn mutants() {
         plant(Some(name));
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
-        // Nor does a life of a store ever meet damage, nor read by the kernel's ring, and it seldom renames what is large and
-        // has just changed; of the other bugs the simulation must find what it can.
+        // Nor does a life of a store ever meet damage, nor read by the kernel's ring; it seldom renames what is large and has just
+        // changed, and how long somebody reads a segment that is emptied meanwhile is no matter of chance there. Of the other
+        // bugs the simulation must find what it can.
         let by_name = || match name.split('_').next() {
             Some("salvaged") => salvage::crashes(),
             Some("damaged") => damage::crashes(),
             Some("renamed") => renames::changed_large_value(),
             Some("ring") => pieces(),
+            Some("recycled") if *name == "recycled_under_reader" => slow_reader(),
             _ => Ok(()),
         };
         let crafted = || hostile().and_then(|()| by_name());

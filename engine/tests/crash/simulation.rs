@@ -55,6 +55,7 @@ fn simulation() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(one.is_some() || total.recycled > total.lives / 50, "segments are hardly ever used again: {total:?}");
     let seconds = started.elapsed().as_secs_f64();
     println!("{total:?}\n{:.0} lives a second", total.lives as f64 / seconds);
 }

@@ -248,6 +248,11 @@ const PERSISTENCE: &[Row] = &[
     row("log_syncs", |s| s.store().log().counters().syncs.load(Ordering::Relaxed).into(), "Syncs since the start."),
     row("log_writes", |s| s.store().log().counters().writes.load(Ordering::Relaxed).into(), "Writes since the start."),
     row(
+        "log_recycled_segments",
+        |s| s.store().log().counters().recycled.load(Ordering::Relaxed).into(),
+        "Segments begun in the file of one that compaction had emptied.",
+    ),
+    row(
         "log_longest_sync_us",
         |s| s.store().log().counters().longest_sync_us.load(Ordering::Relaxed).into(),
         "Microseconds of the longest sync since the start.",
