@@ -19,6 +19,11 @@ use crate::error::Result;
 
 /// Connections, and threads of bare reads.
 const READERS: u64 = 16;
+/// Ways to have as many reads under way: connections, and the pipeline of each. What a request costs on its way between two
+/// programs is not the disk's.
+const WAYS: [(u64, usize); 2] = [(READERS, 1), (2, 8)];
+/// Reads of what is in memory.
+const HOT: (u64, usize) = (READERS, 16);
 /// Keys that are read until they are in memory: so many of all.
 const HOT_ONE_IN: u64 = 100;
 /// Times that each server is measured while it reads these.
@@ -55,12 +60,19 @@ pub fn run(bench: &mut Bench) -> Result<()> {
     bench.figures.with(format!("the same, {READERS} threads that read 1 KiB of the files, {} s", time.as_secs()));
     let bare = bare(bench, group, &server, time)?;
     for (name, draw) in Draw::each(count) {
-        bench.figures.with(format!("the same, {READERS} connections that read, {name}, {} s", time.as_secs()));
-        let rate = misses(bench, group, &server, &data, &draw, time)?;
-        // Where most reads find their value in memory, these say nothing of the disk.
-        if matches!(draw, Draw::Uniform { .. }) {
-            let (name, ratio) = ("these reads to bare ones", 100.0 * rate / bare);
-            bench.figures.add_with_target("kvd", name, ratio, "%", Some("≥ 80"));
+        for way in WAYS {
+            bench.figures.with(format!(
+                "the same, {} connections that read, pipelines of {}, {name}, {} s",
+                way.0,
+                way.1,
+                time.as_secs()
+            ));
+            let rate = misses(bench, group, &server, &data, &draw, way, time)?;
+            // Where most reads find their value in memory, these say nothing of the disk.
+            if matches!(draw, Draw::Uniform { .. }) {
+                let (name, ratio) = ("these reads to bare ones", 100.0 * rate / bare);
+                bench.figures.add_with_target("kvd", name, ratio, "%", Some("≥ 80"));
+            }
         }
     }
     let most = watch.finish();
@@ -72,16 +84,19 @@ pub fn run(bench: &mut Bench) -> Result<()> {
         bench.figures.add("kvd", &format!("{name} at the end, in percent of maxmemory"), part, "%");
     }
     let hot = Draw::uniform(count / HOT_ONE_IN);
-    bench
-        .figures
-        .with(format!("{} of these keys, {READERS} connections that read, pipelines of 16", count / HOT_ONE_IN));
+    bench.figures.with(format!(
+        "{} of these keys, {} connections that read, pipelines of {}",
+        count / HOT_ONE_IN,
+        HOT.0,
+        HOT.1
+    ));
     // All the machine has is the default; it may be less than the data.
     let Some(other) = bench.start(Peer::Kvd, &["--maxmemory", "100%"])? else { return Ok(()) };
     other.fill(&data, count)?;
     let mut cpu_us = [Vec::new(), Vec::new()];
     for run in 0..=HOT_RUNS {
         for ((name, server), cpu_us) in [("kvd", &server), ("kvd, all fits", &other)].into_iter().zip(&mut cpu_us) {
-            let of = reads(server, &data, &hot, 16, time)?;
+            let of = reads(server, &data, &hot, HOT, time)?;
             // The first brings the values into memory.
             if run > 0 {
                 cpu_us.push(of.cpu_us);
@@ -116,12 +131,12 @@ struct Reads {
     pages: f64,
 }
 
-fn reads(server: &Running, data: &Data, draw: &Draw, pipeline: usize, time: Duration) -> Result<Reads> {
+fn reads(server: &Running, data: &Data, draw: &Draw, way: (u64, usize), time: Duration) -> Result<Reads> {
     let (stop, pid) = (AtomicBool::new(false), server.server.pid());
     let (cpu, bytes) = (machine::cpu_seconds(pid)?, machine::bytes_from_disk(pid)?);
     let before = server.info("spilled_values_read")?;
     let done = std::thread::scope(|scope| {
-        let (load, work) = (server.load(data, READERS, pipeline), Work::Read(draw, &stop));
+        let (load, work) = (server.load(data, way.0, way.1), Work::Read(draw, &stop));
         let readers = scope.spawn(move || load.run(&work));
         std::thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
@@ -159,9 +174,10 @@ fn misses(
     server: &Running,
     data: &Data,
     draw: &Draw,
+    way: (u64, usize),
     time: Duration,
 ) -> Result<f64> {
-    let of = uncached(group, server, || reads(server, data, draw, 1, time))?;
+    let of = uncached(group, server, || reads(server, data, draw, way, time))?;
     bench.figures.add("kvd", "reads", of.done.rate(), "/s");
     let rate = of.misses / of.done.seconds;
     bench.figures.add("kvd", "reads of values that were not in memory", rate, "/s");
