@@ -32,16 +32,16 @@ use crate::value::{STRING, Slot};
 
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
-/// A checkpoint is due when the log has grown by so many times the last one: a third more is written, however large values are.
-const LAST_TIMES: u64 = 3;
+/// A checkpoint is due when the log has grown by so many times the last one: at most half more is written, however large values are.
+const LAST_TIMES: u64 = 2;
 /// Buckets looked at under one lock.
 const RUN: usize = 64;
 /// Values up to this length stand in the checkpoint itself: an entry without its value would be about as long.
 const LONGEST_HERE: usize = 64;
 /// Bytes written between two syncs: many at once would hold up the log's.
 const SYNC_EVERY: u64 = 8 << 20;
-/// Bytes written in a second at most, and those that may be written at once.
-const BYTES_PER_SECOND: u64 = 64 << 20;
+/// Bytes written in a second at most, and those that may be written at once. What the log grows by meanwhile is replayed.
+const BYTES_PER_SECOND: u64 = 128 << 20;
 const BURST: u64 = 4 << 20;
 /// How soon a failed checkpoint is begun again.
 const RETRY_US: u64 = 1_000_000;

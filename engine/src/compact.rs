@@ -21,7 +21,12 @@ use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
 
-/// The log may be this many times as long as what lives in it.
+/// The log may be so long, in eighths of what lives in it. Files made ahead and checkpoints come to that: in all it should be twice.
+const LONG: u64 = 12;
+/// From here on it is read faster than at the rate that is set, and from here on as fast as can be.
+const LONGER: u64 = 13;
+const TOO_LONG: u64 = 14;
+/// How much of the number of segments that the log would have if all were full may be there.
 const MAX_RATIO: u64 = 2;
 /// Segments that are not full: more than this are too many, for every start leaves one.
 const MAX_SEGMENTS: u64 = 64;
@@ -161,10 +166,10 @@ fn rest_us(store: &Store, read: u64) -> u64 {
     let rate = store.compaction_rate();
     let (log, live) = (store.log_bytes(), store.live_log_bytes());
     // A step from one segment to the next is no distance.
-    if rate == 0 || read > STEP_BYTES * 4 || store.log().is_full() || log > live / 4 * 9 {
+    if rate == 0 || read > STEP_BYTES * 4 || store.log().is_full() || log > live / 8 * TOO_LONG {
         return 0;
     }
-    let rate = if log > live * MAX_RATIO { rate * 4 } else { rate };
+    let rate = if log > live / 8 * LONGER { rate * 4 } else { rate };
     read * 1_000_000 / rate
 }
 
@@ -245,7 +250,7 @@ impl Store {
                 || segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
                 || pressed
                 || (log > self.options().compact_from_bytes.min(SMALL_LOG_SEGMENTS * self.options().segment_bytes)
-                    && log > MAX_RATIO * self.live_log_bytes()))
+                    && log > self.live_log_bytes() / 8 * LONG))
     }
 
     /// Notes the segments that the log has begun since the last look.

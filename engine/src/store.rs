@@ -58,7 +58,7 @@ pub struct Options {
     pub blob_bytes: usize,
     /// Bytes of memory that keys, values and tables should take at most; values beyond are left to the log alone.
     pub memory_goal: u64,
-    /// A checkpoint is taken when the log has grown by so many bytes, or by three times the last checkpoint if that is more.
+    /// A checkpoint is taken when the log has grown by so many bytes, or by twice the last checkpoint if that is more.
     pub checkpoint_bytes: u64,
     /// Logs shorter than this are not compacted.
     pub compact_from_bytes: u64,

@@ -165,8 +165,7 @@ impl Store {
         let mut current = eviction.rules.write();
         if current.set != *rules {
             let rules = Arc::new(Rules::new(rules.clone()));
-            let now_ms = self.now_ms();
-            (0..SHARDS).for_each(|index| self.shards().lock(index).set_rules(&rules, now_ms));
+            self.set_rules(&rules);
             let before = std::mem::replace(&mut *current, rules);
             current.take_over_evicted(&before);
         }
@@ -178,6 +177,28 @@ impl Store {
         *eviction.asked.lock() = None;
         eviction.awaited.store(0, Ordering::Relaxed);
         eviction.is_exhausted.store(false, Ordering::Relaxed);
+    }
+
+    /// Has all shards follow other rules, which may mean to look at every key: by as many threads as the log is replayed by, for
+    /// a start does this too.
+    fn set_rules(&self, rules: &Arc<Rules>) {
+        let now_ms = self.now_ms();
+        let set = |from: usize, to: usize| {
+            (from..to).for_each(|index| self.shards().lock(index).set_rules(rules, now_ms));
+        };
+        let lanes = self.options().lanes;
+        let threads = if lanes.threads { lanes.count.max(1) } else { 1 };
+        let part = SHARDS.div_ceil(threads);
+        std::thread::scope(|scope| {
+            for from in (part..SHARDS).step_by(part) {
+                // Where there is no other thread it is this one's.
+                let other = std::thread::Builder::new().name("rules".into());
+                if other.spawn_scoped(scope, move || set(from, SHARDS.min(from + part))).is_err() {
+                    set(from, SHARDS.min(from + part));
+                }
+            }
+            set(0, part);
+        });
     }
 
     /// By how many bytes memory is above its goal, or would be with so many more.

@@ -125,9 +125,12 @@ pub(super) struct Run {
     pub bytes: Vec<u8>,
 }
 
+/// A run does not become longer than this, but of one frame: to copy a longer one into more memory would take milliseconds, for
+/// which all who append would wait.
+const RUN_BYTES: usize = 1 << 20;
 /// Buffers kept for reuse, and the largest that is kept.
 const SPARE_BUFFERS: usize = 4;
-const SPARE_BYTES: usize = 1 << 20;
+const SPARE_BYTES: usize = RUN_BYTES + super::write::PAGE;
 
 impl Appender {
     pub(super) fn new(first: Claimed, base: Lsn, id: StoreId) -> Appender {
@@ -205,6 +208,15 @@ impl Appender {
         });
     }
 
+    /// The run that takes so many bytes more.
+    fn run_for(&mut self, bytes: usize) -> &mut Run {
+        let is_full = |run: &Run| !run.bytes.is_empty() && run.bytes.len() + bytes > RUN_BYTES;
+        if self.pending.last().is_some_and(is_full) {
+            self.start_run();
+        }
+        self.pending.last_mut().expect("a run is started with the log and with each segment")
+    }
+
     fn place(&mut self, frame: &mut [u8], body: u32, log: &Log) -> Lsn {
         if self.room() < frame.len() && self.next == self.base && !planted("empty_segment_passed_over") {
             // Nothing in it yet: a segment that is passed over would have no header and seem to be the log's end.
@@ -223,8 +235,7 @@ impl Appender {
         }
         let lsn = self.next;
         frame::seal(frame, body, lsn, &self.seed);
-        let run = self.pending.last_mut().expect("a run is started with the log and with each segment");
-        run.bytes.extend_from_slice(frame);
+        self.run_for(frame.len()).bytes.extend_from_slice(frame);
         self.next += frame.len() as u64;
         lsn
     }

@@ -14,7 +14,7 @@ use crate::format::segment;
 use crate::mutant::planted;
 
 /// What the kernel keeps files in.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Zeros to write behind a run, up to the end of a page in which it is the first. A page of a used file would have to be read
 /// before a part of it is written, if the kernel does not have it in memory.
@@ -133,7 +133,9 @@ impl Log {
         }
         let offset = segment::HEADER + run.start - run.base;
         let length = run.bytes.len();
-        run.bytes.resize(length + page_rest(run), 0);
+        let rest = page_rest(run);
+        run.bytes.reserve_exact(rest);
+        run.bytes.resize(length + rest, 0);
         let written = write_frames(&run.bytes, offset, file);
         run.bytes.truncate(length);
         written

@@ -102,9 +102,9 @@ fn the_more_a_checkpoint_takes_the_more_the_log_grows_before_the_next() {
     let size = bench.store.checkpoint_size();
     assert!(size > 50_000 && bench.store.checkpoint_written() == size, "{size}");
     let before = bench.store.log().appended();
-    assert_eq!(count(&mut bench, 1000, 1500), 1, "no more than the last one yet");
+    assert_eq!(count(&mut bench, 1000, 1500), 1, "not twice the last one yet");
     assert_eq!(count(&mut bench, 1500, 4000), 2);
-    assert!(bench.store.log().appended() - before > 3 * size);
+    assert!(bench.store.log().appended() - before > 2 * size);
     assert!(bench.store.checkpoint_size() > 3 * size);
 
     // A store that is opened knows how large its last checkpoint is.

@@ -115,10 +115,10 @@ settings! {
         appendfsync: FsyncMode = "everysec", Kind::Choice(FsyncMode::NAMES), live;
         /// Size of a full segment of the log; at most a sixteenth of maxmemory.
         segment_size: u64 = "64mb", Kind::Size(64 * KIB, MAX_SEGMENT), at_start;
-        /// Bytes of log that compaction reads in a second; more when the log has become more than twice as long as what lives
-        /// in it. 0: as many as it can.
+        /// Bytes of log that compaction reads in a second; more when the log has become much more than half as long again as
+        /// what lives in it. 0: as many as it can.
         compaction_rate: u64 = "64mb", Kind::Size(0, LONG_MAX), live;
-        /// Bytes by which the log grows before a checkpoint is taken, from which a restart goes on; at least three times the last
+        /// Bytes by which the log grows before a checkpoint is taken, from which a restart goes on; at least twice the last
         /// checkpoint.
         checkpoint_after: u64 = "256mb", Kind::Size(4 * KIB, LONG_MAX), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
