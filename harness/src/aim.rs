@@ -33,7 +33,7 @@ impl Aim {
     pub fn at(words: &[&str]) -> Result<Aim> {
         let mut reached = BTreeMap::new();
         for word in words {
-            let of_word = fault::NAMES.into_iter().filter(|name| name.starts_with(word));
+            let of_word = fault::NAMES.iter().copied().filter(|name| name.starts_with(word));
             let before = reached.len();
             reached.extend(of_word.map(|name| (name, 4)));
             if reached.len() == before {

@@ -10,50 +10,8 @@ pub const FAILPOINTS: &str = "KVD_FAILPOINTS";
 /// The environment variable that chooses a planted bug.
 pub const MUTANT: &str = "KVD_MUTANT";
 
-/// Every place where `kvd` may be killed, in the order of a write's way, then recovery's.
-pub const NAMES: [&str; 41] = [
-    "log.append.before",
-    "log.append.after",
-    "log.write.before",
-    "log.write.mid",
-    "log.write.after",
-    "log.sync.before",
-    "log.sync.after",
-    "ack.before",
-    "segment.create.before",
-    "segment.create.after",
-    "segment.recycle.before",
-    "segment.recycle.after",
-    "segment.seal",
-    "dir.sync.before",
-    "dir.sync.after",
-    "compact.copy",
-    "compact.settle",
-    "compact.manifest.before",
-    "compact.manifest.after",
-    "compact.close",
-    "compact.unlink",
-    "checkpoint.create",
-    "checkpoint.write",
-    "checkpoint.sync",
-    "checkpoint.manifest.before",
-    "checkpoint.manifest.after",
-    "checkpoint.unlink",
-    "spill.leave",
-    "spill.image",
-    "spill.settle",
-    "spill.read",
-    "spill.bring",
-    "recover.scan",
-    "recover.copy.before",
-    "recover.copy.after",
-    "recover.manifest.before",
-    "recover.manifest.after",
-    "shutdown.before",
-    "shutdown.after",
-    "blob.write",
-    "blob.sync",
-];
+/// Every place where `kvd` may be killed.
+pub use engine::failpoint::NAMES;
 
 /// Arms one failpoint to kill the process at its `hit`-th hit.
 pub fn kill_at(name: &str, hit: u64) -> (String, String) {

@@ -356,6 +356,24 @@ fn the_background_takes_from_who_needed_memory_last_or_from_the_largest() {
 }
 
 #[test]
+fn what_is_let_in_below_the_limit_comes_from_its_own_namespace() {
+    let bench = bench_on(SimDisk::new(5));
+    let rules = named(Policy::AllKeysLru, Policy::NoEviction);
+    bench.follow(rules.clone(), 0);
+    bench.fill("big/", 9000);
+    bench.fill("small/", 3000);
+    // Nothing has to go, and so nobody is asked for it when the limit is set.
+    bench.follow(rules, bench.store.memory() + 50);
+    assert_eq!(bench.store.make_room(0, || (b"small/x", 10_000)), Room::Enough);
+    bench.fill("small/x", 100);
+    assert!(bench.store.excess_memory(0) > 0);
+    bench.evict();
+    assert_eq!(bench.store.excess_memory(0), 0);
+    let counts = bench.counts();
+    assert!(counts[1].1 == 9000 && counts[3].1 < 3100, "{counts:?}");
+}
+
+#[test]
 fn other_rules_count_and_keep_uses_anew() {
     let bench = bench_on(SimDisk::new(5));
     bench.fill("a/", 10);

@@ -1,10 +1,10 @@
 //! What each mode promises, one behaviour a test, and what a store refuses.
 
 use engine::clock::Clock;
-use engine::disk::sim::{Faults, Survival};
-use engine::{Error, FsyncMode, Need, Refusal, Value};
+use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::{Error, FsyncMode, Need, Options, Refusal, Value};
 
-use crate::bench::{Bench, bench, bench_on};
+use crate::bench::{Bench, bench, bench_on, bench_with, options};
 use crate::disks::with_slow_sync;
 
 #[test]
@@ -19,6 +19,35 @@ fn always_a_reader_waits_for_the_write_it_sees() {
     bench.step();
     assert!(bench.may_leave(write) && bench.may_leave(read));
     assert!(bench.may_leave(bench.get(b"a").1));
+}
+
+/// More than one buffer of the log holds.
+#[test]
+fn megabytes_that_wait_to_be_written_are_written_in_their_order() {
+    let mut bench = bench_with(SimDisk::new(3), Options { segment_bytes: 8 << 20, ..options(FsyncMode::Always) });
+    let value = |number: u32| vec![number as u8; 5000 + number as usize % 700];
+    // The log comes to have segments longer than a buffer.
+    for number in 0..5000 {
+        bench.set(b"first", &value(number));
+        if number % 10 == 0 {
+            bench.clock.advance_ms(1);
+            bench.maintain();
+            bench.step();
+        }
+    }
+    for number in 0..800_u32 {
+        bench.set(format!("key {}", number % 790).as_bytes(), &value(number));
+    }
+    let write = bench.set(b"last", b"1");
+    // Each sync is of one segment.
+    (0..50).for_each(|_| bench.step());
+    assert!(bench.may_leave(write));
+    let reopened = bench.reopened(Survival::Nothing);
+    for number in 0..790 {
+        let newest = if number < 10 { number + 790 } else { number };
+        assert_eq!(reopened.get(format!("key {number}").as_bytes()).0, Some(value(newest)), "{number}");
+    }
+    assert_eq!(reopened.get(b"last").0.as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
