@@ -205,14 +205,14 @@ impl<'c> Lane<'c> {
             }
             Kind::Image => {
                 self.mend(database, key.bytes);
-                self.image(database, &key, frame.value_type, value, deadline, lsn)
+                self.image(&key, frame)
             }
             Kind::Blob => {
                 let Some(reference) = Reference::parse(value) else { return false };
                 self.blob(database, &key, reference, deadline, lsn);
                 true
             }
-            Kind::Lost => self.lose(database, &key, frame.value_type, value, deadline, lsn),
+            Kind::Lost => self.lose(&key, frame),
             Kind::Delta => self.change(database, &key, frame.previous, value, lsn),
         }
     }
@@ -309,15 +309,8 @@ impl<'c> Lane<'c> {
     }
 
     /// Stores a whole value. Whether it makes sense.
-    fn image(
-        &mut self,
-        database: u8,
-        key: &Key<'_>,
-        value_type: u8,
-        value: &[u8],
-        deadline: Option<u64>,
-        lsn: Lsn,
-    ) -> bool {
+    fn image(&mut self, key: &Key<'_>, frame: &Frame<'_>) -> bool {
+        let Frame { database, value_type, value, deadline, lsn, .. } = *frame;
         let leaves = self.leaves(value.len());
         if value_type == STRING && leaves && value.len() <= MAX_VALUE {
             self.set(database, key, Stored::Cold(STRING, value.len() as u32), deadline, lsn);
@@ -345,15 +338,8 @@ impl<'c> Lane<'c> {
     }
 
     /// Notes a key whose value was lost earlier. Whether that makes sense.
-    fn lose(
-        &mut self,
-        database: u8,
-        key: &Key<'_>,
-        value_type: u8,
-        value: &[u8],
-        deadline: Option<u64>,
-        lsn: Lsn,
-    ) -> bool {
+    fn lose(&mut self, key: &Key<'_>, frame: &Frame<'_>) -> bool {
+        let Frame { database, value_type, value, deadline, lsn, .. } = *frame;
         let Some(place) = lost::Place::parse(value).filter(|_| value_type <= ZSET) else { return false };
         match self.common.serves {
             true => {
