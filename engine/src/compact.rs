@@ -7,6 +7,8 @@
 //!
 //! Deltas are never copied: their base is older, so it was copied before them, as the whole value.
 
+use std::collections::VecDeque;
+
 use crate::disk;
 use crate::error::Error;
 use crate::failpoint;
@@ -37,29 +39,35 @@ const PRESSED_SLACK: u64 = 256 << 10;
 /// Log read by one step.
 const STEP_BYTES: u64 = 256 << 10;
 
-/// What a compactor is doing.
-enum State {
-    Idle,
-    /// Copying from the oldest segment.
-    Copying {
-        segment: Box<Window>,
-        at: Lsn,
-        end: Lsn,
-        damage: Parts,
-    },
-    /// The copies must be durable up to here before the segment may go.
-    Waiting {
-        until: Lsn,
-    },
-    /// The manifest or the directory could not be written; tried again later.
-    Dropping,
+/// So many segments may wait for their copies to be durable while the next is copied from.
+const MOST_COPIED: usize = 8;
+
+/// A segment that is being copied from.
+struct Copying {
+    segment: Box<Window>,
+    at: Lsn,
+    end: Lsn,
+    damage: Parts,
+    /// What was done about the damage.
+    damaged: Option<Damaged>,
+}
+
+/// A segment that has been copied from: it may go when the copies are durable.
+struct Copied {
+    /// Where the log goes on behind it.
+    end: Lsn,
+    /// The copies end here.
+    until: Lsn,
+    damaged: Option<Damaged>,
 }
 
 /// Gives back the space of overwritten values: a machine that a thread, or a simulation, steps.
+#[derive(Default)]
 pub struct Compactor {
-    state: State,
-    /// What was found to be wrong with the segment that is being copied from.
-    damaged: Option<Damaged>,
+    /// The oldest segments, in their order.
+    copied: VecDeque<Copied>,
+    /// The one behind them.
+    copying: Option<Copying>,
     retry_at_us: u64,
     /// It has read so much that it rests until then.
     rests_until_us: u64,
@@ -68,129 +76,108 @@ pub struct Compactor {
 /// How soon a failed step is tried again.
 const RETRY_US: u64 = 1_000_000;
 
-impl Default for Compactor {
-    fn default() -> Self {
-        Compactor { state: State::Idle, damaged: None, retry_at_us: 0, rests_until_us: 0 }
-    }
-}
-
 impl Compactor {
     /// Does a little work if there is some. Whether it did.
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
-        if now_us < self.retry_at_us || now_us < self.rests_until_us || store.log().is_read_only() {
+        if now_us < self.retry_at_us || store.log().is_read_only() {
             return false;
         }
-        let read_before = self.position();
-        let advanced = self.advance(store);
-        self.rests_until_us = now_us + rest_us(store, self.position().saturating_sub(read_before));
-        let working = !matches!(self.state, State::Idle);
-        store.set_compacting(working);
+        let advanced = match self.drop_copied(store) {
+            Ok(false) if now_us >= self.rests_until_us => self.go_on(store, now_us),
+            dropped => dropped,
+        };
+        store.set_compacting(self.copying.is_some() || !self.copied.is_empty());
         // Who waits for room waits while it gets on, and a step longer: what was given back must be made a segment before
         // anyone is told that there is no room. A copy that itself finds no room is no reason to wait.
-        let waits_for_disk = matches!(self.state, State::Waiting { .. }) && advanced.is_ok();
+        let waits_for_disk = !self.copied.is_empty() && advanced.is_ok();
         store.log().set_reclaiming(waits_for_disk || matches!(advanced, Ok(true)));
-        match advanced {
-            Ok(busy) => busy,
-            Err(_) => {
-                self.retry_at_us = now_us + RETRY_US;
-                false
-            }
-        }
+        advanced.unwrap_or_else(|_| {
+            self.retry_at_us = now_us + RETRY_US;
+            false
+        })
     }
 
-    /// How far it has read in a segment; 0 when it does something else.
-    fn position(&self) -> Lsn {
-        match &self.state {
-            State::Copying { at, .. } => *at,
-            _ => 0,
-        }
+    /// Takes the oldest segment out of the log, if it may go. Whether it did.
+    fn drop_copied(&mut self, store: &Store) -> Result<bool, Error> {
+        let durable = store.log().durable();
+        let may_go = |oldest: &Copied| oldest.until <= durable || planted("compaction_unlinks_early");
+        let Some(oldest) = self.copied.front().filter(|oldest| may_go(oldest)) else { return Ok(false) };
+        // Before values are read where they have been moved to: that segment must be known.
+        store.note_segments();
+        failpoint::hit("compact.settle")?;
+        store.moved().settle(durable);
+        // Tried again if this fails.
+        store.drop_oldest_segment(oldest.damaged.is_some())?;
+        let dropped = self.copied.pop_front();
+        dropped.and_then(|segment| segment.damaged).into_iter().for_each(|damaged| store.note_damaged(damaged));
+        Ok(true)
     }
 
-    /// Sees to it that nothing is missed of what is damaged. Whether it did.
-    fn heal(&mut self, store: &Store, segment: &Window, damage: &Parts) -> Result<bool, Error> {
-        if damage.is_empty() {
-            self.damaged = None;
-            return Ok(true);
+    /// Copies a step far, or begins with the next segment. Whether it got on.
+    fn go_on(&mut self, store: &Store, now_us: u64) -> Result<bool, Error> {
+        let base = self.copied.back().map_or(store.log_base(), |last| last.end);
+        let Some(mut copying) = self.copying.take() else {
+            store.note_segments();
+            if self.copied.len() < MOST_COPIED && store.wants_compaction(self.copied.len(), base) {
+                self.copying = begin(store, self.copied.len())?;
+            }
+            return Ok(self.copying.is_some());
+        };
+        let from = copying.at;
+        copying.at = copy(store, &mut copying.segment, from, copying.end, &mut copying.damage)?;
+        store.log().write_out();
+        self.rests_until_us = now_us + rest_us(store, copying.at - from, base);
+        let Copying { at, end, .. } = copying;
+        if at < end || !heal(store, &mut copying)? {
+            self.copying = Some(copying);
+        } else {
+            let until = store.log().appended();
+            store.log().want_sync(until);
+            self.copied.push_back(Copied { end, until, damaged: copying.damaged });
         }
-        let damaged = self.damaged.get_or_insert_default();
-        Ok(store.heal((segment.number, segment.base), damage, damaged)?)
-    }
-
-    fn advance(&mut self, store: &Store) -> Result<bool, Error> {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => {
-                store.note_segments();
-                if !store.wants_compaction() {
-                    return Ok(false);
-                }
-                self.state = begin(store)?;
-                Ok(!matches!(self.state, State::Idle))
-            }
-            State::Copying { mut segment, at, end, mut damage } => {
-                let from = at;
-                let at = copy(store, &mut segment, from, end, &mut damage)?;
-                store.log().write_out();
-                let is_done = at == end && self.heal(store, &segment, &damage)?;
-                self.state = if !is_done {
-                    State::Copying { segment, at, end, damage }
-                } else {
-                    let until = store.log().appended();
-                    store.log().want_sync(until);
-                    State::Waiting { until }
-                };
-                Ok(at > from)
-            }
-            State::Waiting { until } if store.log().durable() < until && !planted("compaction_unlinks_early") => {
-                self.state = State::Waiting { until };
-                Ok(false)
-            }
-            State::Waiting { .. } | State::Dropping => {
-                self.state = State::Dropping;
-                let durable = store.log().durable();
-                // Before values are read where they have been moved to: that segment must be known.
-                store.note_segments();
-                failpoint::hit("compact.settle")?;
-                store.moved().settle(durable);
-                store.drop_oldest_segment(self.damaged.is_some())?;
-                self.damaged.take().into_iter().for_each(|damaged| store.note_damaged(damaged));
-                self.state = State::Idle;
-                Ok(true)
-            }
-        }
+        Ok(at > from)
     }
 }
 
-/// How long to rest after so many bytes were read, so that whoever shares disk and processor is not slowed down. A log that
+/// Sees to it that nothing is missed of what is damaged. Whether it did.
+fn heal(store: &Store, Copying { segment, damage, damaged, .. }: &mut Copying) -> Result<bool, Error> {
+    if damage.is_empty() {
+        return Ok(true);
+    }
+    Ok(store.heal((segment.number, segment.base), damage, damaged.get_or_insert_default())?)
+}
+
+/// How long to rest after so many bytes were read of the log that begins here, so that whoever shares disk and processor is not slowed down. A log that
 /// becomes too long, or a disk that is full, is worse than that.
-fn rest_us(store: &Store, read: u64) -> u64 {
+fn rest_us(store: &Store, read: u64, base: Lsn) -> u64 {
     let rate = store.compaction_rate();
-    let (log, live) = (store.log_bytes(), store.live_log_bytes());
-    // A step from one segment to the next is no distance.
-    if rate == 0 || read > STEP_BYTES * 4 || store.log().is_full() || log > live / 8 * TOO_LONG {
+    let (log, live) = (store.log().appended() - base, store.live_log_bytes());
+    if rate == 0 || store.log().is_full() || log > live / 8 * TOO_LONG {
         return 0;
     }
     let rate = if log > live / 8 * LONGER { rate * 4 } else { rate };
     read * 1_000_000 / rate
 }
 
-fn begin(store: &Store) -> Result<State, Error> {
+/// Opens the segment behind so many that have been copied from. `None` when it is not wholly durable.
+fn begin(store: &Store, copied: usize) -> Result<Option<Copying>, Error> {
     let (number, base, end) = {
         let segments = store.segments().lock();
-        let mut numbers = segments.iter();
+        let mut numbers = segments.iter().skip(copied);
         let (Some((&number, &base)), Some((_, &next_base))) = (numbers.next(), numbers.next()) else {
-            return Ok(State::Idle);
+            return Ok(None);
         };
         (number, base, next_base)
     };
     if end > store.log().durable() {
-        return Ok(State::Idle);
+        return Ok(None);
     }
     let (segment, header_holds) = Window::open(store.disk(), &store.options().name, store.id(), number, base)?;
     let mut damage = Parts::new();
     if !header_holds {
         damage.push(base..base);
     }
-    Ok(State::Copying { segment: Box::new(segment), at: base, end, damage })
+    Ok(Some(Copying { segment: Box::new(segment), at: base, end, damage, damaged: None }))
 }
 
 /// Copies live frames from `from` on, a step far or up to `end`, or until there is no room for the next; where it stopped.
@@ -238,13 +225,14 @@ fn copy(store: &Store, segment: &mut Window, from: Lsn, end: Lsn, damage: &mut P
 }
 
 impl Store {
-    fn wants_compaction(&self) -> bool {
-        let segments = self.segments().lock().len();
-        let log = self.log_bytes();
+    /// Whether more is to be copied of the log, which begins here when the segments that have been copied from are gone.
+    fn wants_compaction(&self, copied: usize, base: Lsn) -> bool {
+        let segments = self.segments().lock().len() - copied;
+        let log = self.log().appended() - base;
         // On a full disk whatever can be given back is.
         let pressed =
             self.log().is_full() && log > self.live_log_bytes() + PRESSED_SLACK.min(self.options().segment_bytes);
-        let asked = self.log_base() < self.compact_until() && log > self.live_log_bytes() + self.live_log_bytes() / 64;
+        let asked = base < self.compact_until() && log > self.live_log_bytes() + self.live_log_bytes() / 64;
         segments > 1
             && (asked
                 || segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
