@@ -1,5 +1,5 @@
-//! Threads that loop over the machines: some sync, one expires and evicts, one lets go of values, one prepares segments,
-//! compacts and frees.
+//! Threads that loop over the machines: some sync, one makes segments ahead, one expires and evicts, one lets go of values, one
+//! writes checkpoints, one compacts and frees.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,9 @@ use crate::sweep::Sweeper;
 /// All background work but syncing, as one machine.
 #[derive(Default)]
 pub struct Maintenance {
+    preparer: Preparer,
     upkeep: Upkeep,
+    checkpointer: Checkpointer,
     sweeper: Sweeper,
     evictor: Evictor,
 }
@@ -28,18 +30,18 @@ pub struct Maintenance {
 impl Maintenance {
     /// Does a little of everything. Whether there is more to do at once.
     pub fn step(&mut self, store: &Store, now_us: u64) -> bool {
+        let prepared = self.preparer.step(store.log(), store.log_bytes(), now_us);
         let swept = self.sweeper.step(store);
         let evicted = self.evictor.step(store);
-        self.upkeep.step(store, now_us) | swept | evicted | store.spill_some()
+        let kept = self.upkeep.step(store, now_us) | self.checkpointer.step(store, now_us);
+        prepared | kept | swept | evicted | store.spill_some()
     }
 }
 
-/// What can wait: making segments ahead, compacting, and freeing.
+/// What can wait: compacting, and freeing.
 #[derive(Default)]
 struct Upkeep {
-    preparer: Preparer,
     compactor: Compactor,
-    checkpointer: Checkpointer,
     look_at_blobs_us: u64,
 }
 
@@ -48,19 +50,14 @@ const LOOK_AT_BLOBS_US: u64 = 1_000_000;
 
 impl Upkeep {
     fn step(&mut self, store: &Store, now_us: u64) -> bool {
-        let prepared = self.preparer.step(store.log(), store.log_bytes(), now_us);
         let compacted = self.compactor.step(store, now_us);
-        if compacted {
-            self.preparer.retry_at_once();
-        }
-        let checkpointed = self.checkpointer.step(store, now_us);
         let blobs = store.blobs().sweep(store.log().durable()) > 0;
         // Where no sync comes by the clock, large files would wait for one while others fill the disk.
         if now_us >= self.look_at_blobs_us && store.blobs().waits_beyond(store.log().durable()) {
             store.log().want_sync(store.log().appended());
             self.look_at_blobs_us = now_us + LOOK_AT_BLOBS_US;
         }
-        prepared | compacted | checkpointed | blobs | store.free_garbage()
+        compacted | blobs | store.free_garbage()
     }
 }
 
@@ -89,8 +86,8 @@ pub struct Background {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// By how much the maintenance thread stands back (`nice(2)`, which Linux applies to the calling thread).
-const MAINTENANCE_NICENESS: i32 = 10;
+/// By how much those stand back whose work can wait (`nice(2)`, which Linux applies to the calling thread).
+const NICENESS: i32 = 10;
 /// How long these threads rest when there is nothing to do.
 const REST: Duration = Duration::from_millis(5);
 
@@ -107,17 +104,9 @@ impl Background {
         }
         // A thread of its own, which does not stand back: who waits for an `expired` event, or for memory, waits for this
         // one.
-        let (swept, until) = (store.clone(), stop.clone());
-        background.threads.push(std::thread::Builder::new().name("expiry".into()).spawn(move || {
-            let (mut sweeper, mut evictor) = (Sweeper::default(), Evictor::default());
-            while !until.load(Ordering::Acquire) {
-                let more = sweeper.step(&swept) | evictor.step(&swept);
-                if !more {
-                    std::thread::park_timeout(REST);
-                }
-            }
-        })?);
-        let (spilled, until) = (store.clone(), stop.clone());
+        let (mut sweeper, mut evictor) = (Sweeper::default(), Evictor::default());
+        background.loop_over("expiry", 0, move |store| sweeper.step(store) | evictor.step(store))?;
+        let (spilled, until) = (store.clone(), stop);
         background.threads.push(std::thread::Builder::new().name("spill".into()).spawn(move || {
             // Workers let go of values themselves, at the end of their turns: memory is best freed by the thread that took it.
             // This one is for what they cannot do, and for when they have nothing to do.
@@ -132,18 +121,39 @@ impl Background {
                 seen = if others_do { by_all } else { spilled.spill_counts()[0] };
             }
         })?);
-        let (kept, until) = (store.clone(), stop);
-        background.threads.push(std::thread::Builder::new().name("maintenance".into()).spawn(move || {
-            // Work that can wait must not take a time slice from a worker that shares the processor. Best effort.
-            let _ = rustix::process::nice(MAINTENANCE_NICENESS);
-            let mut upkeep = Upkeep::default();
-            while !until.load(Ordering::Acquire) {
-                if !upkeep.step(&kept, kept.clock().monotonic_us()) {
+        // Those who write wait when there is no segment ahead: it must not wait for what compaction syncs.
+        let mut preparer = Preparer::default();
+        background.loop_over("segments", 0, move |store| {
+            preparer.step(store.log(), store.log_bytes(), store.clock().monotonic_us())
+        })?;
+        // A start replays what was logged since the last checkpoint: one that waits for its turn makes starts slow.
+        let mut checkpointer = Checkpointer::default();
+        background.loop_over("checkpoint", 0, move |store| checkpointer.step(store, store.clock().monotonic_us()))?;
+        let mut upkeep = Upkeep::default();
+        background.loop_over("maintenance", NICENESS, move |store| upkeep.step(store, store.clock().monotonic_us()))?;
+        Ok(background)
+    }
+
+    /// Starts a thread that does steps, and rests when there is nothing to do.
+    fn loop_over(
+        &mut self,
+        name: &str,
+        niceness: i32,
+        mut step: impl FnMut(&Store) -> bool + Send + 'static,
+    ) -> io::Result<()> {
+        let (store, stop) = (self.store.clone(), self.stop.clone());
+        self.threads.push(std::thread::Builder::new().name(name.into()).spawn(move || {
+            if niceness > 0 {
+                // Must not take a time slice from a worker that shares the processor. Best effort.
+                let _ = rustix::process::nice(niceness);
+            }
+            while !stop.load(Ordering::Acquire) {
+                if !step(&store) {
                     std::thread::park_timeout(REST);
                 }
             }
         })?);
-        Ok(background)
+        Ok(())
     }
 
     /// Stops the threads and waits for them.

@@ -23,11 +23,12 @@ use crate::log::{Lsn, is_full};
 use crate::mutant::planted;
 use crate::store::Store;
 
-/// The log may be so long, in eighths of what lives in it. Files made ahead and checkpoints come to that: in all it should be twice.
-const LONG: u64 = 12;
+/// The log may be so long, in sixteenths of what lives in it. Files made ahead and checkpoints come to that: in all it should
+/// be twice. Earlier is dearer: at 1.75 nearly a third of what is read has to be copied when all keys are written alike.
+const LONG: u64 = 27;
 /// From here on it is read faster than at the rate that is set, and from here on as fast as can be.
-const LONGER: u64 = 13;
-const TOO_LONG: u64 = 14;
+const LONGER: u64 = 28;
+const TOO_LONG: u64 = 29;
 /// How much of the number of segments that the log would have if all were full may be there.
 const MAX_RATIO: u64 = 2;
 /// Segments that are not full: more than this are too many, for every start leaves one.
@@ -87,8 +88,11 @@ impl Compactor {
             dropped => dropped,
         };
         store.set_compacting(self.copying.is_some() || !self.copied.is_empty());
-        // Who waits for room waits while it gets on, and a step longer: what was given back must be made a segment before
-        // anyone is told that there is no room. A copy that itself finds no room is no reason to wait.
+        if matches!(advanced, Ok(true)) {
+            store.log().note_given_back();
+        }
+        // Who waits for room waits while it gets on, and until what was given back was tried to be made a segment, before it is
+        // told that there is none. A copy that itself finds no room is no reason to wait.
         let waits_for_disk = !self.copied.is_empty() && advanced.is_ok();
         store.log().set_reclaiming(waits_for_disk || matches!(advanced, Ok(true)));
         advanced.unwrap_or_else(|_| {
@@ -118,7 +122,9 @@ impl Compactor {
         let base = self.copied.back().map_or(store.log_base(), |last| last.end);
         let Some(mut copying) = self.copying.take() else {
             store.note_segments();
-            if self.copied.len() < MOST_COPIED && store.wants_compaction(self.copied.len(), base) {
+            // On a full disk the reserve holds what is live in one segment, and the manifest may need the last of it.
+            let most = if store.log().is_full() { 1 } else { MOST_COPIED };
+            if self.copied.len() < most && store.wants_compaction(self.copied.len(), base) {
                 self.copying = begin(store, self.copied.len())?;
             }
             return Ok(self.copying.is_some());
@@ -152,10 +158,10 @@ fn heal(store: &Store, Copying { segment, damage, damaged, .. }: &mut Copying) -
 fn rest_us(store: &Store, read: u64, base: Lsn) -> u64 {
     let rate = store.compaction_rate();
     let (log, live) = (store.log().appended() - base, store.live_log_bytes());
-    if rate == 0 || store.log().is_full() || log > live / 8 * TOO_LONG {
+    if rate == 0 || store.log().is_full() || log > live / 16 * TOO_LONG {
         return 0;
     }
-    let rate = if log > live / 8 * LONGER { rate * 4 } else { rate };
+    let rate = if log > live / 16 * LONGER { rate * 4 } else { rate };
     read * 1_000_000 / rate
 }
 
@@ -238,7 +244,7 @@ impl Store {
                 || segments as u64 > MAX_SEGMENTS + MAX_RATIO * log / self.options().segment_bytes
                 || pressed
                 || (log > self.options().compact_from_bytes.min(SMALL_LOG_SEGMENTS * self.options().segment_bytes)
-                    && log > self.live_log_bytes() / 8 * LONG))
+                    && log > self.live_log_bytes() / 16 * LONG))
     }
 
     /// Notes the segments that the log has begun since the last look.

@@ -104,7 +104,7 @@ impl Default for Options {
             longest_segment_bytes: scan::MAX_SEGMENT,
             blob_bytes: 1 << 20,
             memory_goal: u64::MAX,
-            checkpoint_bytes: 256 << 20,
+            checkpoint_bytes: 512 << 20,
             compact_from_bytes: 64 << 20,
             part_bytes: 4 << 20,
             limits: Limits::default(),

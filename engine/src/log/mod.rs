@@ -111,6 +111,9 @@ pub struct Log {
     stuck: AtomicBool,
     /// Compaction is at work: there will be room.
     reclaiming: AtomicBool,
+    /// How often it has given space back, and how often that was seen by who makes segments of it.
+    given_back: AtomicU64,
+    taken_up: AtomicU64,
     appended: AtomicU64,
     written: AtomicU64,
     durable: AtomicU64,
@@ -216,6 +219,8 @@ impl Log {
             longest_segment_bytes: from.lengths.longest.clamp(prepare::MIN_SEGMENT, scan::MAX_SEGMENT),
             stuck: AtomicBool::new(false),
             reclaiming: AtomicBool::new(false),
+            given_back: AtomicU64::new(0),
+            taken_up: AtomicU64::new(0),
             appended: AtomicU64::new(from.base),
             written: AtomicU64::new(from.base),
             durable: AtomicU64::new(from.base),
@@ -315,10 +320,14 @@ impl Log {
         if self.mode() == FsyncMode::EverySec && self.unsynced_age_us() >= STALL_US {
             return Err(Refusal::Stalled);
         }
-        let room = self.appender.lock().room_on_disk();
+        let (room, is_unmade) = {
+            let appender = self.appender.lock();
+            (appender.room_on_disk(), appender.without_file().is_some())
+        };
         let ready = self.ready.lock();
         // A reserved file that was taken into use: what is left of it is the reserve.
-        let room = if ready.count() < need as usize { 0 } else { room.max(ready.next_for(need)) };
+        // What is appended goes through the segment that is being filled: while that has no file, those behind are no room.
+        let room = if ready.count() < need as usize || is_unmade { 0 } else { room.max(ready.next_for(need)) };
         if room > bytes + prepare::SLACK {
             return Ok(());
         }
@@ -330,7 +339,9 @@ impl Log {
         if !self.is_full() {
             return Err(Refusal::Stalled);
         }
-        match need != Need::Grow && self.reclaiming.load(Ordering::Relaxed) {
+        let there_will_be_room = self.reclaiming.load(Ordering::Relaxed)
+            || self.given_back.load(Ordering::Relaxed) != self.taken_up.load(Ordering::Relaxed);
+        match need != Need::Grow && there_will_be_room {
             true => Err(Refusal::Stalled),
             false => Err(Refusal::NoSpace),
         }
@@ -348,6 +359,11 @@ impl Log {
     /// Compaction has begun or ended: removals wait for it instead of being refused.
     pub(crate) fn set_reclaiming(&self, reclaiming: bool) {
         self.reclaiming.store(reclaiming, Ordering::Relaxed);
+    }
+
+    /// Compaction has given space back, which may be made a segment.
+    pub(crate) fn note_given_back(&self) {
+        self.given_back.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Age of the oldest written byte that is not durable, in microseconds; 0 when there is none.

@@ -293,13 +293,19 @@ pub struct Preparer {
 }
 
 impl Preparer {
-    /// There may be space again.
-    pub fn retry_at_once(&mut self) {
-        self.retry_at_us = 0;
-    }
-
     /// Makes at most one file, for a log of which so many bytes are kept. Returns whether there may be more to do.
     pub fn step(&mut self, log: &Log, kept_bytes: u64, now_us: u64) -> bool {
+        let given_back = log.given_back.load(Ordering::Acquire);
+        if given_back != log.taken_up.load(Ordering::Relaxed) {
+            // There may be space again.
+            self.retry_at_us = 0;
+        }
+        let more = self.make_one(log, kept_bytes, now_us);
+        log.taken_up.store(given_back, Ordering::Release);
+        more
+    }
+
+    fn make_one(&mut self, log: &Log, kept_bytes: u64, now_us: u64) -> bool {
         let appended = log.counters.bytes.load(Ordering::Relaxed);
         self.pace.note(appended, now_us);
         log.ready.lock().wish(self.pace.segment_bytes(kept_bytes, appended));

@@ -70,6 +70,7 @@ fn one(bench: &mut Bench, server: &mut Running, data: &Data, count: u64, is_cold
     let cpu = machine::cpu_seconds(server.server.pid())?;
     figures.add(name, "processor time until then", cpu, "s");
     if is_kvd {
+        figures.add(name, "log behind its checkpoint", server.info("recovery_replayed_bytes")? / 1e6, "MB");
         figures.add(name, "recovery, as INFO tells", server.info("recovery_ms")? / 1000.0, "s");
         figures.add_with_target(name, "log a second of processor time", log_mb / cpu, "MB/s", Some("≥ 300"));
     }

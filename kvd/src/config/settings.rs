@@ -120,7 +120,7 @@ settings! {
         compaction_rate: u64 = "64mb", Kind::Size(0, LONG_MAX), live;
         /// Bytes by which the log grows before a checkpoint is taken, from which a restart goes on; at least twice the last
         /// checkpoint.
-        checkpoint_after: u64 = "256mb", Kind::Size(4 * KIB, LONG_MAX), at_start;
+        checkpoint_after: u64 = "512mb", Kind::Size(4 * KIB, LONG_MAX), at_start;
         /// What to do when the log is corrupt: do not start, or put the bad range aside and keep everything else.
         recover: Recover = "strict", Kind::Choice(Recover::NAMES), at_start;
         /// Keep the keys in the order of their bytes as well: KEYS, PDEL and SCAN go straight to the keys that begin as their

@@ -298,6 +298,7 @@ const PERSISTENCE: &[Row] = &[
         |s| (s.store().recovery().refused_checkpoints.len() as u64).into(),
         "Checkpoints that should have been of use at the start and were damaged.",
     ),
+    row("recovery_replayed_bytes", |s| s.store().recovery().log_bytes.into(), "Bytes of log replayed at the start."),
     row("recovery_ms", |s| (s.store().recovery().took_us / 1000).into(), "Milliseconds that the start took."),
 ];
 
