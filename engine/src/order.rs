@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::clock::SimClock;
     use crate::disk::sim::SimDisk;
-    use crate::store::Options;
+    use crate::options::Options;
     use crate::txn::Value;
 
     fn store(disk: &SimDisk) -> Arc<Store> {

@@ -21,103 +21,17 @@ use crate::format::StoreId;
 use crate::format::blob::Reference;
 use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
+use crate::garbage::Garbage;
 use crate::heal::Damages;
-use crate::keyspace::entry::Entry;
 use crate::keyspace::figures::{Figures, SharedFigures};
 use crate::keyspace::hold::Holds;
-use crate::keyspace::order::Order;
 use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
-use crate::keyspace::table::Table;
 use crate::listener::{Attention, Listener};
-use crate::log::{FrameBatch, FsyncMode, Log, Lsn, Need, scan};
-use crate::recover::{self, Progress, Recovery};
+use crate::log::{FrameBatch, Log, Lsn, Need};
+use crate::options::Options;
+use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
-use crate::value::{Limits, Object, SharedLimits, Slot};
-
-/// What takes long to free.
-#[expect(dead_code, reason = "only dropped")]
-enum Garbage {
-    Entry(Entry),
-    Object(Box<Object>),
-    Tables(Vec<Table>),
-    Order(Arc<Order>),
-}
-
-/// How a store is opened.
-#[derive(Clone)]
-pub struct Options {
-    /// Name of the manifest; the other files' names begin with it.
-    pub name: String,
-    /// When acknowledgements may leave.
-    pub mode: FsyncMode,
-    /// Largest segment file in bytes, 64 KiB to 256 MiB.
-    pub segment_bytes: u64,
-    /// What a segment may be made longer to for a large transaction.
-    pub longest_segment_bytes: u64,
-    /// Values of this length and more get a file of their own.
-    pub blob_bytes: usize,
-    /// Bytes of memory that keys, values and tables should take at most; values beyond are left to the log alone.
-    pub memory_goal: u64,
-    /// A checkpoint is taken when the log has grown by so many bytes, or by twice the last checkpoint if that is more.
-    pub checkpoint_bytes: u64,
-    /// Logs shorter than this are not compacted.
-    pub compact_from_bytes: u64,
-    /// An image of a collection that is longer is logged in parts of about so many bytes; so is a change of one, which is
-    /// carried out in these parts too.
-    pub part_bytes: usize,
-    /// When collections leave their packed form.
-    pub limits: Limits,
-    /// Keys to expect, for the first size of tables and segments; 0 when nothing is known. A hint, for which memory is taken
-    /// at once.
-    pub expected_keys: u64,
-    /// Bytes of a typical value; the same.
-    pub expected_value_bytes: u64,
-    /// Keep the keys in their order.
-    pub key_order: bool,
-    /// Where the secrets of a new store come from: `None` for the operating system, as it should be. A simulation
-    /// gives a number, so that the same seed makes the same store.
-    pub secrets_from: Option<u64>,
-    /// Whether the clock alone says what time it is, also when the log has known a later one: an import stops the clock, so
-    /// that nothing expires before all that is known of it has come.
-    pub forgets_time: bool,
-    /// Who replays the log.
-    pub lanes: Lanes,
-    /// Told how far the opening is.
-    pub progress: Arc<Progress>,
-}
-
-/// How many parts of the keyspace are replayed side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lanes {
-    /// So many.
-    pub count: usize,
-    /// Each on a thread of its own. Without, a run is the same each time.
-    pub threads: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            name: "dump.kv".to_owned(),
-            mode: FsyncMode::EverySec,
-            segment_bytes: 64 << 20,
-            longest_segment_bytes: scan::MAX_SEGMENT,
-            blob_bytes: 1 << 20,
-            memory_goal: u64::MAX,
-            checkpoint_bytes: 512 << 20,
-            compact_from_bytes: 64 << 20,
-            part_bytes: 4 << 20,
-            limits: Limits::default(),
-            expected_keys: 0,
-            expected_value_bytes: 0,
-            key_order: false,
-            secrets_from: None,
-            forgets_time: false,
-            lanes: Lanes { count: 1, threads: false },
-            progress: Arc::default(),
-        }
-    }
-}
+use crate::value::{Limits, SharedLimits, Slot};
 
 /// Length of the one segment of a store that takes no writes.
 const STAND_IN_SEGMENT: u64 = 64 << 10;
@@ -482,6 +396,10 @@ impl Store {
     }
 
     /// The manifest has been written with another base.
+    pub(crate) fn garbage(&self) -> &Mutex<Vec<Garbage>> {
+        &self.garbage
+    }
+
     pub(crate) fn set_log_base(&self, base: Lsn) {
         self.log_base.store(base, Ordering::Relaxed);
     }
@@ -629,35 +547,6 @@ impl Store {
     /// Changes what decides when a collection leaves its packed form.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.store(&limits);
-    }
-
-    /// Frees an entry: at once, or behind when that takes long.
-    #[inline]
-    pub(crate) fn free(&self, entry: Entry) {
-        if entry.is_costly_to_free() {
-            self.garbage.lock().push(Garbage::Entry(entry));
-        }
-    }
-
-    /// Frees whole tables behind.
-    pub(crate) fn free_tables(&self, tables: Vec<Table>) {
-        self.garbage.lock().push(Garbage::Tables(tables));
-    }
-
-    /// Frees an order of keys behind.
-    pub(crate) fn free_order(&self, order: Arc<Order>) {
-        self.garbage.lock().push(Garbage::Order(order));
-    }
-
-    /// Frees a large collection behind.
-    pub(crate) fn free_object(&self, object: Box<Object>) {
-        self.garbage.lock().push(Garbage::Object(object));
-    }
-
-    /// Frees what was left to be freed. Whether there was anything.
-    pub(crate) fn free_garbage(&self) -> bool {
-        let garbage = std::mem::take(&mut *self.garbage.lock());
-        !garbage.is_empty()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clock::SimClock;
 use crate::disk::sim::SimDisk;
 use crate::keyspace::access::{Scale, Use};
 use crate::keyspace::rules::Usage;
-use crate::store::Options;
+use crate::options::Options;
 use crate::txn::Value;
 
 const START_MS: u64 = 1_700_000_000_000;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::SimClock;
 use crate::disk::sim::SimDisk;
-use crate::store::Options;
+use crate::options::Options;
 use crate::txn::Value;
 
 fn store(key_order: bool) -> Arc<Store> {

@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::format::{checkpoint, lost};
-use crate::store::{self, Options};
+use crate::options::Options;
+use crate::store;
 
 /// A checkpoint that a start passes over: all that is lost with it is time.
 #[derive(Clone, Debug, PartialEq, Eq)]

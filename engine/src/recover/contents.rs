@@ -18,7 +18,8 @@ use crate::format::StoreId;
 use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::{DATABASES, SHARDS, Shards};
 use crate::log::Lsn;
-use crate::store::{self, Options};
+use crate::options::Options;
+use crate::store;
 use crate::txn::Item;
 
 /// All keys and values of a store that nobody uses.

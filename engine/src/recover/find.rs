@@ -16,7 +16,7 @@ use crate::keyspace::shard::{SHARDS, Shards};
 use crate::log::Lsn;
 use crate::log::scan::Chain;
 use crate::mutant::planted;
-use crate::store::Options;
+use crate::options::Options;
 
 /// Where to look.
 pub(super) struct Finder<'a> {

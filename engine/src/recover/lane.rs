@@ -26,7 +26,8 @@ use crate::keyspace::figures::Figures;
 use crate::keyspace::shard::{DATABASES, Due, Key, SHARDS, Shard, Shards};
 use crate::log::Lsn;
 use crate::mutant::planted;
-use crate::store::{MAX_VALUE, Options};
+use crate::options::Options;
+use crate::store::MAX_VALUE;
 use crate::txn::{Collection, SAME_TRANSACTION, delta, live_cost};
 use crate::value::{self, HASH, HashView, LIST, Limits, SET, STRING, Slot, ZSET, op};
 

@@ -12,7 +12,7 @@ use crate::format::segment;
 use crate::log::Lsn;
 use crate::log::scan::{self, Chain};
 use crate::mutant::planted;
-use crate::store::Options;
+use crate::options::Options;
 
 /// What reading the log found.
 pub(super) struct Read {

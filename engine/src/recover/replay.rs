@@ -25,7 +25,7 @@ use crate::keyspace::shard::{DATABASES, Key};
 use crate::log::Lsn;
 use crate::log::scan::Loaded;
 use crate::mutant::planted;
-use crate::store::Options;
+use crate::options::Options;
 use crate::txn::live_cost;
 use crate::value::STRING;
 

@@ -36,8 +36,9 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::shard::{DATABASES, SHARDS};
 use crate::log::{Continue, FsyncMode, Log, Lsn};
 use crate::mutant::planted;
+use crate::options::Options;
 use crate::recover::Recovery;
-use crate::store::{self, Options, Parts, Store};
+use crate::store::{self, Parts, Store};
 
 /// The end of the name of a file that was put aside.
 pub(super) const ASIDE: &str = ".aside";

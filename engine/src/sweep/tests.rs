@@ -9,7 +9,7 @@ use crate::keyspace::access::Use;
 use crate::keyspace::rules::Usage;
 use crate::listener::{Class, Event, Listener, Presence};
 use crate::log::Lsn;
-use crate::store::Options;
+use crate::options::Options;
 use crate::txn::{Collection, Value};
 use crate::value::op::{HASH_EXPIRE, HASH_LOAD, HASH_SET, LIST_PUSH_BACK, Op};
 

@@ -436,7 +436,8 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::disk::sim::SimDisk;
-    use crate::store::{Options, Store};
+    use crate::options::Options;
+    use crate::store::Store;
 
     /// Elements of a length, so many of them.
     fn pushed(count: usize, bytes: usize) -> Op {

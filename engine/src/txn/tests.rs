@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::clock::SimClock;
 use crate::disk::sim::SimDisk;
-use crate::store::Options;
+use crate::options::Options;
 use crate::value::op::{self, Op};
 use crate::value::{LIST, SET};
 
