@@ -41,7 +41,7 @@ const PRESSED_SLACK: u64 = 256 << 10;
 const STEP_BYTES: u64 = 256 << 10;
 
 /// So many segments may wait for their copies to be durable while the next is copied from.
-const MOST_COPIED: usize = 8;
+const MOST_COPIED: usize = 4;
 
 /// A segment that is being copied from.
 struct Copying {
