@@ -2,8 +2,8 @@
 //!
 //! The oldest segment is read frame by frame; what is still the base of a live key is appended again at the end of the
 //! log, under the shard's lock, as any other write. When the copies are durable the manifest drops the segment, and
-//! then the file goes. The log's order stays the order of versions, so a full replay from the first segment is always
-//! right, and a tomb in the oldest segment has nothing left to bury and is simply not copied.
+//! then the file goes; meanwhile the next one is read. The log's order stays the order of versions, so a full replay from
+//! the first segment is always right, and a tomb in the oldest segment has nothing left to bury and is simply not copied.
 //!
 //! Deltas are never copied: their base is older, so it was copied before them, as the whole value.
 
@@ -88,9 +88,6 @@ impl Compactor {
             dropped => dropped,
         };
         store.set_compacting(self.copying.is_some() || !self.copied.is_empty());
-        if matches!(advanced, Ok(true)) {
-            store.log().note_given_back();
-        }
         // Who waits for room waits while it gets on, and until what was given back was tried to be made a segment, before it is
         // told that there is none. A copy that itself finds no room is no reason to wait.
         let waits_for_disk = !self.copied.is_empty() && advanced.is_ok();
@@ -112,6 +109,7 @@ impl Compactor {
         store.moved().settle(durable);
         // Tried again if this fails.
         store.drop_oldest_segment(oldest.damaged.is_some())?;
+        store.log().note_given_back();
         let dropped = self.copied.pop_front();
         dropped.and_then(|segment| segment.damaged).into_iter().for_each(|damaged| store.note_damaged(damaged));
         Ok(true)
