@@ -27,6 +27,10 @@ pub const NAMES: &[(&str, &str)] = &[
     ("manifest_dir_not_synced", "the manifest's new name is not synced"),
     ("compaction_unlinks_early", "a segment goes before its copies are durable"),
     ("recycled_under_reader", "the file of an emptied segment is used again although somebody reads it"),
+    (
+        "recycled_before_current",
+        "an emptied segment's file is made ahead while the segment that is being filled has none",
+    ),
     ("recycled_header_kept", "a file that is used again keeps the header of the segment that it was"),
     ("seed_without_segment", "a frame's checksum does not say of which segment it is"),
     ("tombstone_dropped_early", "a tomb in the oldest segment buries nothing"),

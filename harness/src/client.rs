@@ -68,7 +68,20 @@ impl Client {
                 Stream::Unix(stream)
             }
         };
-        Ok(Self { reader: BufReader::with_capacity(64 * 1024, stream), out: Vec::new() })
+        Ok(Self::over(stream))
+    }
+
+    /// The same connection once more, so that one thread sends while another reads.
+    pub fn again(&self) -> io::Result<Self> {
+        let stream = match self.reader.get_ref() {
+            Stream::Tcp(stream) => Stream::Tcp(stream.try_clone()?),
+            Stream::Unix(stream) => Stream::Unix(stream.try_clone()?),
+        };
+        Ok(Self::over(stream))
+    }
+
+    fn over(stream: Stream) -> Self {
+        Self { reader: BufReader::with_capacity(64 * 1024, stream), out: Vec::new() }
     }
 
     /// Adds a command to the pipeline; nothing is sent yet.

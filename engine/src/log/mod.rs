@@ -320,14 +320,10 @@ impl Log {
         if self.mode() == FsyncMode::EverySec && self.unsynced_age_us() >= STALL_US {
             return Err(Refusal::Stalled);
         }
-        let (room, is_unmade) = {
-            let appender = self.appender.lock();
-            (appender.room_on_disk(), appender.without_file().is_some())
-        };
+        let room = self.appender.lock().room_on_disk();
         let ready = self.ready.lock();
         // A reserved file that was taken into use: what is left of it is the reserve.
-        // What is appended goes through the segment that is being filled: while that has no file, those behind are no room.
-        let room = if ready.count() < need as usize || is_unmade { 0 } else { room.max(ready.next_for(need)) };
+        let room = if ready.count() < need as usize { 0 } else { room.max(ready.next_for(need)) };
         if room > bytes + prepare::SLACK {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::MutexGuard;
 use rustix::io::Errno;
 
 use super::append::Longer;
@@ -236,6 +237,14 @@ impl Log {
         failpoint::hit("dir.sync.after")
     }
 
+    /// The files made ahead, to which none is added while the segment that is being filled has none: that comes first, and takes the
+    /// space. What is appended goes through it, so that those behind it would be no room.
+    pub(super) fn ready_behind_current(&self) -> Option<MutexGuard<'_, Ready>> {
+        let appender = self.appender.lock();
+        let comes_first = appender.without_file().is_some() && !planted("recycled_before_current");
+        (!comes_first).then(|| self.ready.lock())
+    }
+
     /// Makes the file of the first segment before a client waits for it. A disk that is full now may not be later.
     pub(crate) fn make_first_segment(&self) {
         if let Err(e) = self.make_current_segment() {
@@ -322,7 +331,7 @@ impl Preparer {
         }
         let creating = log.creating.lock();
         let (number, bytes) = {
-            let ready = log.ready.lock();
+            let Some(ready) = log.ready_behind_current() else { return true };
             if ready.files.len() >= WANTED {
                 // All are there. Whatever made it look full is over, unless bytes still wait for space.
                 if !log.stuck.load(Ordering::Relaxed) {

@@ -23,12 +23,9 @@ impl Log {
         let name = |number| segment::file_name(&self.store_name, number);
         let bytes = self.disk.open(&name(number))?.len()?;
         let _creating = self.creating.lock();
-        // The segment that is being filled comes first, and takes the space.
-        if self.appender.lock().without_file().is_some() {
-            return Ok(false);
-        }
         let is_full = self.is_full();
-        let Some(next) = self.ready.lock().begin_renaming(bytes, is_full) else { return Ok(false) };
+        let next = self.ready_behind_current().and_then(|mut ready| ready.begin_renaming(bytes, is_full));
+        let Some(next) = next else { return Ok(false) };
         failpoint::hit("segment.recycle.before")?;
         self.disk.rename(&name(number), &name(next))?;
         let renamed = self.sync_names().inspect_err(|error| self.note_refusal(error));

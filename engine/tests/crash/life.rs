@@ -15,6 +15,7 @@ use engine::{Decision, Digest, DueSync, Error, Flusher, FsyncMode, Lanes, Mainte
 use crate::disks::{slow, with_slow_sync};
 use crate::model::{Cell, Model, Verdict};
 use crate::session::{Keys, Session, Sizes, UNREADABLE};
+use crate::shrink::{FAULTS, FIRST, OPENING, STOP, Step, Steps};
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,11 @@ pub struct World {
     pub counts: Counts,
     pub keys: Arc<Keys>,
     pub chance: Random,
+    seed: u64,
+    life: u64,
+    /// What is done of all that would be, and what has been.
+    steps: Steps,
+    pub done: Vec<Step>,
     sizes: Sizes,
     /// Much is written and much is done behind it: segments are filled, emptied and used again.
     busy: bool,
@@ -136,6 +142,10 @@ impl World {
             keys,
             sizes: Sizes { blob_bytes, giant_bytes, giant_in },
             chance,
+            seed,
+            life: 0,
+            steps: Steps::All,
+            done: Vec::new(),
             busy,
             sequence: 0,
             power_lost: false,
@@ -147,53 +157,97 @@ impl World {
 
     /// Some lives, one after the other.
     pub fn run(&mut self, lives: u64) -> Verdict {
-        for _ in 0..lives {
-            self.live()?;
+        self.run_some(lives, Steps::All)
+    }
+
+    /// The same with some of their steps only.
+    pub fn run_some(&mut self, lives: u64, steps: Steps) -> Verdict {
+        self.steps = steps;
+        for life in 0..lives {
+            self.life = life;
+            if self.steps.has_life(life) {
+                self.live()?;
+            }
         }
         // What the last one left.
+        self.life = lives;
+        self.comes_to(OPENING);
         self.open_and_judge().map(drop)
     }
 
+    /// Chance for a step, which is the same whatever came before. Whether the step is done.
+    fn comes_to(&mut self, number: u64) -> bool {
+        let mut life = Random::new(self.seed ^ self.life.wrapping_mul(0xA076_1D64_78BD_642F));
+        self.chance = Random::new(life.next_u64().wrapping_add(number.wrapping_mul(0xE703_7ED1_A0B4_28DB)));
+        let step = (self.life, number);
+        let is_done = self.steps.has(step);
+        if is_done {
+            self.done.push(step);
+            self.disk.tell(|| format!("-- {}.{number}", step.0));
+        }
+        is_done
+    }
+
     fn live(&mut self) -> Verdict {
+        self.comes_to(OPENING);
         let store = self.open_and_judge()?;
         self.counts.lives += 1;
         let (session, mut machines) = self.begin(&store);
-        self.set_faults();
-        if self.chance.below(2) == 0 {
-            self.disk.crash_at(1 + self.chance.below(if self.busy { 1000 } else { 120 }));
-        }
         let slow = self.chance.below(6) == 0;
         machines.overlapping = !slow && self.chance.below(2) == 0;
-        for _ in 0..10 + self.chance.below(if self.busy { 500 } else { 90 }) {
+        let count = 10 + self.chance.below(if self.busy { 500 } else { 90 });
+        if self.comes_to(FAULTS) {
+            self.set_faults();
+        }
+        if self.comes_to(STOP) && self.chance.below(2) == 0 {
+            self.disk.crash_at(1 + self.chance.below(if self.busy { 1000 } else { 120 }));
+        }
+        for number in FIRST..FIRST + count {
             if self.disk.is_down() {
                 break;
             }
-            match self.chance.below(24) {
-                0..=12 => {
-                    let asked = session.borrow_mut().request();
-                    // Without power nothing is read either.
-                    let without_power = |why: &String| self.disk.is_down() && why.starts_with(UNREADABLE);
-                    asked.or_else(|why| if without_power(&why) { Ok(()) } else { Err(why) })?;
-                }
-                13..=16 => session.borrow_mut().end_turn(),
-                17..=19 if slow => self.sync_slowly(&session, &mut machines)?,
-                17..=19 => drop(self.flush(&mut machines)),
-                20..=21 if !self.busy => drop(machines.maintenance.step(&store, self.clock.monotonic_us())),
-                22 => self.pass_time(&session, &mut machines),
-                23 if self.chance.below(8) == 0 => {
-                    let wall_ms = self.clock.wall_ms() + self.chance.below(20_000);
-                    self.clock.step_wall_to(wall_ms.saturating_sub(10_000));
-                }
-                _ => self.maintain(&store, &mut machines)?,
+            if self.comes_to(number) {
+                self.step(&store, &session, &mut machines, slow)?;
             }
-            session.borrow_mut().release();
         }
+        self.comes_to(FIRST + count);
         self.end(&store, session, machines)
+    }
+
+    fn step(
+        &mut self,
+        store: &Arc<Store>,
+        session: &Rc<RefCell<Session>>,
+        machines: &mut Machines,
+        slow: bool,
+    ) -> Verdict {
+        session.borrow_mut().chance = Random::new(self.chance.next_u64());
+        match self.chance.below(24) {
+            0..=12 => {
+                let asked = session.borrow_mut().request();
+                // Without power nothing is read either.
+                let without_power = |why: &String| self.disk.is_down() && why.starts_with(UNREADABLE);
+                asked.or_else(|why| if without_power(&why) { Ok(()) } else { Err(why) })?;
+            }
+            13..=16 => session.borrow_mut().end_turn(),
+            17..=19 if slow => self.sync_slowly(session, machines)?,
+            17..=19 => drop(self.flush(machines)),
+            20..=21 if !self.busy => drop(machines.maintenance.step(store, self.clock.monotonic_us())),
+            22 => self.pass_time(session, machines),
+            23 if self.chance.below(8) == 0 => {
+                let wall_ms = self.clock.wall_ms() + self.chance.below(20_000);
+                self.clock.step_wall_to(wall_ms.saturating_sub(10_000));
+                self.disk.tell(|| "the wall clock is set".to_owned());
+            }
+            _ => self.maintain(store, machines)?,
+        }
+        session.borrow_mut().release();
+        Ok(())
     }
 
     pub fn begin(&mut self, store: &Arc<Store>) -> (Rc<RefCell<Session>>, Machines) {
         self.slowest_sync_us = 0;
-        let session = Session::new(
+        let mut session = Session::new(
             store.clone(),
             std::mem::take(&mut self.model),
             Random::new(self.chance.next_u64()),
@@ -202,6 +256,7 @@ impl World {
             self.sizes,
             self.sequence,
         );
+        session.recorded_by = Some(self.disk.clone());
         let flusher = Flusher::new(store.log().clone());
         let machines =
             Machines { flusher, maintenance: Maintenance::default(), overlapping: false, under_way: Vec::new() };
@@ -493,7 +548,8 @@ impl World {
     }
 
     fn open(&mut self) -> Result<Arc<Store>, String> {
-        for _ in 0..self.chance.below(4) {
+        let crashes = if self.steps.has((self.life, OPENING)) { self.chance.below(4) } else { 0 };
+        for _ in 0..crashes {
             self.disk.crash_at(1 + self.chance.below(40));
             let opened = self.try_open();
             if !self.disk.is_down() {

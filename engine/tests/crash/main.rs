@@ -3,6 +3,7 @@
 //! ```text
 //!  session    clients: operations on the store and on the model, replies that wait for their position
 //!  life       one opening: session + flusher + maintenance + faults, until it crashes or closes
+//!  shrink     the fewest steps with which a run fails
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
 //!  recycling  files of emptied segments that are used again
@@ -36,6 +37,7 @@ mod ring;
 mod room;
 mod salvage;
 mod session;
+mod shrink;
 mod simulation;
 mod sync_age;
 mod through;

@@ -142,3 +142,44 @@ fn a_disk_that_is_full_gets_its_space_back() {
     fill_segments(&mut bench, 30);
     assert!(recycled(&bench) > 0);
 }
+
+/// The disk is full, and what was appended goes on into a segment that has no file, while compaction waits for a sync. What it
+/// then gives back is for that segment.
+pub fn segment_without_file() -> Result<(), String> {
+    let mut bench = bench(FsyncMode::EverySec);
+    fill_segments(&mut bench, 4);
+    let used: usize = segments_on(&bench.disk).iter().filter_map(|name| bench.disk.bytes(name)).map(|b| b.len()).sum();
+    bench.disk.set_faults(Faults { capacity_bytes: Some(used as u64 + 10_000), ..Faults::default() });
+    // Not durable yet: what is copied from waits for it.
+    bench.set(b"filler", &[0; VALUE]);
+    bench.store.log().write_out();
+    bench.store.compact();
+    for _ in 0..10 {
+        bench.clock.advance_ms(10);
+        bench.maintenance.step(&bench.store, bench.clock.monotonic_us());
+    }
+    let before = segments_on(&bench.disk).len();
+    while bench.store.admit(Need::Compact, 100) == Ok(()) {
+        bench.set(b"filler", &[0; VALUE]);
+    }
+    bench.set(b"filler", &[1; VALUE]);
+    bench.store.log().write_out();
+    if bench.store.log().written() == bench.store.log().appended() || segments_on(&bench.disk).len() != before {
+        return Err("there is a file for all that was appended".to_owned());
+    }
+    for _ in 0..20 {
+        bench.clock.advance_ms(250);
+        bench.step();
+        bench.maintain();
+        bench.store.log().write_out();
+    }
+    match bench.store.log().written() == bench.store.log().appended() {
+        true => Ok(()),
+        false => Err("what was appended waits for space that compaction has given back".to_owned()),
+    }
+}
+
+#[test]
+fn the_segment_that_is_being_filled_gets_the_space_first() {
+    segment_without_file().unwrap();
+}

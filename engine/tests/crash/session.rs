@@ -1,10 +1,12 @@
 //! Clients of one life: operations on the store and, the same, on the model; replies that wait for their position.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use engine::clock::{Clock, SimClock};
 use engine::cold::Fetched;
+use engine::disk::sim::SimDisk;
 use engine::log::STALL_US;
 use engine::random::Random;
 use engine::value::{HASH, LIST, SET, STRING, ZSET, op};
@@ -134,6 +136,27 @@ enum Action {
     Swap,
 }
 
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Get => f.write_str("get"),
+            Action::Set(value, deadline, reference) => {
+                let place = if reference.is_some() { " in a file" } else { "" };
+                write!(f, "set {} bytes{place}, deadline {deadline:?}", value.len())
+            }
+            Action::Remove => f.write_str("remove"),
+            Action::Append(value) => write!(f, "append {} bytes", value.len()),
+            Action::SetRange(offset, value) => write!(f, "set {} bytes from {offset} on", value.len()),
+            Action::Deadline(deadline) => write!(f, "deadline {deadline:?}"),
+            Action::Change(change, whole) => write!(f, "{change:?}{}", if *whole { ", as a whole" } else { "" }),
+            Action::Carry(to, true) => write!(f, "move to {to}"),
+            Action::Carry(to, false) => write!(f, "copy to {to}"),
+            Action::Flush => f.write_str("empty the database"),
+            Action::Swap => f.write_str("exchange the databases"),
+        }
+    }
+}
+
 /// A reply that has not left.
 struct Waiting {
     gate: Lsn,
@@ -160,6 +183,8 @@ pub struct Session {
     evictions: Arc<Evictions>,
     /// When the log was first seen to take nothing any more.
     pub failed_us: Option<u64>,
+    /// Where it is recorded what clients do, if it is.
+    pub recorded_by: Option<SimDisk>,
 }
 
 impl Session {
@@ -196,6 +221,13 @@ impl Session {
             evicted: 0,
             evictions,
             failed_us: None,
+            recorded_by: None,
+        }
+    }
+
+    fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(disk) = &self.recorded_by {
+            disk.tell(|| line().chars().take(120).collect());
         }
     }
 
@@ -204,12 +236,17 @@ impl Session {
         self.look_at_clock();
         match self.chance.below(60) {
             0 => self.flush(),
-            1 | 2 => self.scan(),
+            1 | 2 => {
+                self.tell(|| "all keys are read".to_owned());
+                self.scan()
+            }
             3 => {
+                self.tell(|| "memory is short".to_owned());
                 self.evict();
                 Ok(())
             }
             4 => {
+                self.tell(|| "compaction is asked for".to_owned());
                 self.store.compact();
                 Ok(())
             }
@@ -435,6 +472,7 @@ impl Session {
         key: usize,
         action: Action,
     ) -> Verdict {
+        self.tell(|| format!("key {key}: {action:?}"));
         // After the look above: what is there now is there, expired or not.
         let present = transaction.get(&name(key)).is_some();
         let old = if present { self.model.get(key, 0) } else { None };
@@ -532,6 +570,9 @@ impl Session {
 
     /// Empties a database, or exchanges the two.
     fn change_all(&mut self, transaction: &mut Transaction<'_>, database: u8, swaps: bool) {
+        self.tell(
+            || if swaps { "databases are exchanged".to_owned() } else { format!("database {database} is emptied") },
+        );
         let in_each = self.keys.in_each;
         if swaps {
             transaction.swap_databases(DATABASES[0], DATABASES[1]);
@@ -566,6 +607,7 @@ impl Session {
     }
 
     fn flush_now(&mut self, database: usize) {
+        self.tell(|| format!("database {} is emptied", DATABASES[database]));
         self.model.begin();
         let before = self.store.log().appended();
         let gate = self.store.flush(&[DATABASES[database]]);

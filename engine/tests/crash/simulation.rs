@@ -5,10 +5,15 @@
 //! SIM_LIVES=100000 cargo test --release -p engine --test crash simulation
 //! SIM_SEED=17 cargo test -p engine --test crash simulation     one run again
 //! ```
+//!
+//! Of the first run that fails the fewest steps are looked for with which it does, and told with all that the disk is asked meanwhile.
 
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 use crate::life::{Counts, World};
+use crate::shrink::{Step, Steps, fewest};
 
 /// Lives of one run.
 pub const LIVES_A_RUN: u64 = 4;
@@ -19,18 +24,47 @@ const SHOWN: usize = 10;
 
 /// One run; what is wrong with it.
 pub fn run(seed: u64) -> Result<Counts, String> {
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed);
-        world.run(LIVES_A_RUN).map(|()| world.counts)
-    }));
-    lived.unwrap_or_else(|panic| {
+    run_some(seed, Steps::All, false).0
+}
+
+/// The same with some of its steps only; and the world that it leaves, which may have recorded what happened.
+pub fn run_some(seed: u64, steps: Steps, records: bool) -> (Result<Counts, String>, World) {
+    let mut world = World::new(seed);
+    if records {
+        world.disk.record();
+    }
+    let lived = catch_unwind(AssertUnwindSafe(|| world.run_some(LIVES_A_RUN, steps)));
+    let verdict = lived.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
-    })
+    });
+    (verdict.map(|()| world.counts), world)
 }
 
-fn from_environment(name: &str) -> Option<u64> {
+/// The fewest steps with which a run fails that does with all.
+pub fn shrink(seed: u64) -> Steps {
+    let fails = |steps: &[Step]| run_some(seed, Steps::Only(steps.iter().copied().collect()), false).0.is_err();
+    let (_, world) = run_some(seed, Steps::All, false);
+    Steps::Only(fewest(world.done, fails).into_iter().collect())
+}
+
+/// What is wrong with a run, how little of it is needed, what happens then, and how to see it again.
+fn explain(seed: u64, why: &str) -> String {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let steps = shrink(seed);
+    let (shown, world) = run_some(seed, steps.clone(), true);
+    std::panic::set_hook(hook);
+    format!(
+        "seed {seed}: {why}\n{}\nwith these steps only: {}\n\
+         repeat with: SIM_SEED={seed} SIM_STEPS={steps} cargo test -p engine --test crash simulation",
+        world.disk.trace().join("\n"),
+        shown.map_or_else(|why| why, |_| "nothing is wrong".to_owned()),
+    )
+}
+
+fn from_environment<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
@@ -39,13 +73,15 @@ fn from_environment(name: &str) -> Option<u64> {
 fn simulation() {
     let started = std::time::Instant::now();
     let one = from_environment("SIM_SEED");
+    let steps = from_environment("SIM_STEPS").unwrap_or(Steps::All);
     let lives = from_environment("SIM_LIVES").unwrap_or(LIVES);
     let seeds = one.map_or(0..lives.div_ceil(LIVES_A_RUN), |seed| seed..seed + 1);
     let mut total = Counts::default();
     let mut wrong = Vec::new();
     for seed in seeds {
-        match run(seed) {
+        match run_some(seed, steps.clone(), false).0 {
             Ok(counts) => total.add(&counts),
+            Err(why) if wrong.is_empty() => wrong.push(explain(seed, &why)),
             Err(why) => wrong.push(format!(
                 "seed {seed}: {why}\nrepeat with: SIM_SEED={seed} cargo test -p engine --test crash simulation"
             )),

@@ -2,8 +2,9 @@
 //! that should have been sent meanwhile (an open loop).
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::{Scope, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::data::{Data, Draw};
 use crate::client::{Address, Client};
@@ -70,20 +71,40 @@ pub fn finish(running: Running<'_>) -> Result<Latencies> {
     running.join().expect("a probe does not panic")
 }
 
+/// Sends each request when its time has come, whatever has been answered by then: requests that waited for each other's replies
+/// would wait for more than one pause, and for ever if a reply took longer than a period.
 fn run(address: &Address, data: &Data, draw: &Draw, ask: Ask, stop: &AtomicBool) -> Result<Latencies> {
     let mut client = Client::connect(address, Duration::from_secs(60))?;
-    let mut random = Random::new(clock::fresh_seed());
+    let replies = client.again()?;
+    let (sent, expected) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || read(replies, &expected));
+        let mut random = Random::new(clock::fresh_seed());
+        let mut intended = clock::now();
+        while !stop.load(Ordering::Relaxed) {
+            intended += PERIOD;
+            std::thread::sleep(intended.saturating_duration_since(clock::now()));
+            let number = draw.next(&mut random);
+            let key = data.key(number);
+            match ask {
+                Ask::Get => client.queue(&[b"GET", &key]),
+                Ask::Set => client.queue(&[b"SET", &key, data.value(number, 1)]),
+            }
+            client.flush()?;
+            if sent.send(intended).is_err() {
+                break; // The reader has failed, and says why.
+            }
+        }
+        drop(sent);
+        reader.join().expect("a reader does not panic")
+    })
+}
+
+/// Reads one reply for each request that was sent.
+fn read(mut replies: Client, expected: &mpsc::Receiver<Instant>) -> Result<Latencies> {
     let mut took_us = Vec::new();
-    let mut intended = clock::now();
-    while !stop.load(Ordering::Relaxed) {
-        intended += PERIOD;
-        std::thread::sleep(intended.saturating_duration_since(clock::now()));
-        let number = draw.next(&mut random);
-        let key = data.key(number);
-        let reply = match ask {
-            Ask::Get => client.call(&[b"GET", &key])?,
-            Ask::Set => client.call(&[b"SET", &key, data.value(number, 1)])?,
-        };
+    for intended in expected {
+        let reply = replies.reply()?;
         took_us.push(u32::try_from(intended.elapsed().as_micros()).unwrap_or(u32::MAX));
         if let Reply::Error(text) = reply
             && !text.starts_with("OOM")

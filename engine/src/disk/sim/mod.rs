@@ -223,6 +223,11 @@ impl SimDisk {
         self.state.lock().trace.get_or_insert_default();
     }
 
+    /// Adds a line to what is recorded.
+    pub fn tell(&self, line: impl FnOnce() -> String) {
+        self.note(|_| line());
+    }
+
     /// What was recorded, one line an operation.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
