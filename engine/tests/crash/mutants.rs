@@ -9,14 +9,19 @@ use std::panic::catch_unwind;
 use engine::mutant::{NAMES, plant};
 
 use crate::images::hostile;
+use crate::life::Counts;
 use crate::recycling::{segment_without_file, slow_reader};
 use crate::ring::pieces;
 use crate::shrink::Steps;
-use crate::simulation::{run, run_some, shrink};
+use crate::simulation::{run_some, shrink};
 use crate::{damage, renames, salvage};
 
 /// Runs within which a planted bug must have been found.
 const BUDGET: u64 = 8000;
+
+fn run(seed: u64) -> Result<Counts, String> {
+    run_some(seed, Steps::All, false).0
+}
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it really took is what the table says")]

@@ -22,12 +22,7 @@ const LIVES: u64 = 8000;
 /// Failures after which a run of many ends.
 const SHOWN: usize = 10;
 
-/// One run; what is wrong with it.
-pub fn run(seed: u64) -> Result<Counts, String> {
-    run_some(seed, Steps::All, false).0
-}
-
-/// The same with some of its steps only; and the world that it leaves, which may have recorded what happened.
+/// One run, of these steps: what is wrong with it, and the world that it leaves, which may have recorded what happened.
 pub fn run_some(seed: u64, steps: Steps, records: bool) -> (Result<Counts, String>, World) {
     let mut world = World::new(seed);
     if records {
