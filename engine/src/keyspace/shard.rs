@@ -15,8 +15,9 @@ use crate::mutant::planted;
 use crate::random::Random;
 use crate::value::{HASH, HashView, Slot};
 
-/// How many shards there are: enough that two workers seldom want the same, few enough to lock them all.
-pub const SHARDS: usize = 1024;
+/// How many shards there are: enough that two workers seldom want the same, few enough to lock them all. A simulation opens
+/// thousands of stores a second, each with a few keys.
+pub const SHARDS: usize = if cfg!(feature = "few-shards") { 32 } else { 1024 };
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 
 /// Physical databases.

@@ -1,7 +1,7 @@
 //! Planted bugs: the simulation must find each one within a budget of seeds, or it proves nothing.
 //!
 //! ```text
-//! cargo test -p engine --features mutants --test crash mutants -- --nocapture
+//! cargo test --release -p engine --features mutants,few-shards --test crash mutants -- --nocapture
 //! ```
 
 use std::panic::catch_unwind;

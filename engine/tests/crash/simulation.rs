@@ -1,8 +1,8 @@
 //! Random lives: every seed has its own sizes, limits, mode, faults and end.
 //!
 //! ```text
-//! cargo test -p engine --test crash simulation                 a few hundred runs
-//! SIM_LIVES=100000 cargo test --release -p engine --test crash simulation
+//! cargo test -p engine --test crash simulation                 2,000 runs
+//! SIM_LIVES=100000 cargo test --release -p engine --features few-shards --test crash simulation
 //! SIM_SEED=17 cargo test -p engine --test crash simulation     one run again
 //! ```
 //!
@@ -19,6 +19,12 @@ use crate::shrink::{Step, Steps, fewest};
 pub const LIVES_A_RUN: u64 = 4;
 /// Lives in a plain `cargo test`.
 const LIVES: u64 = 8000;
+/// How a run is done again: the number of shards changes the order of what is looked at.
+const AGAIN: &str = if cfg!(feature = "few-shards") {
+    "cargo test -p engine --features few-shards --test crash simulation"
+} else {
+    "cargo test -p engine --test crash simulation"
+};
 /// Failures after which a run of many ends.
 const SHOWN: usize = 10;
 
@@ -77,9 +83,7 @@ fn simulation() {
         match run_some(seed, steps.clone(), false).0 {
             Ok(counts) => total.add(&counts),
             Err(why) if wrong.is_empty() => wrong.push(explain(seed, &why)),
-            Err(why) => wrong.push(format!(
-                "seed {seed}: {why}\nrepeat with: SIM_SEED={seed} cargo test -p engine --test crash simulation"
-            )),
+            Err(why) => wrong.push(format!("seed {seed}: {why}\nrepeat with: SIM_SEED={seed} {AGAIN}")),
         }
         if wrong.len() == SHOWN {
             break;
