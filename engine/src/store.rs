@@ -1,5 +1,7 @@
 //! A store: open it, run transactions on it, look over all of it, close it.
 
+mod tally;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -279,39 +281,9 @@ impl Store {
         &self.options
     }
 
-    /// Live keys of a database, expired ones included until they are removed.
-    pub fn key_count(&self, database: u8) -> u64 {
-        self.figures[usize::from(self.physical(database))].keys.load(Ordering::Relaxed).max(0) as u64
-    }
-
-    /// Bytes of memory that keys, values and tables take.
-    pub fn memory(&self) -> u64 {
-        self.figures.iter().map(|of| of.memory.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
-    }
-
-    /// Bytes of log that the live keys need.
-    pub fn live_log_bytes(&self) -> u64 {
-        self.figures.iter().map(|of| of.live_bytes.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
-    }
-
     /// Bytes of log kept, live or not.
     pub fn log_bytes(&self) -> u64 {
         self.log.appended() - self.log_base.load(Ordering::Relaxed)
-    }
-
-    /// Keys removed because their time had come.
-    pub fn expired_count(&self) -> u64 {
-        self.expired.load(Ordering::Relaxed)
-    }
-
-    /// Keys, and fields of hashes, removed because their time had come; and keys removed to make room.
-    pub fn removed_counts(&self) -> [u64; 3] {
-        [self.expired_count(), self.expired_field_count(), self.evicted_count()]
-    }
-
-    /// Hash fields removed because their time had come.
-    pub fn expired_field_count(&self) -> u64 {
-        self.expired_fields.load(Ordering::Relaxed)
     }
 
     /// Asks that the log be compacted up to its present end, whatever is garbage in it. It goes on behind.
@@ -462,14 +434,6 @@ impl Store {
         b.store(physical, Ordering::Relaxed);
     }
 
-    pub(crate) fn figures(&self, physical: u8) -> &SharedFigures {
-        &self.figures[usize::from(physical)]
-    }
-
-    pub(crate) fn clear_figures(&self, physical: u8) -> i64 {
-        self.figures[usize::from(physical)].clear()
-    }
-
     /// Writes the map of databases to the log again.
     pub(crate) fn log_map(&self) {
         // Who exchanges databases holds every shard until that is in the log.
@@ -489,53 +453,12 @@ impl Store {
     }
 
     #[inline]
-    pub(crate) fn account(&self, physical: u8, memory: i64, live: i64) {
-        let figures = &self.figures[usize::from(physical)];
-        if memory != 0 {
-            figures.memory.fetch_add(memory, Ordering::Relaxed);
-        }
-        if live != 0 {
-            figures.live_bytes.fetch_add(live, Ordering::Relaxed);
-        }
-    }
-
-    /// Values have been let go of, or are in memory again.
-    pub(crate) fn count_cold(&self, physical: u8, by: i64) {
-        self.figures[usize::from(physical)].cold.fetch_add(by, Ordering::Relaxed);
-    }
-
-    /// Whether a value may lie in the log only.
-    #[inline]
-    pub fn has_cold(&self) -> bool {
-        self.spill.has_cold()
-    }
-
-    /// Keys whose values lie in the log only.
-    #[inline]
-    pub fn cold_keys(&self) -> u64 {
-        self.figures.iter().map(|of| of.cold.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
-    }
-
-    pub(crate) fn count_keys(&self, physical: u8, by: i64) {
-        self.figures[usize::from(physical)].keys.fetch_add(by, Ordering::Relaxed);
-    }
-
-    #[inline]
     pub(crate) fn eviction(&self) -> &Eviction {
         &self.eviction
     }
 
     pub(crate) fn set_compacting(&self, compacting: bool) {
         self.compacting.store(compacting, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_expired(&self) {
-        self.expired.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Hash fields removed because their time had come.
-    pub(crate) fn count_expired_fields(&self, fields: u64) {
-        self.expired_fields.fetch_add(fields, Ordering::Relaxed);
     }
 
     /// What decides when a collection leaves its packed form.

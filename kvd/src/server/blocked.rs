@@ -21,7 +21,7 @@ use resp::{Batch, Queue, Request, Version};
 use tokio::sync::oneshot;
 
 use super::Server;
-use super::execute::measure_in;
+use super::looks::measure_in;
 use super::stopwatch;
 use super::watch::Place;
 use crate::commands::error;

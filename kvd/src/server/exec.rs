@@ -12,7 +12,9 @@ use engine::{DATABASES, Item, Key, Lsn, Need, Refusal, Transaction};
 use resp::{Batch, Request, exact_integer};
 
 use super::Server;
-use super::execute::{Looks, Pause, keys_of, measure_in, refuse, run_handler, show};
+use super::execute::{keys_of, refuse, run_handler, show};
+use super::halt::Pause;
+use super::looks::{Looks, measure_in};
 use super::room::Room;
 use super::stopwatch::Stopwatch;
 use crate::commands::error::{self, CommandError};

@@ -1,22 +1,20 @@
 //! From a batch of requests to replies: look up, gate, lock, run.
 
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::cold::{Fetched, Reading, Want};
+use engine::cold::Fetched;
 use engine::value::ZSET;
 use engine::{Item, Key, Lsn, Reference, Transaction, Use};
 use resp::{Batch, Request};
-use tokio::sync::oneshot;
 
-use super::blocked::{Ended, Waiter};
+use super::halt::{Pause, Waiting};
+use super::looks::{Looks, measure_in};
 use super::room::Room;
 use super::stopwatch::Stopwatch;
 use super::{Server, cold, exec};
 use crate::commands::error::{self, CommandError};
-use crate::commands::{self, After, Attempt, Call, Context, Entry, Flag, Handler, Reply, ServerHandler, View, Wait};
+use crate::commands::{self, After, Attempt, Call, Context, Entry, Flag, Handler, Reply, ServerHandler, View};
 use crate::pubsub::monitor;
 use crate::session::gate::{self, Verdict};
 use crate::session::output::Output;
@@ -28,69 +26,6 @@ const GROUP: usize = 16;
 pub const OUTPUT_PAUSE: usize = 1 << 20;
 /// A connection that has been told this much without having authenticated runs nothing more at all.
 const UNAUTHENTICATED_OUTPUT: u64 = 16 << 10;
-
-/// Why a batch was left before its end. The request at the returned position has not run.
-pub enum Pause {
-    /// The disk is behind, or keys have to go first: try the request again.
-    Stalled,
-    /// Clients are paused: try the request again when they are not.
-    Postponed,
-    /// Large arguments go to files of their own first, off this thread; then the request runs with them.
-    Blobs,
-    /// The value of this key goes to a file of its own first, off this thread; then the request runs.
-    Unsettled(Bytes),
-    /// These values lie in the log only and have not been read yet.
-    Wants(Vec<Want>),
-    /// These values are read first, off this thread, then the request runs.
-    Cold(Vec<Reading>),
-    /// The request has found nothing and waits.
-    Blocked(Box<Waiting>),
-    /// Messages for this very connection have come: they stand before the next reply.
-    Messages,
-    /// There is enough to send for now.
-    Output,
-    /// More is to be sent than the client may have waiting: it is closed.
-    Overflow,
-    /// AUTH has just succeeded: what follows is read under wider limits.
-    Widened,
-    /// The request before has run, and this remains to be done.
-    After(After),
-}
-
-/// A client that waits for an element.
-pub struct Waiting {
-    /// Its place in the queues.
-    pub waiter: Arc<Waiter>,
-    /// How the wait ends.
-    pub ended: oneshot::Receiver<Ended>,
-    /// How long it takes at most, and what it is told then.
-    pub wait: Wait,
-}
-
-impl fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("wait", &self.wait).finish_non_exhaustive()
-    }
-}
-
-impl Pause {
-    /// Whether the request that led to it has run. If not, it will come again.
-    #[inline]
-    fn has_run(&self) -> bool {
-        !matches!(
-            self,
-            Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_) | Pause::Wants(_) | Pause::Cold(_)
-        )
-    }
-
-    /// How long the client of a request that has run sleeps before its reply.
-    fn sleep_ms(&self) -> u64 {
-        match self {
-            Pause::After(After::Sleep(ms)) => *ms,
-            _ => 0,
-        }
-    }
-}
 
 /// What was made ready for a batch while it waited.
 #[derive(Default)]
@@ -527,60 +462,6 @@ pub(super) fn run_handler(
 pub(super) fn keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> impl Iterator<Item = Key<'r>> {
     let positions = entry.syntax.keys.positions(request);
     positions.filter_map(|position| request.get(position)).map(|bytes| server.store.key(bytes))
-}
-
-/// Looks at the values at the keys of a request, at each in a transaction of its own. They may be others when the request
-/// runs.
-pub(super) struct Looks<'r> {
-    entry: &'static Entry,
-    request: Request<'r>,
-    database: u8,
-    server: &'r Server,
-    now_ms: u64,
-    fetched: &'r [Fetched],
-    /// All of its keys, once another than the first is asked for: there may be very many.
-    keys: Option<Vec<Key<'r>>>,
-}
-
-impl<'r> Looks<'r> {
-    #[inline]
-    pub(super) fn new(
-        entry: &'static Entry,
-        request: Request<'r>,
-        database: u8,
-        server: &'r Server,
-        now_ms: u64,
-        fetched: &'r [Fetched],
-    ) -> Looks<'r> {
-        Looks { entry, request, database, server, now_ms, fetched, keys: None }
-    }
-
-    /// Measures the value at a key.
-    pub(super) fn measure(&mut self, index: usize, of: &dyn Fn(Item<'_>) -> u64) -> u64 {
-        let key = match index {
-            0 => keys_of(self.entry, &self.request, self.server).next(),
-            _ => {
-                let keys = || keys_of(self.entry, &self.request, self.server).collect();
-                self.keys.get_or_insert_with(keys).get(index).copied()
-            }
-        };
-        let Some(key) = key else { return 0 };
-        let mut transaction = self.server.store.begin(self.database, &[key], self.now_ms);
-        transaction.bring(self.fetched);
-        let measured = measure_in(&mut transaction, &[key], 0, of);
-        transaction.commit();
-        measured
-    }
-}
-
-/// Measures the value at one of the keys that a transaction holds.
-pub(super) fn measure_in(
-    transaction: &mut Transaction<'_>,
-    keys: &[Key<'_>],
-    index: usize,
-    of: &dyn Fn(Item<'_>) -> u64,
-) -> u64 {
-    keys.get(index).and_then(|key| transaction.get(key)).map_or(0, of)
 }
 
 /// Lets MONITOR show a request that has run.

@@ -13,7 +13,8 @@ use tokio_util::codec::Decoder;
 
 use super::cold;
 use super::connection::Connection;
-use super::execute::{self, Pause, Ready};
+use super::execute::{self, Ready};
+use super::halt::Pause;
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;

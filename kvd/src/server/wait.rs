@@ -14,7 +14,7 @@ use super::Server;
 use super::blocked::Ended;
 use super::cold;
 use super::connection::Connection;
-use super::execute::Waiting;
+use super::halt::Waiting;
 use super::socket::Closed;
 use super::worker::Worker;
 use crate::commands::error::{FAILED, UNBLOCKED};
