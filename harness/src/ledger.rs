@@ -267,22 +267,25 @@ impl Ledger {
         }
     }
 
-    /// Goes back to when only the first `kept` of the commands had been run, answered or not: the others are lost, and what
-    /// others saw of this client's keys may be.
+    /// Goes back to when only the first `kept` of the commands had been run, if answered ones are not among them: those and
+    /// all without an answer are lost.
     pub fn set_back(&mut self, kept: usize) {
-        self.observations.clear();
         let Some(past) = &mut self.past else { return };
-        if kept >= past.answered.len() {
-            self.pending.truncate(kept - past.answered.len());
-            return;
-        }
-        let first_lost = past.answered[kept].command.seq;
+        let Some(first_lost) = past.answered.get(kept).map(|answered| answered.command.seq) else { return };
         past.answered.truncate(kept);
         self.tip = past.base.clone();
         past.answered.iter().for_each(|answered| answered.redo(&mut self.tip));
         self.pending.clear();
         self.versions.values_mut().for_each(|versions| versions.retain(|version| version.seq < first_lost));
         self.shared.values_mut().for_each(|acks| acks.retain(|ack| ack.seq < first_lost));
+    }
+
+    /// Forgets what it saw of others by a reply that came later.
+    pub fn forget_seen_after(&mut self, at: Instant) {
+        let late = self.past.iter().flat_map(|past| &past.answered).find(|answered| answered.at.to > at);
+        if let Some(sent) = late.map(|answered| answered.command.stamp) {
+            self.observations.retain(|seen| seen.stamp < sent);
+        }
     }
 
     /// Sent writes without a reply.

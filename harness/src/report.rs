@@ -40,7 +40,7 @@ pub struct Counters {
     pub checked_replies: u64,
     /// Answered writes that were gone against the promise, as far as they are known.
     pub lost_writes: u64,
-    /// Power cuts that took answered writes, in modes in which they may.
+    /// Power cuts that took answered writes, against the promise or not.
     pub taking_cuts: u64,
     /// The writes that they took.
     pub taken_writes: u64,
@@ -83,8 +83,8 @@ impl Counters {
 
     /// Counts what a power cut took.
     pub fn add_loss(&mut self, loss: &Loss) {
-        self.taking_cuts += u64::from(loss.writes > 0);
-        self.taken_writes += loss.writes;
+        self.taking_cuts += u64::from(!loss.writes.is_empty());
+        self.taken_writes += loss.writes.len() as u64;
         self.oldest_taken_ms = self.oldest_taken_ms.max(loss.age().map(|age| age.as_millis() as u64));
     }
 

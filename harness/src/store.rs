@@ -99,7 +99,7 @@ impl PowerCut {
 /// What one load did.
 #[derive(Clone, Debug, Default)]
 pub struct LoadFigures {
-    /// Writes answered; where an answer promises nothing to be durable, only those before a power cut.
+    /// Writes answered, before the power was cut if it was.
     pub acked_writes: u64,
     /// The same by what they were about.
     pub acked_by_family: BTreeMap<Family, u64>,
@@ -154,7 +154,7 @@ impl Store {
         files::make_dir(&data)?;
         let ledger = |client| Ledger::new(run, client, (workload::database_of(client), workload::away_of(client)));
         let mut ledgers: Vec<Ledger> = (0..plan.clients).map(ledger).collect();
-        if plan.on_volume && plan.mode != Mode::Always {
+        if plan.on_volume {
             ledgers.iter_mut().for_each(Ledger::keep_past);
         }
         let volume = plan.on_volume.then(|| Volume::new(room.path().join("image"), data, volume::BYTES)).transpose()?;
@@ -260,7 +260,7 @@ impl Store {
         }
     }
 
-    /// Writes that were answered on a disk without power, where that promises nothing.
+    /// Writes that were answered on a disk without power.
     fn acked_after_cut(&self) -> u64 {
         let Some(cut) = self.cut else { return 0 };
         let answered = self.ledgers.iter().filter_map(|ledger| ledger.past.as_ref()).flat_map(|past| &past.answered);
@@ -275,7 +275,7 @@ impl Store {
         earlier.next().map(|(_, text)| text.as_str())
     }
 
-    /// What the last power cut has taken, once it was judged, in a mode in which it may.
+    /// What the last power cut has taken, once it was judged.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
     }
@@ -298,8 +298,8 @@ impl Store {
         let snapshot = self.look(server)?;
         let mut broken = Vec::new();
         self.loss = None;
-        if let (Some(cut), true) = (self.cut.take(), self.plan.mode != Mode::Always) {
-            match loss::set_back(&mut self.ledgers, &self.shared, &snapshot, cut) {
+        if let Some(cut) = self.cut.take() {
+            match loss::set_back(&mut self.ledgers, &self.shared, &snapshot, (cut, self.plan.mode)) {
                 Ok(loss) => {
                     broken.extend(loss.judge(self.plan.mode));
                     self.loss = Some(loss);

@@ -194,7 +194,8 @@ mod tests {
             for (name, synced) in [("synced", true), ("not", false)] {
                 files::write(&place.join(name), &[b'x'; 5000]).unwrap();
                 if synced {
-                    rustix::fs::fsync(std::fs::File::options().read(true).open(place.join(name)).unwrap()).unwrap();
+                    let file = rustix::fs::open(place.join(name), OFlags::RDONLY, Mode::empty()).unwrap();
+                    rustix::fs::fsync(file).unwrap();
                 }
             }
             trigger.pull().unwrap();
@@ -206,7 +207,7 @@ mod tests {
                 files::read(&place.join("not")).is_ok_and(|bytes| bytes.is_empty()) == (journal == Journal::Flushed)
             );
             assert!(!place.join("late").exists());
-            files::list(&place).unwrap().iter().for_each(|path| drop(std::fs::remove_file(path)));
+            files::list(&place).unwrap().iter().for_each(|path| rustix::fs::unlink(path).unwrap());
         }
         drop(volume);
         assert!(files::list(&place).unwrap().is_empty(), "it is still mounted");

@@ -30,12 +30,12 @@ use crate::wire::Reply;
 pub const WINDOW: Duration = Duration::from_secs(1);
 
 /// Writes that were answered before the power was cut, and are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// The power cut.
     pub cut: Interval,
-    /// How many.
-    pub writes: u64,
+    /// Which, by client and number.
+    pub writes: Vec<(u16, u64)>,
     /// When the first of them was answered.
     pub oldest: Option<Instant>,
 }
@@ -49,28 +49,39 @@ impl Loss {
     /// The rule that it breaks in this mode.
     pub fn judge(&self, mode: Mode) -> Option<Violation> {
         // Nobody knows at which moment of it the cut took place: the earliest accuses no server falsely.
-        let least = self.oldest.map(|oldest| self.cut.from.saturating_duration_since(oldest));
-        let too_old = mode == Mode::EverySec && least.is_some_and(|age| age > WINDOW);
+        let least = self.cut.from.saturating_duration_since(self.oldest?);
+        let rule = match mode {
+            Mode::Always => Rule::AckedSurvives,
+            Mode::EverySec if least > WINDOW => Rule::LossIsRecent,
+            Mode::EverySec | Mode::No => return None,
+        };
         let detail =
-            || format!("{} answered writes are gone, the oldest answered {least:?} before the cut", self.writes);
-        too_old.then(|| Violation::new(Rule::LossIsRecent, "server", detail()))
+            format!("{} answered writes are gone, the oldest answered {least:?} before the cut", self.writes.len());
+        Some(Violation { lost: self.writes.clone(), ..Violation::new(rule, "server", detail) })
     }
 }
 
 /// Finds what was lost and sets the notes back to before it. Notes that nothing explains stay as they are.
+///
+/// What was answered after the cut may be lost in every mode: a machine without power answers nobody, and a sync that the
+/// cut overtakes may tell of success.
 pub fn set_back(
     ledgers: &mut [Ledger],
     shared: &Shared,
     snapshot: &Snapshot,
-    cut: Interval,
+    (cut, mode): (Interval, Mode),
 ) -> Result<Loss, Violation> {
     let kept = kept(ledgers, shared, snapshot, cut)?;
-    let mut loss = Loss { cut, writes: 0, oldest: None };
+    let mut loss = Loss { cut, writes: Vec::new(), oldest: None };
     for (ledger, kept) in ledgers.iter_mut().zip(kept) {
         let lost = steps(ledger).split_off(kept).into_iter().filter(Step::writes).filter_map(|step| step.answer);
-        for answered in lost.map(|answer| answer.at.to).filter(|&answered| answered <= cut.from) {
-            loss.writes += 1;
-            loss.oldest = Some(loss.oldest.map_or(answered, |oldest| oldest.min(answered)));
+        for answered in lost.filter(|answer| answer.at.to <= cut.from) {
+            loss.writes.push((ledger.client, answered.command.seq));
+            loss.oldest = Some(loss.oldest.map_or(answered.at.to, |oldest| oldest.min(answered.at.to)));
+        }
+        match mode {
+            Mode::Always => ledger.forget_seen_after(cut.from),
+            Mode::EverySec | Mode::No => ledger.observations.clear(),
         }
         ledger.set_back(kept);
     }
@@ -118,8 +129,8 @@ impl<'a> Line<'a> {
         (0..=bound).rev().find(|&kept| self.explained[kept]).ok_or_else(|| {
             let numbers = self.explained.iter().filter(|explained| **explained).count();
             let detail = format!(
-                "no number up to {bound} of its {} commands explains its keys, {numbers} greater ones do, \
-                 but are later than what others have lost",
+                "{numbers} numbers of its {} commands explain its keys, none of them up to {bound}: \
+                 what comes behind was sent after the answer of a write that is lost",
                 self.steps.len()
             );
             Violation::new(Rule::Prefix, format!("c{}", self.client), detail)

@@ -23,7 +23,7 @@ pub(super) type Toy = BTreeMap<String, Vec<u8>>;
 pub(super) struct History {
     pub(super) ledgers: Vec<Ledger>,
     pub(super) shared: Shared,
-    stamps: Stamps,
+    pub(super) stamps: Stamps,
     pub(super) toy: Toy,
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::clock;
 use crate::op::Kind;
 use crate::verify::judge;
-use crate::verify::tests::{History, text};
+use crate::verify::tests::{History, Toy, text};
 
 const A: usize = 0;
 const B: usize = 1;
@@ -23,11 +23,15 @@ fn now() -> Interval {
 }
 
 /// The disk is as it was at an earlier moment, the power being cut at `cut`: what is lost and what is broken.
-fn cut_back(history: &mut History, disk: &crate::verify::tests::Toy, cut: Interval) -> (Option<Loss>, Vec<Rule>) {
+fn cut_back(history: &mut History, disk: &Toy, cut: Interval) -> (Option<Loss>, Vec<Rule>) {
+    cut_back_in(Mode::EverySec, history, disk, cut)
+}
+
+fn cut_back_in(mode: Mode, history: &mut History, disk: &Toy, cut: Interval) -> (Option<Loss>, Vec<Rule>) {
     history.toy.clone_from(disk);
     let snapshot = history.snapshot();
-    let (loss, mut broken) = match set_back(&mut history.ledgers, &history.shared, &snapshot, cut) {
-        Ok(loss) => (Some(loss), Vec::from_iter(loss.judge(Mode::EverySec))),
+    let (loss, mut broken) = match set_back(&mut history.ledgers, &history.shared, &snapshot, (cut, mode)) {
+        Ok(loss) => (Some(loss.clone()), Vec::from_iter(loss.judge(mode))),
         Err(violation) => (None, vec![violation]),
     };
     broken.extend(judge(&history.ledgers, &history.shared, &snapshot, cut.to));
@@ -35,7 +39,7 @@ fn cut_back(history: &mut History, disk: &crate::verify::tests::Toy, cut: Interv
 }
 
 /// A few writes of both clients, of keys of their own and of shared ones; the disk after each.
-fn written(history: &mut History) -> Vec<crate::verify::tests::Toy> {
+fn written(history: &mut History) -> Vec<Toy> {
     let number = Key::new(Kind::Number, 1);
     let ops = [
         (A, Op::Set(text(3), 60)),
@@ -64,7 +68,7 @@ fn every_suffix_may_be_lost_and_is_counted() {
         written(&mut history);
         let (loss, broken) = cut_back(&mut history, disk, now());
         assert_eq!(broken, [], "{kept}");
-        assert_eq!(loss.map(|loss| loss.writes), Some((disks.len() - 1 - kept) as u64), "{kept}");
+        assert_eq!(loss.map(|loss| loss.writes.len()), Some(disks.len() - 1 - kept), "{kept}");
     }
 }
 
@@ -155,9 +159,36 @@ fn in_everysec_the_oldest_loss_is_a_second_old_at_most() {
 
 #[test]
 fn what_was_answered_after_the_cut_is_no_loss() {
+    for mode in Mode::ALL {
+        let mut history = begin();
+        let (before, cut) = (history.toy.clone(), now());
+        history.answered(A, Op::Set(text(3), 60));
+        history.answered(B, Op::Peek(1, text(3)));
+        let (loss, broken) = cut_back_in(mode, &mut history, &before, cut);
+        assert_eq!((loss.map(|loss| (loss.writes, loss.oldest)), broken), (Some((vec![], None)), vec![]));
+    }
+}
+
+#[test]
+fn in_always_nothing_answered_may_be_lost() {
     let mut history = begin();
-    let (before, cut) = (history.toy.clone(), now());
+    let before = history.toy.clone();
     history.answered(A, Op::Set(text(3), 60));
-    let (loss, broken) = cut_back(&mut history, &before, cut);
-    assert_eq!((loss.map(|loss| (loss.writes, loss.oldest)), broken), (Some((0, None)), vec![]));
+    let (loss, broken) = cut_back_in(Mode::Always, &mut history, &before, now());
+    assert_eq!((loss.map(|loss| loss.writes.len()), broken), (Some(1), vec![Rule::AckedSurvives]));
+}
+
+#[test]
+fn in_always_nothing_observed_may_be_lost() {
+    for (answered, rule) in [(false, Rule::ObservedSurvives), (true, Rule::FreshReads)] {
+        let mut history = begin();
+        let before = history.toy.clone();
+        history.unanswered(A, Op::Set(text(3), 60));
+        history.answered(B, Op::Peek(1, text(3)));
+        let cut = now();
+        if answered {
+            history.ledgers[A].answer(&Reply::Simple("OK".into()), &history.stamps);
+        }
+        assert_eq!(cut_back_in(Mode::Always, &mut history, &before, cut).1, [rule]);
+    }
 }
