@@ -1,4 +1,4 @@
-//! Many kills in a row, over many stores.
+//! Many kills or power cuts in a row, over many stores.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::process::{self, Server};
 use crate::random::Random;
 use crate::report::Counters;
 use crate::rules::{Rule, Violation};
-use crate::store::{self, Plan, Store, Until};
+use crate::store::{self, Plan, PowerCut, Store, Until};
 
 /// How long a failpoint is waited for.
 const LONGEST_LIFE: Duration = Duration::from_secs(3);
@@ -120,10 +120,17 @@ impl Campaign {
             }
             let (low, high) = (self.load.0.as_millis() as u64, self.load.1.as_millis() as u64);
             let after = Duration::from_millis(random.between(low, high));
-            let figures = store.load(&mut server, Until::Kill(after))?;
+            let by_cut = self.plan.on_volume;
+            let until = if by_cut { Until::Cut(PowerCut::after(after, random)) } else { Until::Kill(after) };
+            let figures = store.load(&mut server, until)?;
             done.add_kill(&figures, self.min_rate);
             if random.one_in(8) {
-                store.kill_recovery(Duration::from_micros(random.between(0, 20_000)))?;
+                let delay = Duration::from_micros(random.between(0, 20_000));
+                if by_cut {
+                    store.cut_recovery(delay)?
+                } else {
+                    store.kill_recovery(delay)?
+                }
                 done.recovery_kills += 1;
             }
         }
@@ -185,6 +192,7 @@ impl Campaign {
             store.refusal().map(|text| Violation::new(Rule::WrongReply, "clients", format!("refused: {text}")));
         let mut found = store.judge(server)?;
         found.extend(refusal);
+        store.loss().into_iter().for_each(|loss| done.add_loss(loss));
         done.add_violations(&found);
         if !found.is_empty() && self.keep_going {
             store.forgive(server)?;

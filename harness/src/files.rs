@@ -60,3 +60,16 @@ pub fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     paths.sort();
     Ok(paths)
 }
+
+/// All files below a directory. Those that vanish meanwhile are left out.
+pub fn below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in list(dir).unwrap_or_default() {
+        if path.is_dir() {
+            found.extend(below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -45,6 +45,42 @@ pub struct Pending {
     pub stamp: Stamp,
 }
 
+/// A command with its reply.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The command.
+    pub command: Pending,
+    /// From when it was sent to when its reply was there.
+    pub at: Interval,
+    /// When its reply was there, in the order of notes.
+    pub stamp: Stamp,
+    /// What it was told.
+    pub reply: Reply,
+}
+
+impl Answered {
+    /// An error: it had no effect.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.reply, Reply::Error(_))
+    }
+
+    /// Does to a state what the command did.
+    pub fn redo(&self, state: &mut Oracle) {
+        if !self.is_refused() {
+            state.apply_told(self.command.seq, &self.command.op, self.at, &self.reply);
+        }
+    }
+}
+
+/// All answered commands since the last restart, for a judge that goes back to one of them.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The state before the first.
+    pub base: Oracle,
+    /// In their order.
+    pub answered: Vec<Answered>,
+}
+
 /// A value that a key had, by an answered command.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
@@ -111,8 +147,10 @@ pub struct Ledger {
     pub acked_by_family: BTreeMap<Family, u64>,
     /// Replies compared with the oracle since the last kill.
     pub checked_replies: u64,
-    /// The last error reply that was not expected.
-    pub last_refusal: Option<String>,
+    /// The first error reply that was not expected, and when.
+    pub refusal: Option<(Instant, String)>,
+    /// What may be gone back to, if anything may.
+    pub past: Option<Past>,
     run: u32,
     history: Vec<String>,
 }
@@ -142,9 +180,15 @@ impl Ledger {
             acked_writes: 0,
             acked_by_family: BTreeMap::new(),
             checked_replies: 0,
-            last_refusal: None,
+            refusal: None,
+            past: None,
             history: Vec::new(),
         }
+    }
+
+    /// Keeps what was answered from now on: an answered write may get lost.
+    pub fn keep_past(&mut self) {
+        self.past = Some(Past { base: self.tip.clone(), answered: Vec::new() });
     }
 
     /// Notes a command before it is sent; gives its number.
@@ -163,10 +207,14 @@ impl Ledger {
         let stamp = stamps.next();
         self.note(&pending, reply);
         self.checked_replies += 1;
+        if let Some(past) = &mut self.past {
+            past.answered.push(Answered { command: pending.clone(), at, stamp, reply: reply.clone() });
+        }
         if let Reply::Error(text) = reply {
             self.refused.push(pending.seq);
             if !self.tip.refuses(pending.seq, &pending.op, at) {
-                self.last_refusal = Some(cut(format!("#{} {:?}: {text}", pending.seq, pending.op)));
+                let told = || (at.to, cut(format!("#{} {:?}: {text}", pending.seq, pending.op)));
+                self.refusal.get_or_insert_with(told);
             }
             return;
         }
@@ -176,7 +224,7 @@ impl Ledger {
             self.wrong_reply(&pending, &expected, reply);
         }
         if *reply == Reply::Nil && matches!(expected, Expected::ValueOrNil(_)) {
-            self.expired(&pending.op, stamp, pending.seq);
+            self.seen_expired(&pending.op, stamp, pending.seq);
         }
         for key in touched {
             self.version(key, pending.seq, stamp);
@@ -213,7 +261,31 @@ impl Ledger {
         self.acked_writes = 0;
         self.acked_by_family.clear();
         self.checked_replies = 0;
-        self.last_refusal = None;
+        self.refusal = None;
+        if self.past.is_some() {
+            self.keep_past();
+        }
+    }
+
+    /// Goes back to when only the first `kept` of the commands had been run, if answered ones are not among them: those and
+    /// all without an answer are lost.
+    pub fn set_back(&mut self, kept: usize) {
+        let Some(past) = &mut self.past else { return };
+        let Some(first_lost) = past.answered.get(kept).map(|answered| answered.command.seq) else { return };
+        past.answered.truncate(kept);
+        self.tip = past.base.clone();
+        past.answered.iter().for_each(|answered| answered.redo(&mut self.tip));
+        self.pending.clear();
+        self.versions.values_mut().for_each(|versions| versions.retain(|version| version.seq < first_lost));
+        self.shared.values_mut().for_each(|acks| acks.retain(|ack| ack.seq < first_lost));
+    }
+
+    /// Forgets what it saw of others by a reply that came later.
+    pub fn forget_seen_after(&mut self, at: Instant) {
+        let late = self.past.iter().flat_map(|past| &past.answered).find(|answered| answered.at.to > at);
+        if let Some(sent) = late.map(|answered| answered.command.stamp) {
+            self.observations.retain(|seen| seen.stamp < sent);
+        }
     }
 
     /// Sent writes without a reply.
@@ -249,10 +321,8 @@ impl Ledger {
         self.versions.entry(key).or_default().push(Version { seq, digest, stamp });
     }
 
-    /// Seen expired once, a key must not come back.
-    fn expired(&mut self, op: &Op, stamp: Stamp, seq: u64) {
+    fn seen_expired(&mut self, op: &Op, stamp: Stamp, seq: u64) {
         if let Op::Get(key) = op {
-            self.tip.adopt(*key, None);
             self.version(*key, seq, stamp);
         }
     }

@@ -1,7 +1,7 @@
 //! Kills the real server and judges what is left.
 //!
 //! ```text
-//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync)
+//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync), volume (power cut)
 //!    │                 │                  │ restart
 //!    ▼                 ▼                  ▼
 //!  ledger: invoked, answered           snapshot: everything a reader can see
@@ -11,8 +11,8 @@
 //! Clients note every command before it is sent and every reply after it was read whole. After a crash all keys are
 //! read and compared with what the notes allow. The judge shares no code with the server, not even the parser.
 //!
-//! Not done here: faults below the process (power loss, bit rot) are the simulated disk's; `kill -9` leaves the page
-//! cache alone and so cannot see a missing fsync.
+//! `kill -9` leaves the page cache alone and so cannot see a missing fsync; a power cut of a mounted image can. Not done
+//! here: torn and reordered sectors and bit rot are the simulated disk's.
 
 pub mod aim;
 pub mod binary;
@@ -39,5 +39,6 @@ pub mod snapshot;
 pub mod store;
 pub mod value;
 pub mod verify;
+pub mod volume;
 pub mod wire;
 pub mod workload;

@@ -184,7 +184,14 @@ impl Oracle {
         let writer = Writer { run: self.run, client: self.client, seq };
         let make = |key: &Key, length: usize| Digest::of(&value::make(&writer, &key.short(), length));
         match op {
-            Op::Get(key) => self.look(*key, at),
+            Op::Get(key) => {
+                let seen = self.look(*key, at);
+                // Seen expired once, a key must not come back.
+                if told == Some(&Reply::Nil) && matches!(seen, Expected::ValueOrNil(_)) {
+                    self.entries.remove(key);
+                }
+                seen
+            }
             Op::Read(key, kind) => self.read(*key, *kind, at, told),
             Op::Set(key, length) => self.put(*key, Entry::text(make(key, *length))),
             Op::SetPx(key, length, px) => {

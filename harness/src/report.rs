@@ -10,6 +10,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::rules::{Rule, Violation};
 use crate::store::LoadFigures;
+use crate::verify::loss::Loss;
 
 /// What happened to one server in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,13 +18,13 @@ use crate::store::LoadFigures;
 pub struct Counters {
     /// Data directories.
     pub stores: u64,
-    /// `kill -9` under enough load.
+    /// `kill -9` or power cuts under enough load.
     pub kills: u64,
     /// `kill -9` under less load than asked for: not in `kills`.
     pub quiet_kills: u64,
     /// Of `kills`: those that left an unknown write.
     pub kills_with_unknown: u64,
-    /// `kill -9` in recovery.
+    /// The same in recovery.
     pub recovery_kills: u64,
     /// Deaths at failpoints that were aimed at: under load they are among `kills`.
     pub by_failpoint: BTreeMap<String, u64>,
@@ -37,8 +38,14 @@ pub struct Counters {
     pub unknown_writes: u64,
     /// Replies compared with the oracle.
     pub checked_replies: u64,
-    /// Answered writes that were gone, as far as they are known.
+    /// Answered writes that were gone against the promise, as far as they are known.
     pub lost_writes: u64,
+    /// Power cuts that took answered writes, against the promise or not.
+    pub taking_cuts: u64,
+    /// The writes that they took.
+    pub taken_writes: u64,
+    /// The greatest age of such a write: from its answer to the power cut.
+    pub oldest_taken_ms: Option<u64>,
     /// Kills after which a rule was broken.
     pub kills_with_violations: u64,
     /// Broken rules, by rule.
@@ -74,6 +81,13 @@ impl Counters {
         self.load_ms += figures.took.as_millis() as u64;
     }
 
+    /// Counts what a power cut took.
+    pub fn add_loss(&mut self, loss: &Loss) {
+        self.taking_cuts += u64::from(!loss.writes.is_empty());
+        self.taken_writes += loss.writes.len() as u64;
+        self.oldest_taken_ms = self.oldest_taken_ms.max(loss.age().map(|age| age.as_millis() as u64));
+    }
+
     /// Counts what a judge found.
     pub fn add_violations(&mut self, broken: &[Violation]) {
         self.kills_with_violations += u64::from(!broken.is_empty());
@@ -102,6 +116,9 @@ impl Counters {
         self.unknown_writes += other.unknown_writes;
         self.checked_replies += other.checked_replies;
         self.lost_writes += other.lost_writes;
+        self.taking_cuts += other.taking_cuts;
+        self.taken_writes += other.taken_writes;
+        self.oldest_taken_ms = self.oldest_taken_ms.max(other.oldest_taken_ms);
         self.kills_with_violations += other.kills_with_violations;
         for (rule, count) in &other.violations {
             *self.violations.entry(*rule).or_default() += count;
@@ -180,6 +197,10 @@ impl fmt::Display for Report {
                 row.violations_in_all(),
                 row.seconds,
             )?;
+            if let Some(age) = row.oldest_taken_ms {
+                let (cuts, writes) = (row.taking_cuts, row.taken_writes);
+                writeln!(f, "|   taken by {cuts} power cuts, the oldest after {age} ms |||| | {writes} | ||||| |")?;
+            }
             for (failpoint, deaths) in &row.by_failpoint {
                 writeln!(f, "|   died at {failpoint} | {deaths} ||||||||| |")?;
             }

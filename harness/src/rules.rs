@@ -45,11 +45,13 @@ pub enum Rule {
     WrongReply,
     /// A server that nobody killed goes on, and starts.
     Serves,
+    /// In `everysec`, what a power cut takes was answered no longer than a second before.
+    LossIsRecent,
 }
 
 impl Rule {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AckedSurvives,
         Self::NoPhantom,
         Self::NoTear,
@@ -64,6 +66,7 @@ impl Rule {
         Self::ViewsAgree,
         Self::WrongReply,
         Self::Serves,
+        Self::LossIsRecent,
     ];
 }
 

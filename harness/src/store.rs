@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::clock;
+use crate::clock::{self, Interval};
 use crate::digest;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -21,7 +21,9 @@ use crate::process::{self, Launch, Mode, Program, Server};
 use crate::random::Random;
 use crate::rules::{self, Rule, Violation};
 use crate::snapshot;
+use crate::verify::loss::{self, Loss};
 use crate::verify::{self, Shared, Snapshot};
+use crate::volume::{self, Journal, Volume};
 use crate::workload::{self, End, Load, Weight};
 
 /// What a store is and how it is loaded.
@@ -45,6 +47,8 @@ pub struct Plan {
     pub mix: Mix,
     /// Longest wait for one reply.
     pub patience: Duration,
+    /// On a file system of its own, whose power can be cut.
+    pub on_volume: bool,
 }
 
 impl Plan {
@@ -52,7 +56,8 @@ impl Plan {
     pub fn new(program: Program, mode: Mode) -> Self {
         let (args, env, wrapper) = (Vec::new(), Vec::new(), Vec::new());
         let patience = Duration::from_secs(30);
-        Self { program, mode, clients: 16, args, env, wrapper, weight: Weight::Full, mix: Mix::All, patience }
+        let (weight, mix, on_volume) = (Weight::Full, Mix::All, false);
+        Self { program, mode, clients: 16, args, env, wrapper, weight, mix, patience, on_volume }
     }
 }
 
@@ -63,14 +68,38 @@ pub enum Until {
     Kill(Duration),
     /// The server dies at a failpoint, or else is killed after this time.
     Death(Duration),
+    /// The power of its disk is cut.
+    Cut(PowerCut),
     /// Each client has sent this many commands, or its connection ended.
     Commands(u64),
+}
+
+/// A power cut, and what of memory has reached the disk before it.
+#[derive(Clone, Copy, Debug)]
+pub struct PowerCut {
+    /// Load before it.
+    pub after: Duration,
+    /// What becomes of the journal's last transaction.
+    pub journal: Journal,
+    /// Some files are written back a little before.
+    pub written_back: bool,
+    /// How long the server goes on, on a disk that answers with errors only.
+    pub dead: Duration,
+}
+
+impl PowerCut {
+    /// By chance; mostly nothing has reached the disk that was not synced.
+    pub fn after(after: Duration, random: &mut Random) -> Self {
+        let journal = if random.one_in(6) { Journal::Flushed } else { Journal::Lost };
+        let (written_back, dead) = (random.one_in(4), Duration::from_millis(random.between(0, 30)));
+        Self { after, journal, written_back, dead }
+    }
 }
 
 /// What one load did.
 #[derive(Clone, Debug, Default)]
 pub struct LoadFigures {
-    /// Writes answered.
+    /// Writes answered, before the power was cut if it was.
     pub acked_writes: u64,
     /// The same by what they were about.
     pub acked_by_family: BTreeMap<Family, u64>,
@@ -80,8 +109,6 @@ pub struct LoadFigures {
     pub checked_replies: u64,
     /// From the first command to the end.
     pub took: Duration,
-    /// Error replies nobody expected.
-    pub refused: bool,
     /// The server died at a failpoint.
     pub died: bool,
 }
@@ -99,6 +126,8 @@ const COMMANDS_LIMIT: Duration = Duration::from_secs(120);
 /// One data directory and all that is known of it.
 pub struct Store {
     plan: Plan,
+    /// Mounted in the room: it has to go before.
+    volume: Option<Volume>,
     room: TempDir,
     run: u32,
     ledgers: Vec<Ledger>,
@@ -106,6 +135,10 @@ pub struct Store {
     stamps: Stamps,
     random: Random,
     crash: Instant,
+    /// The power cut that is not judged yet.
+    cut: Option<Interval>,
+    /// What the last power cut has taken.
+    loss: Option<Loss>,
 }
 
 impl Store {
@@ -117,11 +150,16 @@ impl Store {
 
     /// An empty store in a directory of one's own choice.
     pub fn in_room(plan: Plan, run: u32, random: Random, room: TempDir) -> Result<Self> {
-        files::make_dir(&room.path().join("data"))?;
+        let data = room.path().join("data");
+        files::make_dir(&data)?;
         let ledger = |client| Ledger::new(run, client, (workload::database_of(client), workload::away_of(client)));
-        let ledgers = (0..plan.clients).map(ledger).collect();
+        let mut ledgers: Vec<Ledger> = (0..plan.clients).map(ledger).collect();
+        if plan.on_volume {
+            ledgers.iter_mut().for_each(Ledger::keep_past);
+        }
+        let volume = plan.on_volume.then(|| Volume::new(room.path().join("image"), data, volume::BYTES)).transpose()?;
         let (shared, stamps, crash) = (Shared::default(), Stamps::default(), clock::now());
-        Ok(Self { plan, room, run, ledgers, shared, stamps, random, crash })
+        Ok(Self { plan, volume, room, run, ledgers, shared, stamps, random, crash, cut: None, loss: None })
     }
 
     /// The server's files.
@@ -151,7 +189,7 @@ impl Store {
     pub fn load(&mut self, server: &mut Server, until: Until) -> Result<LoadFigures> {
         let (stop, ready) = (AtomicBool::new(false), Barrier::new(self.ledgers.len() + 1));
         let limit = match until {
-            Until::Kill(_) | Until::Death(_) => None,
+            Until::Kill(_) | Until::Death(_) | Until::Cut(_) => None,
             Until::Commands(count) => Some(count),
         };
         let load = Load {
@@ -166,7 +204,7 @@ impl Store {
             weight: self.plan.weight,
             mix: self.plan.mix,
         };
-        let random = &mut self.random;
+        let (random, volume) = (&mut self.random, self.volume.as_ref());
         let (ends, end, took) = std::thread::scope(|scope| -> Result<_> {
             let clients: Vec<_> = self.ledgers.iter_mut().map(|ledger| (ledger, random.fork())).collect();
             let drive = |(ledger, random)| {
@@ -179,15 +217,19 @@ impl Store {
             let threads: Vec<_> = clients.into_iter().map(drive).collect();
             ready.wait();
             let begin = clock::now();
-            let end = end_load(server, until, &threads);
+            let end = end_load(server, until, &threads, volume, random);
             // A server that could not be killed must not keep the clients for ever.
             stop.store(true, Ordering::Relaxed);
             let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
             Ok((ends, end?, clock::now() - begin))
         })?;
         self.crash = clock::now();
-        self.note_ends(ends, end == LoadEnd::Early)?;
-        Ok(LoadFigures { died: end == LoadEnd::Died, ..self.figures(took) })
+        self.cut = end.cut;
+        self.note_ends(ends, end.how == LoadEnd::Early)?;
+        if let (Some(volume), Some(_)) = (&self.volume, end.cut) {
+            volume.restart()?;
+        }
+        Ok(LoadFigures { died: end.how == LoadEnd::Died, ..self.figures(took) })
     }
 
     /// A connection that ends, or a server that does, before anybody killed it.
@@ -210,18 +252,32 @@ impl Store {
         }
         LoadFigures {
             acked_by_family,
-            acked_writes: sum(|ledger| ledger.acked_writes),
+            acked_writes: sum(|ledger| ledger.acked_writes) - self.acked_after_cut(),
             unknown_writes: sum(Ledger::unknown_writes),
             checked_replies: sum(|ledger| ledger.checked_replies),
             took,
-            refused: self.ledgers.iter().any(|ledger| ledger.last_refusal.is_some()),
             died: false,
         }
     }
 
-    /// An error reply that nobody expected, if there was one since the last restart.
+    /// Writes that were answered on a disk without power.
+    fn acked_after_cut(&self) -> u64 {
+        let Some(cut) = self.cut else { return 0 };
+        let answered = self.ledgers.iter().filter_map(|ledger| ledger.past.as_ref()).flat_map(|past| &past.answered);
+        let late = answered.filter(|answered| answered.at.to > cut.from && !answered.is_refused());
+        late.filter(|answered| answered.command.op.is_write()).count() as u64
+    }
+
+    /// An error reply that nobody expected, if there was one since the last restart. A disk without power may be complained of.
     pub fn refusal(&self) -> Option<&str> {
-        self.ledgers.iter().find_map(|ledger| ledger.last_refusal.as_deref())
+        let refusals = self.ledgers.iter().filter_map(|ledger| ledger.refusal.as_ref());
+        let mut earlier = refusals.filter(|(at, _)| self.cut.is_none_or(|cut| *at < cut.from));
+        earlier.next().map(|(_, text)| text.as_str())
+    }
+
+    /// What the last power cut has taken, once it was judged.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
     }
 
     /// Reads everything.
@@ -240,7 +296,18 @@ impl Store {
     /// Judges a freshly started server and takes what it has as the new beginning.
     pub fn judge(&mut self, server: &Server) -> Result<Vec<Violation>> {
         let snapshot = self.look(server)?;
-        let broken = verify::judge(&self.ledgers, &self.shared, &snapshot, self.crash);
+        let mut broken = Vec::new();
+        self.loss = None;
+        if let Some(cut) = self.cut.take() {
+            match loss::set_back(&mut self.ledgers, &self.shared, &snapshot, (cut, self.plan.mode)) {
+                Ok(loss) => {
+                    broken.extend(loss.judge(self.plan.mode));
+                    self.loss = Some(loss);
+                }
+                Err(violation) => broken.push(violation),
+            }
+        }
+        broken.extend(verify::judge(&self.ledgers, &self.shared, &snapshot, self.crash));
         if broken.is_empty() {
             verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot);
         }
@@ -289,6 +356,18 @@ impl Store {
         Ok(())
     }
 
+    /// Starts the server and cuts the power after `delay`, wherever it is in its recovery.
+    pub fn cut_recovery(&self, delay: Duration) -> Result<()> {
+        let volume = self.volume.as_ref().ok_or_else(no_volume)?;
+        let mut trigger = volume.arm(Journal::Lost)?;
+        let mut server = self.launch().spawn()?;
+        std::thread::sleep(delay);
+        trigger.pull()?;
+        server.kill()?;
+        drop(trigger);
+        volume.restart()
+    }
+
     /// All notes, for a file that a person reads.
     pub fn dump(&self, broken: &[Violation]) -> String {
         let mut text = String::new();
@@ -318,29 +397,65 @@ enum LoadEnd {
     Early,
 }
 
+/// A load's end, and when the power was cut, if it was.
+struct Ended {
+    how: LoadEnd,
+    cut: Option<Interval>,
+}
+
 /// Longest wait for the end of a server of which clients have seen the end.
 const DEATH_LIMIT: Duration = Duration::from_secs(5);
 
-/// Waits for the load's end, or kills.
-fn end_load(server: &mut Server, until: Until, threads: &[ScopedJoinHandle<'_, End>]) -> Result<LoadEnd> {
+/// Time between a write-back and the power cut behind it, at most.
+const WRITTEN_BACK_BEFORE: Duration = Duration::from_millis(100);
+
+fn no_volume() -> Failure {
+    Failure::Usage("a power cut needs a plan that is on a volume".to_owned())
+}
+
+/// Waits for the load's end, cuts the power, or kills.
+fn end_load(
+    server: &mut Server,
+    until: Until,
+    threads: &[ScopedJoinHandle<'_, End>],
+    volume: Option<&Volume>,
+    random: &mut Random,
+) -> Result<Ended> {
     let ended = || threads.iter().any(|thread| thread.is_finished());
+    let mut trigger = None;
     match until {
         Until::Commands(_) => {
             clock::wait_until(COMMANDS_LIMIT, || threads.iter().all(|thread| thread.is_finished()));
-            return Ok(LoadEnd::Planned);
+            return Ok(Ended { how: LoadEnd::Planned, cut: None });
         }
         Until::Kill(after) => std::thread::sleep(after),
         Until::Death(after) => {
             clock::wait_until(after, ended);
             let status = if ended() { server.wait_for_end(DEATH_LIMIT)? } else { None };
             if status.is_some_and(process::was_killed) {
-                return Ok(LoadEnd::Died);
+                return Ok(Ended { how: LoadEnd::Died, cut: None });
             }
+        }
+        Until::Cut(cut) => {
+            let volume = volume.ok_or_else(no_volume)?;
+            let armed = volume.arm(cut.journal)?;
+            let before = Duration::from_millis(random.between(0, WRITTEN_BACK_BEFORE.as_millis() as u64));
+            std::thread::sleep(cut.after.saturating_sub(before));
+            if cut.written_back {
+                volume.write_back_some(random);
+            }
+            std::thread::sleep(before.min(cut.after));
+            trigger = Some((armed, cut.dead));
         }
     }
     let early = ended() || server.ended()?.is_some();
+    let mut cut = None;
+    if let Some((armed, dead)) = &mut trigger {
+        cut = Some(armed.pull()?);
+        std::thread::sleep(*dead);
+    }
     server.kill()?;
-    Ok(if early { LoadEnd::Early } else { LoadEnd::Planned })
+    Ok(Ended { how: if early { LoadEnd::Early } else { LoadEnd::Planned }, cut })
 }
 
 /// SIGTERM: exit code 0 within a time, or a violation.

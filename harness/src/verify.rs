@@ -302,5 +302,7 @@ fn judge_observation(ledger: &Ledger, states: &[Oracle], cuts: Cuts, seen: &Obse
     }
 }
 
+pub mod loss;
+
 #[cfg(test)]
 mod tests;

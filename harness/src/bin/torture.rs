@@ -1,4 +1,4 @@
-//! Kills a server under load, over and over, and adds up what it lost.
+//! Kills a server under load, or cuts the power of its disk, over and over, and adds up what it lost.
 //!
 //! Exit codes: 0 no rule broken, 1 a rule broken (prints the seed and the command that repeats it), 3 no verdict.
 
@@ -15,12 +15,14 @@ use harness::process::{Mode, Program};
 use harness::report::Report;
 use harness::rules::Violation;
 use harness::store::Plan;
+use harness::volume::Volume;
 use harness::workload::Weight;
 use harness::{binary, fault};
 
 const USAGE: &str = "\
 torture [options]
   --kills N           kills per mode, under enough load (100)
+  --cuts N            instead of kills power cuts: of a mounted image, needs root, loop devices and xfs_io
   --mode M            always, everysec, no or all (all)
   --clients N         clients writing at once (16)
   --server S          kvd, redis, a path to a redis-server, or 'command {port} {dir} {mode}' (kvd)
@@ -28,19 +30,23 @@ torture [options]
   --resume FILE       adds the figures to those in FILE
   --slow-fsync MS     makes every fsync of the log take so much longer
   --slow-by HOW       failpoint (kvd) or strace (all others)
-  --min-rate N        answered writes a second below which a kill does not count (2000; 0 with --slow-fsync, --failpoints)
-  --load LOW-HIGH     milliseconds of load before a kill (150-600)
+  --min-rate N        answered writes a second below which a kill does not count (2000; 0 with --slow-fsync, --failpoints, --cuts)
+  --load LOW-HIGH     milliseconds of load before a kill (150-600; power cuts in everysec: 400-2600)
   --failpoints WORDS  kills at failpoints whose names begin with one of these: compact,checkpoint,spill (any moment)
   --kills-per-store N kills before a fresh store (10)
   --weight W          full or light values (full)
   --mix M             all, strings only, or older: all that Redis before 7.4 knows (all)
   --keep-going        counts broken rules and goes on
   --notes DIR         where notes of a broken rule go (the system's temporary directory)
-  -- ARGUMENTS        for the server (with --failpoints small segments, checkpoints and memory)
+  -- ARGUMENTS        for the server (with --failpoints small segments, checkpoints and memory; with --cuts small segments)
 ";
+
+/// Arguments of kvd under power cuts: it fills segments that it makes ahead, and the disk is small.
+const SMALL_SEGMENTS: [&str; 2] = ["--segment-size", "1mb"];
 
 struct Options {
     kills: u64,
+    by_cuts: bool,
     modes: Vec<Mode>,
     clients: u16,
     server: String,
@@ -49,7 +55,7 @@ struct Options {
     slow_fsync_ms: Option<u64>,
     by_strace: Option<bool>,
     min_rate: Option<f64>,
-    load_ms: (u64, u64),
+    load_ms: Option<(u64, u64)>,
     failpoints: Option<String>,
     kills_per_store: u64,
     weight: Weight,
@@ -76,6 +82,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Vec<Violation>> {
+    if let Some(reason) = options.by_cuts.then(Volume::missing).flatten() {
+        return Err(Failure::Usage(format!("SKIPPED L3: {reason}")));
+    }
     let mut report = options.resume.as_deref().map_or_else(|| Ok(Report::default()), Report::resume)?;
     let program = program(&options.server)?;
     let mut all = Vec::new();
@@ -84,7 +93,8 @@ fn run(options: &Options) -> Result<Vec<Violation>> {
         let delay = options.slow_fsync_ms.map_or_else(String::new, |ms| format!("/fsync+{ms}ms"));
         let mix = if options.mix == Mix::All { String::new() } else { format!("/{}", options.mix.word()) };
         let aim = options.failpoints.as_ref().map_or_else(String::new, |words| format!("/{words}"));
-        let row = format!("{}/{}{delay}{mix}{aim}", program.name(), mode.word());
+        let cut = if options.by_cuts { "/power" } else { "" };
+        let row = format!("{}/{}{delay}{mix}{aim}{cut}", program.name(), mode.word());
         let broken = campaign.run(report.row(&row))?;
         if let Some(path) = &options.resume {
             report.save(path)?;
@@ -111,6 +121,10 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     if options.failpoints.is_some() && options.args.is_empty() {
         plan.args.extend(aim::ARGUMENTS.map(str::to_owned));
     }
+    if options.by_cuts && options.args.is_empty() && matches!(plan.program, Program::Kvd(_)) {
+        plan.args.extend(SMALL_SEGMENTS.map(str::to_owned));
+    }
+    plan.on_volume = options.by_cuts;
     plan.weight = options.weight;
     plan.mix = options.mix;
     if let Some(ms) = options.slow_fsync_ms {
@@ -125,13 +139,20 @@ fn campaign(options: &Options, program: Program, mode: Mode) -> Result<Campaign>
     campaign.aim =
         options.failpoints.as_deref().map(|words| Aim::at(&words.split(',').collect::<Vec<_>>())).transpose()?;
     campaign.kills_per_store = options.kills_per_store;
-    campaign.load = (Duration::from_millis(options.load_ms.0), Duration::from_millis(options.load_ms.1));
-    // Who dies at a failpoint was perhaps not under load for long: what counts is where it died.
-    let is_slow = options.slow_fsync_ms.is_some() || options.failpoints.is_some();
+    let (low, high) = load_ms(options, mode);
+    campaign.load = (Duration::from_millis(low), Duration::from_millis(high));
+    // Who dies at a failpoint was perhaps not under load for long: what counts is where it died. And a mounted image is slow.
+    let is_slow = options.slow_fsync_ms.is_some() || options.failpoints.is_some() || options.by_cuts;
     campaign.min_rate = options.min_rate.unwrap_or(if is_slow { 0.0 } else { 2000.0 });
     campaign.keep_going = options.keep_going;
     campaign.notes = Some(options.notes.clone());
     Ok(campaign)
+}
+
+/// What may be lost in everysec is a second old: loads have to be longer.
+fn load_ms(options: &Options, mode: Mode) -> (u64, u64) {
+    let usual = if options.by_cuts && mode == Mode::EverySec { (400, 2600) } else { (150, 600) };
+    options.load_ms.unwrap_or(usual)
 }
 
 fn program(server: &str) -> Result<Program> {
@@ -144,15 +165,15 @@ fn program(server: &str) -> Result<Program> {
 }
 
 fn again(options: &Options, mode: Mode) -> String {
+    let (low, high) = load_ms(options, mode);
     let mut line = format!(
-        "cargo run -p harness --bin torture -- --server '{}' --mode {} --kills {} --clients {} --seed {} --load {}-{} --kills-per-store {}",
+        "cargo run --release -p harness --bin torture -- --server '{}' --mode {} --{} {} --clients {} --seed {} --load {low}-{high} --kills-per-store {}",
         options.server,
         mode.word(),
+        if options.by_cuts { "cuts" } else { "kills" },
         options.kills,
         options.clients,
         options.seed,
-        options.load_ms.0,
-        options.load_ms.1,
         options.kills_per_store
     );
     if let Some(ms) = options.slow_fsync_ms {
@@ -176,6 +197,7 @@ fn again(options: &Options, mode: Mode) -> String {
 fn parse(words: &[String]) -> Result<Options> {
     let mut options = Options {
         kills: 100,
+        by_cuts: false,
         modes: Mode::ALL.to_vec(),
         clients: 16,
         server: "kvd".to_owned(),
@@ -184,7 +206,7 @@ fn parse(words: &[String]) -> Result<Options> {
         slow_fsync_ms: None,
         by_strace: None,
         min_rate: None,
-        load_ms: (150, 600),
+        load_ms: None,
         failpoints: None,
         kills_per_store: 10,
         weight: Weight::Full,
@@ -212,6 +234,10 @@ fn parse(words: &[String]) -> Result<Options> {
 fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
     match name {
         "--kills" => options.kills = number(name, value)?,
+        "--cuts" => {
+            options.kills = number(name, value)?;
+            options.by_cuts = true;
+        }
         "--mode" if value == "all" => options.modes = Mode::ALL.to_vec(),
         "--mode" => {
             let mode = Mode::ALL.into_iter().find(|mode| mode.word() == value);
@@ -226,7 +252,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
         "--min-rate" => options.min_rate = Some(number(name, value)?),
         "--load" => {
             let (low, high) = value.split_once('-').unwrap_or((value, value));
-            options.load_ms = (number(name, low)?, number(name, high)?);
+            options.load_ms = Some((number(name, low)?, number(name, high)?));
         }
         "--failpoints" => options.failpoints = Some(value.to_owned()),
         "--kills-per-store" => options.kills_per_store = number(name, value)?,

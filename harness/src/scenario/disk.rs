@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,22 +22,9 @@ const RECORD: usize = 1024;
 /// What direct reads begin and end at.
 const BLOCK: usize = 4096;
 
-/// All files below a directory. Those that vanish meanwhile are left out.
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for path in files::list(dir).unwrap_or_default() {
-        if path.is_dir() {
-            found.extend(files_below(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Bytes of the disk that they take.
+/// Bytes of the disk that the files below a directory take.
 pub fn space(dir: &Path) -> u64 {
-    files_below(dir).iter().filter_map(|path| std::fs::metadata(path).ok()).map(|of| of.blocks() * 512).sum()
+    files::below(dir).iter().filter_map(|path| std::fs::metadata(path).ok()).map(|of| of.blocks() * 512).sum()
 }
 
 /// Some files, open for reading, as if they were one.
@@ -47,7 +34,7 @@ impl Opened {
     /// Those below a directory with at least so many bytes.
     fn below(dir: &Path, least: usize, flags: OFlags) -> Result<Self> {
         let mut opened = Vec::new();
-        for path in files_below(dir) {
+        for path in files::below(dir) {
             let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty());
             let file = File::from(file.map_err(std::io::Error::from)?);
             let length = file.metadata()?.len();

@@ -13,23 +13,23 @@ const RUN: u32 = 1;
 /// A client of the shared database.
 const CLIENT: u16 = 1;
 
-fn text(slot: u16) -> Key {
+pub(super) fn text(slot: u16) -> Key {
     Key::new(Kind::Text, slot)
 }
 
 /// What the store has on its disk: keys and bytes.
-type Toy = BTreeMap<String, Vec<u8>>;
+pub(super) type Toy = BTreeMap<String, Vec<u8>>;
 
-struct History {
-    ledgers: Vec<Ledger>,
-    shared: Shared,
-    stamps: Stamps,
-    toy: Toy,
+pub(super) struct History {
+    pub(super) ledgers: Vec<Ledger>,
+    pub(super) shared: Shared,
+    pub(super) stamps: Stamps,
+    pub(super) toy: Toy,
 }
 
 impl History {
     /// Two clients with four commands answered and nothing pending.
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         let ledgers = vec![Ledger::new(RUN, CLIENT, (0, 4)), Ledger::new(RUN, CLIENT + 1, (0, 4))];
         let mut history = Self { ledgers, shared: Shared::default(), stamps: Stamps::default(), toy: Toy::new() };
         for op in [Op::Set(text(1), 60), Op::Set(text(2), 70), Op::Set(text(1), 80), Op::Del(vec![text(2)])] {
@@ -39,7 +39,7 @@ impl History {
     }
 
     /// Sends a command; it has its effect, its reply is lost with the crash.
-    fn unanswered(&mut self, who: usize, op: Op) -> Reply {
+    pub(super) fn unanswered(&mut self, who: usize, op: Op) -> Reply {
         let ledger = &mut self.ledgers[who];
         let commands = op.commands(&ledger.sender(ledger.next_seq, self.shared.round));
         ledger.invoke(op, &self.stamps);
@@ -51,15 +51,24 @@ impl History {
         }
     }
 
-    fn answered(&mut self, who: usize, op: Op) {
+    pub(super) fn answered(&mut self, who: usize, op: Op) {
         let reply = self.unanswered(who, op);
         self.ledgers[who].answer(&reply, &self.stamps);
     }
 
+    /// What a reader finds.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        snapshot_of(&self.toy, universe(&self.ledgers, &self.shared, 0))
+    }
+
+    /// What is there is the new beginning of the notes.
+    pub(super) fn restart(&mut self) {
+        let snapshot = self.snapshot();
+        adopt(&mut self.ledgers, &mut self.shared, &snapshot);
+    }
+
     fn judge(&self) -> Vec<Rule> {
-        let universe = universe(&self.ledgers, &self.shared, 0);
-        let snapshot = snapshot_of(&self.toy, universe);
-        judge(&self.ledgers, &self.shared, &snapshot, clock::now()).iter().map(|broken| broken.rule).collect()
+        judge(&self.ledgers, &self.shared, &self.snapshot(), clock::now()).iter().map(|broken| broken.rule).collect()
     }
 
     /// The rules that are broken when the disk is like this instead.
@@ -172,9 +181,7 @@ fn a_deleted_value_that_returns_is_a_resurrection() {
 #[test]
 fn a_value_lost_before_the_last_restart_is_still_known() {
     let mut history = History::begin();
-    let universe = universe(&history.ledgers, &history.shared, 0);
-    let snapshot = snapshot_of(&history.toy, universe);
-    adopt(&mut history.ledgers, &mut history.shared, &snapshot);
+    history.restart();
     let base = history.toy[&key(1)].clone();
     history.answered(0, Op::Set(text(1), 90));
     assert_eq!(history.judge(), []);
@@ -343,7 +350,7 @@ fn the_shared_list_is_judged() {
 #[test]
 fn contradicting_reads_are_seen() {
     let history = History::begin();
-    let mut snapshot = snapshot_of(&history.toy, universe(&history.ledgers, &history.shared, 0));
+    let mut snapshot = history.snapshot();
     let odd = ("c1:s1".to_owned(), "another length".to_owned());
     snapshot.entry(0).or_default().contradictions.push(odd);
     let broken = judge(&history.ledgers, &history.shared, &snapshot, clock::now());
