@@ -45,11 +45,13 @@ pub enum Rule {
     WrongReply,
     /// A server that nobody killed goes on, and starts.
     Serves,
+    /// A sync that has failed is not tried again: the second would succeed without writing.
+    SyncedOnce,
 }
 
 impl Rule {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AckedSurvives,
         Self::NoPhantom,
         Self::NoTear,
@@ -64,6 +66,7 @@ impl Rule {
         Self::ViewsAgree,
         Self::WrongReply,
         Self::Serves,
+        Self::SyncedOnce,
     ];
 }
 
