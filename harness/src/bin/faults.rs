@@ -39,7 +39,7 @@ options
   --most N          the farthest call that is hurt (65535)
   --stride N        beyond the eighth call: from one that is hurt to the next (1)
   --dense N         failpoints: beyond this hit, each time twice as many (every hit)
-  --count N         damage: so many of each kind (10000)
+  --count N         damage: so many tails of each kind, three times as many bits (3334)
   --kills N         compare: kills in each mode (20)
   --seed S          repeats what clients write (fresh)
   --mutant NAME     a bug planted in kvd: this must find it
@@ -139,9 +139,7 @@ impl Options {
     /// The program, and the environment that plants a bug in it.
     fn kvd(&self) -> Result<(Program, Vec<(String, String)>)> {
         Ok(match &self.mutant {
-            Some(mutant) => {
-                (Program::Kvd(binary::with_mutants()?), vec![(fault::MUTANT.to_owned(), mutant.clone())])
-            }
+            Some(mutant) => (Program::Kvd(binary::with_mutants()?), vec![(fault::MUTANT.to_owned(), mutant.clone())]),
             None => (Program::Kvd(binary::plain()?), Vec::new()),
         })
     }
@@ -216,7 +214,7 @@ impl Options {
             sound &= without(&tally, &[Outcome::Refused, Outcome::ErrorReply, Outcome::Missing, Outcome::Wrong]);
         }
         let victim = Victim::make(program, &SMALL_SEGMENTS, End::Stopped)?;
-        let tally = rot::run(&victim, self.count, &mut random)?;
+        let tally = rot::run(&victim, 3 * self.count, &mut random)?;
         println!("turned bits, {tally}");
         Ok(sound & without(&tally, &[Outcome::Missing, Outcome::Wrong]))
     }
@@ -227,14 +225,18 @@ impl Options {
             let is_line = server.contains("{port}");
             programs.push(if is_line { Program::Template(server.clone()) } else { Program::Redis(server.into()) });
         }
-        let amounts = Amounts { kills: self.kills, tails: self.count.min(100), flips: self.count.min(500) };
+        let amounts = Amounts { kills: self.kills, tails: self.count.min(100), flips: self.count.min(300) };
         let mut tell = |row: &compare::Row| eprintln!("{}: {}", row.fault, row.cells.join(" | "));
         print!("{}", compare::run(&programs, amounts, self.seed, &mut tell)?);
         Ok(true)
     }
 
     fn again(&self) -> String {
-        let seed = if self.words.iter().any(|word| word == "--seed") { String::new() } else { format!(" --seed {}", self.seed) };
+        let seed = if self.words.iter().any(|word| word == "--seed") {
+            String::new()
+        } else {
+            format!(" --seed {}", self.seed)
+        };
         format!("cargo run --release -p harness --bin faults -- {}{seed}", self.words.join(" "))
     }
 }
@@ -271,7 +273,7 @@ fn parse(words: &[String]) -> Result<Options> {
         most: 65_535,
         stride: 1,
         dense: None,
-        count: 10_000,
+        count: 3334,
         kills: 20,
         seed: clock::fresh_seed(),
         mutant: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::writer::{Notes, Seen};
+use super::writer::Notes;
 use crate::clock;
 use crate::error::{Failure, Result};
 use crate::files;
@@ -53,7 +53,8 @@ impl Subject {
 
     /// The files that its log goes to.
     fn log_files(&self) -> Result<Vec<PathBuf>> {
-        let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log" || extension == "aof");
+        let is_log =
+            |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log" || extension == "aof");
         let files: Vec<PathBuf> = files::list_all(&self.launch.dir)?.into_iter().filter(is_log).collect();
         if files.is_empty() { Err(Failure::Usage("no file of the server is a log".to_owned())) } else { Ok(files) }
     }
@@ -68,40 +69,54 @@ impl Subject {
             }
             due && attached.is_injected()
         })?;
-        if attached.is_injected() { Ok(clock::now()) } else { Err(Failure::Usage("the fault was not reached".to_owned())) }
+        if attached.is_injected() {
+            Ok(clock::now())
+        } else {
+            Err(Failure::Usage("the fault was not reached".to_owned()))
+        }
     }
 
-    /// `ends (exit status 1)`, `refuses writes` or `goes on`, and how many writes were answered behind the fault.
+    /// `ends (exit status: 1)`, `refuses writes`, `has writers wait` or `goes on`, and how many writes were answered behind the fault.
     fn reaction(&mut self, hit: Instant) -> Result<String> {
         let acked = self.notes.acked_after(hit);
         Ok(match (self.server.ended()?, &self.notes.error) {
             (Some(status), _) => format!("ends ({status}), {acked} acked after it"),
             (None, Some(error)) if acked == 0 => format!("refuses writes ({}), 0 acked after it", brief(error)),
-            (None, Some(error)) => format!("refuses {} ({}), {acked} acked after it", self.notes.refused.len(), brief(error)),
+            (None, Some(error)) => {
+                format!("refuses {} ({}), {acked} acked after it", self.notes.refused.len(), brief(error))
+            }
+            (None, None) if acked == 0 => "has writers wait, 0 acked after it".to_owned(),
             (None, None) => format!("goes on, {acked} acked after it"),
         })
     }
 
     /// Kills it, starts it again without a fault, and looks.
-    fn outcome(mut self) -> Result<(String, Seen, Instant)> {
+    fn outcome(mut self) -> Result<String> {
         self.server.kill()?;
         let killed = clock::now();
         let server = match self.launch.start() {
             Ok(server) => server,
-            Err(Failure::Start { .. }) => return Ok(("; **does not start again**".to_owned(), Seen::default(), killed)),
+            Err(Failure::Start { .. }) => return Ok("; **does not start again**".to_owned()),
             Err(failure) => return Err(failure),
         };
         let seen = self.notes.look(&server)?;
-        let age = if seen.lost.is_empty() { String::new() } else { format!(", oldest {} ms", self.notes.age_ms(&seen.lost, killed)) };
-        let there = if seen.refused_there > 0 { format!(", **{} refused ones are there**", seen.refused_there) } else { String::new() };
-        let text = format!("; of {} acked **{} lost**{age}{there}", self.notes.acked.len(), seen.lost.len());
-        Ok((text, seen, killed))
+        let age = if seen.lost.is_empty() {
+            String::new()
+        } else {
+            format!(", oldest {} ms", self.notes.age_ms(&seen.lost, killed))
+        };
+        let there = if seen.refused_there > 0 {
+            format!(", **{} refused ones are there**", seen.refused_there)
+        } else {
+            String::new()
+        };
+        Ok(format!("; of {} acked **{} lost**{age}{there}", self.notes.acked.len(), seen.lost.len()))
     }
 }
 
-/// The first word of an error, and the one that says why.
-fn brief(error: &str) -> String {
-    error.chars().take(40).collect()
+/// An error's first word.
+fn brief(error: &str) -> &str {
+    error.split_whitespace().next().unwrap_or_default()
 }
 
 /// One fsync fails. Does it acknowledge behind that, and does it believe a second one?
@@ -118,7 +133,7 @@ pub fn failing_sync(program: &Program, mode: Mode) -> Result<String> {
     });
     attached.let_go();
     let again = if again > 0 { format!(", the file is synced {again} times more") } else { String::new() };
-    Ok(format!("{reaction}{again}{}", subject.outcome()?.0))
+    Ok(format!("{reaction}{again}{}", subject.outcome()?))
 }
 
 /// One write of the log fails.
@@ -129,7 +144,7 @@ pub fn failing_write(program: &Program, mode: Mode) -> Result<String> {
     subject.notes.write(&mut subject.server, AFTERWARDS, |_| false)?;
     let reaction = subject.reaction(hit)?;
     attached.let_go();
-    Ok(format!("{reaction}{}", subject.outcome()?.0))
+    Ok(format!("{reaction}{}", subject.outcome()?))
 }
 
 /// For two seconds there is no space. Does it go on by itself when there is?
@@ -145,8 +160,9 @@ pub fn full(program: &Program, mode: Mode) -> Result<String> {
         subject.notes.write(&mut subject.server, Duration::from_secs(8), |notes| notes.acked_after(space) > 0)?;
     }
     let first = subject.notes.acked.iter().find(|(_, at)| *at > space).map(|(_, at)| (*at - space).as_millis());
-    let again = first.map_or_else(|| "**does not go on by itself**".to_owned(), |ms| format!("goes on by itself after {ms} ms"));
-    Ok(format!("{reaction}; {again}{}", subject.outcome()?.0))
+    let again = first
+        .map_or_else(|| "**does not go on by itself**".to_owned(), |ms| format!("goes on by itself after {ms} ms"));
+    Ok(format!("{reaction}; {again}{}", subject.outcome()?))
 }
 
 /// Each fsync takes longer, and the process is killed.
@@ -154,7 +170,7 @@ pub fn slow_sync(program: &Program) -> Result<String> {
     let mut subject = Subject::start(program, Mode::EverySec)?;
     let attached = subject.inject(&format!("fdatasync,fsync:delay_enter={DELAY}"), &[])?;
     subject.notes.write(&mut subject.server, Duration::from_millis(4200), |_| false)?;
-    let text = subject.outcome()?.0;
+    let text = subject.outcome()?;
     drop(attached);
     Ok(text.trim_start_matches("; ").to_owned())
 }

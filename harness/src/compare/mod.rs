@@ -98,7 +98,12 @@ fn kills(program: &Program, mode: Mode, kills: u64, seed: u64) -> Result<String>
 fn tails(program: &Program, tail: Tail, count: u64, seed: u64) -> Result<String> {
     let victim = Victim::make(program.clone(), &[], End::Killed)?;
     let tally = tail::run(&victim, tail, count, &mut Random::new(seed))?;
-    Ok(format!("{} of {} start without a tool{}", tally.all() - tally.of(Outcome::Refused), tally.all(), faults(&tally)))
+    Ok(format!(
+        "{} of {} start without a tool{}",
+        tally.all() - tally.of(Outcome::Refused),
+        tally.all(),
+        faults(&tally)
+    ))
 }
 
 fn flips(program: &Program, count: u64, seed: u64) -> Result<String> {

@@ -22,12 +22,19 @@ pub fn run(victim: &Victim, count: u64, random: &mut Random) -> Result<Tally> {
     let mut tally = Tally::default();
     for _ in 0..count {
         let mut at = random.between(0, all as u64 - 1) as usize;
-        let chosen = logs.iter().find(|(_, _, used)| if at < *used { true } else { at -= used; false });
+        let chosen = logs.iter().find(|(_, _, used)| {
+            if at < *used {
+                true
+            } else {
+                at -= used;
+                false
+            }
+        });
         let (file, bytes, _) = chosen.ok_or_else(|| Failure::Usage("no byte".to_owned()))?;
         let bit = random.between(0, 7);
         let mut spoilt = bytes.clone();
         spoilt[at] ^= 1 << bit;
-        tally.add(victim.judge(file, &spoilt)?, &format!("bit {bit} of byte {at} of {}", file.display()));
+        tally.add(victim.judge(file, &spoilt, 1)?, &format!("bit {bit} of byte {at} of {}", file.display()));
     }
     Ok(tally)
 }

@@ -61,7 +61,7 @@ pub fn run(victim: &Victim, tail: Tail, count: u64, random: &mut Random) -> Resu
     let mut tally = Tally::default();
     for _ in 0..count {
         let (bytes, what) = tail.spoil(victim, random);
-        tally.add(victim.judge(&victim.file, &bytes)?, &what);
+        tally.add(victim.judge(&victim.file, &bytes, 2)?, &what);
     }
     Ok(tally)
 }

@@ -72,13 +72,14 @@ impl Victim {
         Ok(Self { _room: room, work, original, launch, file, record, bytes, expected, before_last })
     }
 
-    /// Starts on a copy of which one file has this content, and looks. Opens twice: what the first opening has done must do.
-    pub fn judge(&self, file: &Path, content: &[u8]) -> Result<Outcome> {
+    /// Starts so many times on a copy of which one file has this content, and looks. What the first opening has done must do
+    /// for the second.
+    pub fn judge(&self, file: &Path, content: &[u8], openings: u32) -> Result<Outcome> {
         files::remove_dir(&self.work)?;
         files::copy_dir(&self.original, &self.work)?;
         files::write(&self.work.join(file), content)?;
         let mut worst = Outcome::Whole;
-        for _ in 0..2 {
+        for _ in 0..openings {
             let mut server = match self.launch.start() {
                 Ok(server) => server,
                 Err(Failure::Start { .. }) => return Ok(worst.max(Outcome::Refused)),

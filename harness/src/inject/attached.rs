@@ -50,7 +50,9 @@ impl Attached {
         let tasks = files::list(Path::new(&format!("/proc/{}/task", self.server_pid))).unwrap_or_default();
         let held = |task: &PathBuf| {
             let status = files::read(&task.join("status")).unwrap_or_default();
-            String::from_utf8_lossy(&status).lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+            String::from_utf8_lossy(&status)
+                .lines()
+                .any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
         };
         !tasks.is_empty() && tasks.iter().all(held)
     }

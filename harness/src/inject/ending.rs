@@ -105,7 +105,8 @@ mod tests {
             thread: 1,
             name: name.to_owned(),
             file: file.to_owned(),
-            creates: false, range: None,
+            creates: false,
+            range: None,
             begin_us: at,
             end_us: at + 1,
             result: Some(if injected { -1 } else { 0 }),
@@ -163,6 +164,9 @@ mod tests {
         assert_eq!(judge(&Facts { status: None, ..facts(Mode::No, "EIO", vec![], 0) }).len(), 1);
         let output = "thread 'flusher' panicked at src/x.rs".to_owned();
         assert_eq!(judge(&Facts { output, ..facts(Mode::No, "EIO", vec![], 0) }).len(), 1);
-        assert_eq!(judge(&Facts { status: Some(ExitStatus::from_raw(9)), ..facts(Mode::No, "EIO", vec![], 0) }).len(), 1);
+        assert_eq!(
+            judge(&Facts { status: Some(ExitStatus::from_raw(9)), ..facts(Mode::No, "EIO", vec![], 0) }).len(),
+            1
+        );
     }
 }

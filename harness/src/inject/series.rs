@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::attached::Attached;
 use super::case::{self, Case};
 use super::ending::{self, Facts};
-use super::attached::Attached;
 use super::fault::{self, Effect, Fault, Since};
 use super::trace::{self, Call};
 use crate::clock;
@@ -26,6 +26,9 @@ const COMMANDS_BEFORE: u64 = 6;
 const WELL_LIMIT: Duration = Duration::from_secs(5);
 /// Lives that do not come to the call before there counts as none left: threads share the work differently each time.
 const MISSES: u64 = 2;
+
+/// Lives before a fresh store: each leaves segments behind, which the next has to open and remove.
+const LIVES_PER_STORE: usize = 8;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -85,6 +88,12 @@ impl Found {
     }
 }
 
+/// Which call is hurt next, and how many lives in a row have not come to theirs.
+struct Next {
+    nth: u64,
+    misses: u64,
+}
+
 /// One life.
 struct Life {
     hit: bool,
@@ -94,34 +103,48 @@ struct Life {
 impl Series {
     /// Goes on until the call is not reached, or a rule is broken.
     pub fn run(&self) -> Result<Found> {
+        let mut random = Random::new(self.seed);
+        let mut found = Found::default();
+        let mut next = Next { nth: 1, misses: 0 };
+        let mut run = 0;
+        while next.nth <= self.most && next.misses < MISSES && found.broken.is_empty() {
+            run += 1;
+            self.run_store(run, random.fork(), &mut next, &mut found)?;
+        }
+        found.is_exhausted = next.misses == MISSES;
+        Ok(found)
+    }
+
+    /// Some lives of one store.
+    fn run_store(&self, run: u32, random: Random, next: &mut Next, found: &mut Found) -> Result<()> {
         let room = TempDir::with_prefix("harness-inject-")?;
         let path = room.path().to_path_buf();
         let mut plan = self.case.plan(self.program.clone(), &path)?;
         plan.env.extend(self.env.iter().cloned());
-        let mut store = Store::in_room(plan, 1, Random::new(self.seed), room)?;
-        let mut found = Found::default();
-        let (mut nth, mut misses) = (1, 0);
-        while nth <= self.most && misses < MISSES && found.broken.is_empty() {
-            let life = self.round(&mut store, &path, nth, &mut found)?;
+        let mut store = Store::in_room(plan, run, random, room)?;
+        for _ in 0..LIVES_PER_STORE {
+            if next.nth > self.most || next.misses == MISSES || !found.broken.is_empty() {
+                break;
+            }
+            let life = self.round(&mut store, &path, next.nth, found)?;
             found.lives += 1;
             found.broken = life.broken;
             if life.hit {
-                (found.hits, found.farthest, misses) = (found.hits + 1, nth, 0);
+                (found.hits, found.farthest, next.misses) = (found.hits + 1, next.nth, 0);
             } else {
-                misses += 1;
+                next.misses += 1;
             }
-            nth += if nth < 8 || !life.hit { 1 } else { self.stride };
+            next.nth += if next.nth < 8 || !life.hit { 1 } else { self.stride };
         }
-        found.is_exhausted = misses == MISSES;
         if found.broken.is_empty() {
             found.broken = self.start_and_judge(&mut store, &path)?.1;
         }
         if let (Some(notes), false) = (&self.notes, found.broken.is_empty()) {
-            let notes = store::notes_path(notes, self.seed, 1);
+            let notes = store::notes_path(notes, self.seed, run);
             files::write(&notes, store.dump(&found.broken).as_bytes())?;
             eprintln!("notes: {}, store: {}", notes.display(), store.keep().display());
         }
-        Ok(found)
+        Ok(())
     }
 
     /// A crash that leaves a tail, and a life with the `nth` call hurt; what that leaves is judged when the next begins.
@@ -233,7 +256,9 @@ impl Series {
     fn hurt_places(&self, calls: &[Call], was_killed: bool, found: &mut Found) -> bool {
         let is_meant = |call: &&Call| self.fault.calls.split(',').any(|name| name == call.name);
         let hurt: Vec<&Call> = match self.fault.effect {
-            Effect::Kill if was_killed => calls.iter().filter(is_meant).rfind(|call| call.result.is_none()).into_iter().collect(),
+            Effect::Kill if was_killed => {
+                calls.iter().filter(is_meant).rfind(|call| call.result.is_none()).into_iter().collect()
+            }
             Effect::Kill => Vec::new(),
             Effect::Error(_) => calls.iter().filter(|call| call.is_injected).collect(),
         };

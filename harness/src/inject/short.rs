@@ -67,9 +67,11 @@ fn life(plan: Plan, room: TempDir, case: &Case, nth: u64, seed: u64, trace: &Pat
 /// The next that the thread writes to this file must be the rest of it.
 fn left_short(calls: &[Call], short: &Call) -> Option<Violation> {
     let (asked, offset) = short.range.filter(|(asked, _)| *asked > TAKEN)?;
-    let mut of_thread = calls.iter().skip_while(|call| *call != short).skip(1).filter(|call| call.thread == short.thread);
+    let mut of_thread =
+        calls.iter().skip_while(|call| *call != short).skip(1).filter(|call| call.thread == short.thread);
     let rest = of_thread.find(|call| call.range.is_some());
-    let is_rest = rest.is_some_and(|call| call.file == short.file && call.range == Some((asked - TAKEN, offset + TAKEN)));
+    let is_rest =
+        rest.is_some_and(|call| call.file == short.file && call.range == Some((asked - TAKEN, offset + TAKEN)));
     let detail = || {
         let next = rest.map(|call| (&call.file, call.range));
         format!("{TAKEN} of {asked} bytes at {offset} were taken, and the next that is written is {next:?}")

@@ -41,13 +41,7 @@ pub struct Slow {
 }
 
 /// Loads a server for some time while each sync takes so much longer, kills it, and judges what is left.
-pub fn run(
-    program: Program,
-    env: &[(String, String)],
-    delay_ms: u64,
-    time: Duration,
-    seed: u64,
-) -> Result<Slow> {
+pub fn run(program: Program, env: &[(String, String)], delay_ms: u64, time: Duration, seed: u64) -> Result<Slow> {
     let room = TempDir::with_prefix("harness-slow-")?;
     let trace = room.path().join("trace");
     files::write(&trace, b"")?;
@@ -107,7 +101,17 @@ mod tests {
 
     fn call(name: &str, file: &str, begin_us: u64, end_us: u64) -> Call {
         let (name, file) = (name.to_owned(), file.to_owned());
-        Call { thread: 1, name, file, creates: false, range: None, begin_us, end_us, result: Some(0), is_injected: false }
+        Call {
+            thread: 1,
+            name,
+            file,
+            creates: false,
+            range: None,
+            begin_us,
+            end_us,
+            result: Some(0),
+            is_injected: false,
+        }
     }
 
     #[test]
