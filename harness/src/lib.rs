@@ -1,7 +1,7 @@
 //! Kills the real server and judges what is left.
 //!
 //! ```text
-//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync)
+//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync, failing call)
 //!    │                 │                  │ restart
 //!    ▼                 ▼                  ▼
 //!  ledger: invoked, answered           snapshot: everything a reader can see
@@ -11,8 +11,8 @@
 //! Clients note every command before it is sent and every reply after it was read whole. After a crash all keys are
 //! read and compared with what the notes allow. The judge shares no code with the server, not even the parser.
 //!
-//! Not done here: faults below the process (power loss, bit rot) are the simulated disk's; `kill -9` leaves the page
-//! cache alone and so cannot see a missing fsync.
+//! Below the process, `inject` has system calls fail or kill, and `damage` spoils files. Not done here: power loss, which is the
+//! simulated disk's; `kill -9` leaves the page cache alone and so cannot see a missing fsync.
 
 pub mod aim;
 pub mod binary;

@@ -33,7 +33,7 @@ pub struct Facts {
 
 /// Which of the promises are broken. Those about data are the ledger's.
 pub fn judge(facts: &Facts) -> Vec<Violation> {
-    let broken = [unclean_end(facts), hidden_failure(facts), goes_on(facts), not_well_again(facts)];
+    let broken = [unclean_end(facts), hangs(facts), hidden_failure(facts), goes_on(facts), not_well_again(facts)];
     let retried = retried_sync(&facts.calls).map(|call| {
         let detail = format!("{} of {} was tried again after it had failed", call.name, call.file);
         Violation::new(Rule::SyncedOnce, call.file.clone(), detail)
@@ -48,6 +48,11 @@ fn unclean_end(facts: &Facts) -> Option<String> {
     let exited = status.is_some_and(|status| status.code().is_some_and(|code| code <= 1));
     let panicked = output.contains("panicked at");
     (panicked || !(exited || killed_by_us)).then(|| format!("ended with {status:?}: {output}"))
+}
+
+/// A start that comes to nothing, neither to service nor to an end.
+fn hangs(facts: &Facts) -> Option<String> {
+    (!facts.served && !facts.ended_early).then(|| format!("neither serves nor ends: {}", facts.output))
 }
 
 /// A segment of the log could not be written or synced, and the server ends as if everything were durable.
@@ -155,7 +160,8 @@ mod tests {
         assert_eq!(judge(&refuses).len(), 1);
         let ends = Facts { ended_early: true, ..facts(Mode::No, "EMFILE", vec![], 1) };
         assert_eq!(judge(&ends).len(), 1);
-        assert_eq!(judge(&Facts { served: false, ..ends }), []);
+        assert_eq!(judge(&Facts { served: false, ..ends.clone() }), []);
+        assert_eq!(judge(&Facts { served: false, ended_early: false, ..ends }).len(), 1);
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn begun(thread: u32, at_us: u64, rest: &str) -> Option<Call> {
 /// The end of a call: its result, and with `-T` behind it how long it took if the line is of its beginning.
 fn finish(call: &mut Call, at_us: u64, rest: &str) {
     let Some((_, result)) = rest.rsplit_once(") ").and_then(|_| rest.rsplit_once(" = ")) else { return };
-    let word = result.split_whitespace().next().unwrap_or_default();
+    let word = result.split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
     call.result = word.parse().ok();
     call.is_injected = result.contains("(INJECTED)");
     let took = result.rsplit_once('<').and_then(|(_, took)| took.strip_suffix('>')?.parse::<f64>().ok());
