@@ -45,14 +45,14 @@ impl Attached {
         }
     }
 
-    /// Whether every thread of the server has a tracer.
+    /// Whether every thread of the server has a tracer, or has come to its end by what is injected.
     fn holds_all(&self) -> bool {
         let tasks = files::list(Path::new(&format!("/proc/{}/task", self.server_pid))).unwrap_or_default();
         let held = |task: &PathBuf| {
             let status = files::read(&task.join("status")).unwrap_or_default();
-            String::from_utf8_lossy(&status)
-                .lines()
-                .any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+            let status = String::from_utf8_lossy(&status);
+            let is_traced = |line: &str| line.starts_with("TracerPid:") && !line.ends_with("\t0");
+            status.lines().any(|line| is_traced(line) || line.starts_with("State:\tZ"))
         };
         !tasks.is_empty() && tasks.iter().all(held)
     }
