@@ -44,3 +44,4 @@ pub mod value;
 pub mod verify;
 pub mod wire;
 pub mod workload;
+pub mod writer;

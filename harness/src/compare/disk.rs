@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::writer::Notes;
 use crate::clock;
 use crate::error::{Failure, Result};
 use crate::files;
 use crate::inject::attached::Attached;
 use crate::process::{Launch, Mode, Program, Server};
+use crate::writer::Notes;
 
 /// The calls that write; on connections too, so they are chosen by file.
 const WRITES: &str = "write,writev,pwrite64,pwritev";

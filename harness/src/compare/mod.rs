@@ -1,7 +1,6 @@
 //! The same faults for several servers, and one table of what came of them, as measured.
 
 pub mod disk;
-pub mod writer;
 
 use std::fmt;
 

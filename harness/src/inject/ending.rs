@@ -90,13 +90,15 @@ pub fn fails_log(call: &Call, fault: Fault) -> bool {
     call.is_injected && is_of_log && fault.effect == Effect::Error("EIO")
 }
 
-/// A sync of a file of which one has failed before. Who has made the file anew meanwhile may sync that.
+/// A sync of an open file of which one has failed before. The kernel tells an error once to each open file: who has opened it
+/// anew, to make it longer, was not told and does not believe what was written before.
 fn retried_sync(calls: &[Call]) -> Option<&Call> {
     calls.iter().enumerate().filter(|(_, call)| call.is_sync() && call.is_injected).find_map(|(index, failed)| {
         let later = calls[index + 1..].iter().filter(|call| call.begin_us >= failed.end_us && call.file == failed.file);
-        let same = later.take_while(|call| !(call.creates || call.name.starts_with("unlink")));
+        // A file that was made anew may be synced, and has perhaps the same descriptor.
+        let mut same = later.take_while(|call| !(call.creates || call.name.starts_with("unlink")));
         // A directory is synced whenever a name in it has changed; it is the bytes of files that are lost.
-        same.into_iter().find(|call| call.is_sync() && failed.name == "fdatasync")
+        same.find(|call| call.is_sync() && call.descriptor == failed.descriptor && failed.name == "fdatasync")
     })
 }
 
@@ -110,6 +112,7 @@ mod tests {
             thread: 1,
             name: name.to_owned(),
             file: file.to_owned(),
+            descriptor: Some(3),
             creates: false,
             range: None,
             begin_us: at,
@@ -135,6 +138,8 @@ mod tests {
         assert!(broken.len() == 1 && broken[0].rule == Rule::SyncedOnce, "{broken:?}");
         let made_anew = vec![failed.clone(), call("unlink", "a.log", 11, false), again[2].clone()];
         assert_eq!(judge(&facts(Mode::EverySec, "EIO", made_anew, 1)), []);
+        let by_another = vec![failed.clone(), Call { descriptor: Some(4), ..again[2].clone() }];
+        assert_eq!(judge(&facts(Mode::EverySec, "EIO", by_another, 1)), []);
         let begun_before = vec![Call { end_us: 20, ..failed }, again[2].clone()];
         assert_eq!(judge(&facts(Mode::EverySec, "EIO", begun_before, 1)), []);
     }

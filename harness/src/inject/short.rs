@@ -86,7 +86,18 @@ mod tests {
     fn write(thread: u32, range: (u64, u64), is_injected: bool) -> Call {
         let (name, file) = ("pwrite64".to_owned(), "a.log".to_owned());
         let (begin_us, end_us, result) = (range.1, range.1, Some(TAKEN as i64));
-        Call { thread, name, file, creates: false, range: Some(range), begin_us, end_us, result, is_injected }
+        Call {
+            thread,
+            name,
+            file,
+            descriptor: Some(3),
+            creates: false,
+            range: Some(range),
+            begin_us,
+            end_us,
+            result,
+            is_injected,
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Call {
     pub name: String,
     /// The name of the file it was about, without directories; of a renamed one the new name.
     pub file: String,
+    /// The descriptor by which it knew the file, if it did.
+    pub descriptor: Option<u32>,
     /// Whether it may have made a new file.
     pub creates: bool,
     /// Microseconds of the wall clock at its beginning and its end.
@@ -111,6 +113,7 @@ fn begun(thread: u32, at_us: u64, rest: &str) -> Option<Call> {
         thread,
         name: name.to_owned(),
         file: file_of(name, arguments),
+        descriptor: arguments.split_once('<').and_then(|(number, _)| number.parse().ok()),
         creates: arguments.contains("O_CREAT"),
         range: range_of(name, arguments),
         begin_us: at_us,
@@ -186,6 +189,7 @@ mod tests {
         );
         assert!(calls[0].creates && calls[2].is_injected && calls[2].is_sync() && !calls[2].is_done());
         assert!(!calls[3].is_injected);
+        assert_eq!((calls[0].descriptor, calls[3].descriptor), (None, Some(4)));
         assert_eq!((calls[1].range, calls[2].range), (Some((5, 0)), None));
         assert_eq!(calls[2].end_us - calls[2].begin_us, 448);
         assert_eq!(calls[3].end_us - calls[3].begin_us, 300_312);
