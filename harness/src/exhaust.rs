@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::clock;
 use crate::error::{Failure, Result};
 use crate::fault;
-use crate::process::{self, Server};
+use crate::process::{self, Mode, Program, Server};
 use crate::random::Random;
 use crate::rules::{Rule, Violation};
 use crate::store::{Plan, Store, Until};
 use crate::wire::Reply;
+use crate::workload::Weight;
 
 /// Commands of each client before the crash that leaves a tail.
 const COMMANDS_BEFORE: u64 = 12;
@@ -34,6 +35,101 @@ pub struct Armed {
     /// How long the server is left alone behind them, to compact.
     pub settle: Duration,
 }
+
+/// Failpoints that take the same life to come to.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// How the names of its failpoints begin.
+    pub prefixes: &'static [&'static str],
+    /// Settings of the server beside small segments.
+    pub args: &'static [&'static str],
+    /// The life.
+    pub life: Armed,
+    /// When the server answers.
+    pub mode: Mode,
+}
+
+const SHORT: Armed = Armed { commands: 40, settle: Duration::ZERO };
+/// What the first commands have done is still there when the log is compacted.
+const SHORTER: Armed = Armed { commands: 40, settle: Duration::from_millis(300) };
+/// The log has to outgrow what is alive in it.
+const LONG: Armed = Armed { commands: 2500, settle: Duration::from_millis(300) };
+/// The third checkpoint makes the first superfluous, and each waits for a sync.
+const LONGER: Armed = Armed { commands: 8000, settle: Duration::from_millis(600) };
+
+const WRITING: Family = Family {
+    name: "writing",
+    prefixes: &["log.append", "log.write", "ack", "blob.write"],
+    args: &[],
+    life: SHORT,
+    mode: Mode::EverySec,
+};
+
+/// All failpoints.
+pub const FAMILIES: [Family; 8] = [
+    WRITING,
+    Family { name: "syncing", prefixes: &["log.sync", "ack", "blob.sync"], mode: Mode::Always, ..WRITING },
+    Family { name: "segments", prefixes: &["segment.create", "segment.seal", "dir.sync"], ..WRITING },
+    Family { name: "compacting", prefixes: &["compact", "segment.recycle"], life: LONG, ..WRITING },
+    Family {
+        name: "checkpoints",
+        prefixes: &["checkpoint"],
+        args: &["--checkpoint-after", "8kb"],
+        life: LONGER,
+        ..WRITING
+    },
+    // Values leave memory and come back all the time.
+    Family {
+        name: "spilling",
+        prefixes: &["spill.leave", "spill.image", "spill.read", "spill.bring"],
+        args: &["--maxmemory", "1200kb"],
+        life: LONG,
+        ..WRITING
+    },
+    // A large value has changed, and gets a file of its own again when the log is compacted.
+    Family { name: "settling", prefixes: &["spill.settle"], life: SHORTER, ..WRITING },
+    Family { name: "recovering", prefixes: &["recover", "shutdown"], ..WRITING },
+];
+
+impl Family {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Family> {
+        FAMILIES.into_iter().find(|family| family.name == name)
+    }
+
+    /// Its failpoints.
+    pub fn failpoints(&self) -> impl Iterator<Item = &'static str> {
+        let prefixes = self.prefixes;
+        fault::NAMES.iter().copied().filter(move |name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+    }
+
+    /// The store in which its failpoints are come to.
+    pub fn plan(&self, program: Program, mode: Mode) -> Plan {
+        let mut plan = Plan::new(program, mode);
+        plan.args = ["--segment-size", "64kb"].iter().chain(self.args).map(|&arg| arg.to_owned()).collect();
+        plan.clients = 6;
+        plan.weight = Weight::Light;
+        plan
+    }
+
+    /// Kills at every hit of one of its failpoints. What clients do by chance may keep them from a place: then others are sent.
+    pub fn exhaust(&self, program: &Program, name: &str, mode: Mode, depth: Depth, seed: u64) -> Result<Exhausted> {
+        let plan = self.plan(program.clone(), mode);
+        let mut done = Exhausted::default();
+        for chance in 0..TRIES {
+            done = exhaust(&plan, name, self.life, depth, seed.wrapping_add(chance))?;
+            if done.deaths > 0 || !done.broken.is_empty() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// Stores that are tried before a place counts as one that is not reached.
+const TRIES: u64 = 6;
 
 /// What one failpoint's runs found.
 #[derive(Clone, Debug, Default)]
@@ -143,4 +239,17 @@ fn compact(server: &Server, settle: Duration) {
 
 fn died_at_failpoint(server: &mut Server) -> Result<bool> {
     Ok(server.wait_for_end(Duration::from_secs(5))?.is_some_and(process::was_killed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failpoint_is_in_a_family() {
+        let all: Vec<&str> = FAMILIES.iter().flat_map(Family::failpoints).collect();
+        for name in fault::NAMES {
+            assert!(all.contains(name), "nobody comes to {name}");
+        }
+    }
 }

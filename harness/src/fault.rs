@@ -33,11 +33,6 @@ pub fn strace_slow_sync(delay_ms: u64) -> Vec<String> {
     strace(&format!("fdatasync:delay_enter={delay_ms}ms"))
 }
 
-/// A wrapper that lets the `nth` fdatasync of each thread, and all after it, fail with EIO.
-pub fn strace_failing_sync(nth: u64) -> Vec<String> {
-    strace(&format!("fdatasync:error=EIO:when={nth}+"))
-}
-
 /// `-D`: the server is our child, strace its own grandchild, so that `kill -9` meets the server. `--seccomp-bpf`: only
 /// the named call stops, all others run at full speed.
 fn strace(inject: &str) -> Vec<String> {

@@ -31,15 +31,39 @@ pub fn make_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(failed(path))
 }
 
-/// Copies one flat directory, files only.
+/// Copies a directory and all below it, files only.
 pub fn copy_dir(from: &Path, to: &Path) -> Result<()> {
     make_dir(to)?;
     for path in list(from)? {
-        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy_dir(&path, &to.join(name))?;
+        } else if path.is_file() {
             std::fs::copy(&path, to.join(name)).map_err(failed(&path))?;
         }
     }
     Ok(())
+}
+
+/// Removes a directory and all below it, if it is there.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// The files of a directory and of all below it.
+pub fn list_all(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in list(dir)? {
+        if path.is_dir() {
+            all.extend(list_all(&path)?);
+        } else if path.is_file() {
+            all.push(path);
+        }
+    }
+    Ok(all)
 }
 
 /// Puts a copy of `from` at `to` in one step, so that a reader sees an old file or the new one.

@@ -1,7 +1,7 @@
 //! Kills the real server and judges what is left.
 //!
 //! ```text
-//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync), volume (power cut)
+//! workload ─ ops ─► client ─ bytes ─► server (process) ◄─ fault (kill -9, failpoint, slow fsync, failing call, power cut)
 //!    │                 │                  │ restart
 //!    ▼                 ▼                  ▼
 //!  ledger: invoked, answered           snapshot: everything a reader can see
@@ -12,7 +12,8 @@
 //! read and compared with what the notes allow. The judge shares no code with the server, not even the parser.
 //!
 //! `kill -9` leaves the page cache alone and so cannot see a missing fsync; a power cut of a mounted image can. Not done
-//! here: torn and reordered sectors and bit rot are the simulated disk's.
+//! here: torn and reordered sectors are the simulated disk's. Below the process, `inject` has system calls fail or kill, and
+//! `damage` spoils files.
 
 pub mod aim;
 pub mod binary;
@@ -20,12 +21,15 @@ pub mod campaign;
 pub mod change;
 pub mod client;
 pub mod clock;
+pub mod compare;
 pub mod content;
+pub mod damage;
 pub mod digest;
 pub mod error;
 pub mod exhaust;
 pub mod fault;
 pub mod files;
+pub mod inject;
 pub mod ledger;
 pub mod mix;
 pub mod op;
@@ -42,3 +46,4 @@ pub mod verify;
 pub mod volume;
 pub mod wire;
 pub mod workload;
+pub mod writer;

@@ -17,11 +17,13 @@ pub enum Mix {
     All,
     /// The same without what servers do not know that are older than deadlines of fields.
     Older,
+    /// Nothing but transactions, of all types.
+    Transactions,
 }
 
 impl Mix {
     /// All of them.
-    pub const EACH: [Self; 3] = [Self::Strings, Self::All, Self::Older];
+    pub const EACH: [Self; 4] = [Self::Strings, Self::All, Self::Older, Self::Transactions];
 
     /// As a flag says it.
     pub fn word(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Mix {
             Self::Strings => "strings",
             Self::All => "all",
             Self::Older => "older",
+            Self::Transactions => "transactions",
         }
     }
 }
@@ -91,6 +94,9 @@ pub fn universe() -> impl Iterator<Item = Key> {
 
 /// The next command.
 pub fn choose(ledger: &Ledger, taste: &Taste, random: &mut Random) -> Op {
+    if taste.mix == Mix::Transactions {
+        return transaction(ledger, taste, random);
+    }
     if taste.mix != Mix::Strings && !random.one_in(3) {
         return of_all_types(ledger, taste, random);
     }

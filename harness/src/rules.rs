@@ -47,11 +47,13 @@ pub enum Rule {
     Serves,
     /// In `everysec`, what a power cut takes was answered no longer than a second before.
     LossIsRecent,
+    /// A sync that has failed is not tried again: the second would succeed without writing.
+    SyncedOnce,
 }
 
 impl Rule {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::AckedSurvives,
         Self::NoPhantom,
         Self::NoTear,
@@ -67,6 +69,7 @@ impl Rule {
         Self::WrongReply,
         Self::Serves,
         Self::LossIsRecent,
+        Self::SyncedOnce,
     ];
 }
 

@@ -120,6 +120,8 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     server.hear_from(&store);
     let background = Background::start(&store)?;
     server.serve_store(store.clone());
+    // A log that failed while it was opened had nobody to tell.
+    server.on_log_progress();
     banner(&server, workers);
     let pid_file = server.settings().pidfile.clone();
     if let Some(path) = &pid_file {
