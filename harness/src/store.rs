@@ -314,6 +314,16 @@ impl Store {
         Ok(broken)
     }
 
+    /// The same after a life in which files could not be written.
+    pub fn judge_with_refusals(&mut self, server: &Server) -> Result<Vec<Violation>> {
+        let snapshot = self.look(server)?;
+        let broken = verify::judge_with_refusals(&mut self.ledgers, &self.shared, &snapshot, self.crash);
+        if broken.is_empty() {
+            verify::adopt(&mut self.ledgers, &mut self.shared, &snapshot);
+        }
+        Ok(broken)
+    }
+
     /// After violations that are only counted: takes what is there as the new beginning.
     pub fn forgive(&mut self, server: &Server) -> Result<()> {
         let snapshot = self.look(server)?;

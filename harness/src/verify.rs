@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::content::{self, Content};
 use crate::ledger::{Ledger, Observation, SharedAck};
 use crate::mix;
-use crate::op::{self, Common, Key, Op};
+use crate::op::{self, Common, Key, Kind, Op};
 use crate::oracle::{Entry, Oracle};
 use crate::rules::{self, Cuts, Rule, Unexplained, Violation};
 use crate::snapshot::{self, Database, Found, Look};
@@ -63,6 +63,32 @@ pub fn judge(ledgers: &[Ledger], shared: &Shared, snapshot: &Snapshot, crash: In
     }
     for common in Common::ALL.into_iter().filter(|common| !common.is_sequence()) {
         broken.extend(judge_counter(common, &explained, shared, base));
+    }
+    broken
+}
+
+/// The same after a life in which files could not be written. A command with a large value may have been refused for itself,
+/// those behind it not, and nobody was told, because the server has ended: what is found may be explained by such refusals.
+pub fn judge_with_refusals(
+    ledgers: &mut [Ledger],
+    shared: &Shared,
+    snapshot: &Snapshot,
+    crash: Instant,
+) -> Vec<Violation> {
+    let mut broken = judge(ledgers, shared, snapshot, crash);
+    for client in 0..ledgers.len() {
+        let mut at = 0;
+        while !broken.is_empty() && at < ledgers[client].pending.len() {
+            let pending = ledgers[client].pending.remove(at);
+            let is_large = pending.op.writes().iter().any(|key| key.kind == Kind::Big);
+            let without = if is_large { judge(ledgers, shared, snapshot, crash) } else { broken.clone() };
+            if without.len() < broken.len() {
+                broken = without;
+            } else {
+                ledgers[client].pending.insert(at, pending);
+                at += 1;
+            }
+        }
     }
     broken
 }

@@ -163,7 +163,10 @@ impl Series {
             Ok(server) => server,
             Err(violation) => return Ok((None, vec![violation])),
         };
-        let mut broken = store.judge(&server)?;
+        let mut broken = match self.fault.effect {
+            Effect::Kill => store.judge(&server)?,
+            Effect::Error(_) => store.judge_with_refusals(&server)?,
+        };
         broken.extend(self.config_is_whole(room)?);
         Ok((Some(server), broken))
     }

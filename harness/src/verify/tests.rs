@@ -4,7 +4,6 @@ use super::*;
 use crate::change::{Change, Side};
 use crate::clock::{self, Interval};
 use crate::ledger::Stamps;
-use crate::op::Kind;
 use crate::snapshot::Found;
 use crate::value::{self, Writer};
 use crate::wire::Reply;
@@ -355,4 +354,28 @@ fn contradicting_reads_are_seen() {
     snapshot.entry(0).or_default().contradictions.push(odd);
     let broken = judge(&history.ledgers, &history.shared, &snapshot, clock::now());
     assert_eq!(broken.iter().map(|broken| broken.rule).collect::<Vec<_>>(), [Rule::ViewsAgree]);
+}
+
+#[test]
+fn a_large_value_may_be_refused_alone_and_nothing_else() {
+    let big = Key::new(Kind::Big, 0);
+    let mut history = History::begin();
+    history.answered(0, Op::Set(big, 100));
+    // Neither is answered. The first could not be written, the second goes on from the old value.
+    let ledger = &mut history.ledgers[0];
+    ledger.invoke(Op::Set(big, 200), &history.stamps);
+    history.unanswered(0, Op::Append(big));
+    assert!(!history.judge().is_empty(), "without an error no command is left out");
+    let (found, crash) = (snapshot_of(&history.toy, universe(&history.ledgers, &history.shared, 0)), clock::now());
+    assert_eq!(judge_with_refusals(&mut history.ledgers, &history.shared, &found, crash), []);
+    // What was answered is not to be explained away, and a small value is not refused for itself.
+    let mut history = History::begin();
+    history.answered(0, Op::Set(big, 100));
+    history.ledgers[0].invoke(Op::Set(text(5), 200), &history.stamps);
+    history.unanswered(0, Op::Append(text(5)));
+    let (found, crash) = (snapshot_of(&history.toy, universe(&history.ledgers, &history.shared, 0)), clock::now());
+    assert!(!judge_with_refusals(&mut history.ledgers, &history.shared, &found, crash).is_empty());
+    history.toy.remove(&big.name(CLIENT));
+    let (found, crash) = (snapshot_of(&history.toy, universe(&history.ledgers, &history.shared, 0)), clock::now());
+    assert!(!judge_with_refusals(&mut history.ledgers, &history.shared, &found, crash).is_empty());
 }
