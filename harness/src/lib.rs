@@ -27,6 +27,7 @@ pub mod exhaust;
 pub mod fault;
 pub mod files;
 pub mod ledger;
+pub mod linear;
 pub mod mix;
 pub mod op;
 pub mod oracle;
