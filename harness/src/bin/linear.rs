@@ -19,6 +19,7 @@ linear [options]
   --mode M        always, everysec, no or all (always)
   --clients N     clients asking at once (8)
   --requests N    requests of each (500)
+  --stretch N     requests of each after which it waits for the others (25)
   --kills N       kills per history (3)
   --seed S        of the first history; each has one more than the one before (fresh)
   --resume FILE   adds the figures to those in FILE
@@ -33,6 +34,7 @@ struct Options {
     modes: Vec<Mode>,
     clients: u16,
     requests: u64,
+    stretch: u64,
     kills: u64,
     seed: u64,
     resume: Option<PathBuf>,
@@ -86,58 +88,58 @@ fn plan(options: &Options, mode: Mode) -> Result<Plan> {
         None => (binary::with_failpoints()?, Vec::new()),
         Some(mutant) => (binary::with_mutants()?, vec![(fault::MUTANT.to_owned(), mutant.clone())]),
     };
-    let (clients, requests, kills) = (options.clients, options.requests, options.kills);
-    Ok(Plan { program: Program::Kvd(program), mode, args: options.args.clone(), env, clients, requests, kills })
+    let Options { clients, requests, stretch, kills, .. } = *options;
+    let (program, args) = (Program::Kvd(program), options.args.clone());
+    Ok(Plan { program, mode, args, env, clients, requests, stretch, kills })
 }
 
 /// Plays and judges until there are enough, or one is broken.
 fn play_all(options: &Options, plan: &Plan, figures: &mut Figures) -> Result<bool> {
-    let before = figures.histories;
+    figures.runs.push((options.seed, options.histories));
     for seed in options.seed..options.seed + options.histories {
         let started = clock::now();
-        let played = play::play(plan, seed)?;
-        let played_at = clock::now();
-        let verdict = if played.fault.is_some() { Verdict::Linearizable } else { judge::judge(&played.history) };
-        figures.add(&played.history, played_at - started, clock::now() - played_at);
-        let why = match (&verdict, played.fault) {
-            (Verdict::Linearizable, None) => continue,
-            (Verdict::Linearizable, Some(fault)) => fault,
-            (Verdict::Broken(finding), _) => finding.to_string(),
-            (Verdict::Undecided { life }, _) => format!("life {life}: the search for an order was given up"),
-        };
-        let path = options.notes.join(format!("linear-{}-seed{seed}.json", plan.mode.word()));
-        files::write_json(&path, &played.history)?;
-        eprintln!("seed {seed}, history {}: {why}", figures.histories - before);
-        eprintln!("history: {}; judged again: cargo run --release -p harness --bin linear -- --judge {0}", path.display());
-        if matches!(verdict, Verdict::Undecided { .. }) {
-            figures.undecided += 1;
-            return Err(Failure::Usage("the judge has come to no end".to_owned()));
+        let history = play::play(plan, seed)?;
+        let played = clock::now();
+        let verdict = judge::judge(&history);
+        figures.add(&history, &verdict, played - started, clock::now() - played);
+        if verdict == Verdict::Linearizable {
+            continue;
         }
-        figures.broken += 1;
+        let path = options.notes.join(format!("linear-{}-seed{seed}.json", plan.mode.word()));
+        files::write_json(&path, &history)?;
+        eprintln!("judged again: cargo run --release -p harness --bin linear -- --judge {}", path.display());
         eprintln!("asked again: {}", again(options, plan.mode, seed));
-        return Ok(false);
+        return fine(verdict);
     }
-    figures.runs.push((options.seed, options.histories));
     Ok(true)
+}
+
+/// Whether it is: a broken one is told.
+fn fine(verdict: Verdict) -> Result<bool> {
+    match verdict {
+        Verdict::Linearizable => Ok(true),
+        Verdict::Broken(why) => {
+            eprintln!("not linearizable: {why}");
+            Ok(false)
+        }
+        Verdict::Undecided => Err(Failure::Usage("the search for an order was given up".to_owned())),
+    }
 }
 
 fn judge_file(path: &Path) -> Result<bool> {
     let history: History = files::read_json(path)?;
-    let begin = clock::now();
-    let verdict = judge::judge(&history);
-    println!("{verdict:?}, {} requests, {:?}", history.operations().count(), clock::now() - begin);
-    match verdict {
-        Verdict::Undecided { .. } => Err(Failure::Usage("the judge has come to no end".to_owned())),
-        verdict => Ok(verdict == Verdict::Linearizable),
-    }
+    let (requests, begin) = (history.operations().count(), clock::now());
+    let is_fine = fine(judge::judge(&history))?;
+    println!("{requests} requests judged in {:?}", clock::now() - begin);
+    Ok(is_fine)
 }
 
 fn again(options: &Options, mode: Mode, seed: u64) -> String {
-    let Options { clients, requests, kills, mutant, args, .. } = options;
+    let Options { clients, requests, stretch, kills, mutant, args, .. } = options;
     let mutant = mutant.as_ref().map_or_else(String::new, |mutant| format!(" --mutant {mutant}"));
     format!(
         "cargo run --release -p harness --bin linear -- --histories 1 --mode {} --clients {clients} --requests {requests} \
-         --kills {kills} --seed {seed}{mutant} -- {}",
+         --stretch {stretch} --kills {kills} --seed {seed}{mutant} -- {}",
         mode.word(),
         args.join(" ")
     )
@@ -149,6 +151,7 @@ fn parse(words: &[String]) -> Result<Options> {
         modes: vec![Mode::Always],
         clients: 8,
         requests: 500,
+        stretch: 25,
         kills: 3,
         seed: clock::fresh_seed(),
         resume: None,
@@ -179,6 +182,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
         }
         "--clients" => options.clients = number(name, value)?,
         "--requests" => options.requests = number(name, value)?,
+        "--stretch" => options.stretch = number(name, value)?,
         "--kills" => options.kills = number(name, value)?,
         "--seed" => options.seed = number(name, value)?,
         "--resume" => options.resume = Some(value.into()),

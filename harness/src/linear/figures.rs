@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::history::{History, Request};
+use super::judge::Verdict;
 
 /// What was played and judged in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,8 +43,10 @@ pub type Rows = BTreeMap<String, Figures>;
 
 impl Figures {
     /// Counts a history, and how long it took to play and to judge it.
-    pub fn add(&mut self, history: &History, played: Duration, judged: Duration) {
+    pub fn add(&mut self, history: &History, verdict: &Verdict, played: Duration, judged: Duration) {
         self.histories += 1;
+        self.broken += u64::from(matches!(verdict, Verdict::Broken(_)));
+        self.undecided += u64::from(*verdict == Verdict::Undecided);
         self.seconds[0] += played.as_secs_f64();
         self.seconds[1] += judged.as_secs_f64();
         self.longest_judged_ms = self.longest_judged_ms.max(judged.as_millis() as u64);
@@ -57,10 +60,10 @@ impl Figures {
                 self.execs[usize::from(answer.reply == "nil")] += 1;
             }
         }
-        for life in &history.lives {
-            self.kills += u64::from(life.was_killed);
-            self.kills_with_unknown += u64::from(life.operations.iter().any(|operation| operation.answer.is_none()));
-            self.recovery_kills += life.recovery_kills;
+        for stretch in &history.stretches {
+            self.kills += u64::from(stretch.was_killed);
+            self.kills_with_unknown += u64::from(stretch.operations.iter().any(|operation| operation.answer.is_none()));
+            self.recovery_kills += stretch.recovery_kills;
         }
     }
 }

@@ -55,12 +55,12 @@ pub enum Value {
 /// All keys.
 pub type Contents = BTreeMap<String, Value>;
 
-/// One life of the server.
+/// From one moment at which nobody asked to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Life {
-    /// What was asked in it, in no order.
+pub struct Stretch {
+    /// What was asked meanwhile, in no order.
     pub operations: Vec<Operation>,
-    /// It was killed among them; else it ended when all was asked.
+    /// The server was killed among them; else the stretch ended when all had their answers.
     pub was_killed: bool,
     /// How often the next start was killed.
     pub recovery_kills: u64,
@@ -68,7 +68,7 @@ pub struct Life {
     pub look: Contents,
 }
 
-/// A store's lives, from an empty one on.
+/// What happened to a store, from an empty one on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// What was asked follows from it.
@@ -76,13 +76,15 @@ pub struct History {
     /// When writes were answered.
     pub mode: Mode,
     /// From the first start to the last look.
-    pub lives: Vec<Life>,
+    pub stretches: Vec<Stretch>,
+    /// Why it ended before all was asked, if it did: the server does not start, or no longer answers.
+    pub fault: Option<String>,
 }
 
 impl History {
     /// All operations.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
-        self.lives.iter().flat_map(|life| &life.operations)
+        self.stretches.iter().flat_map(|stretch| &stretch.operations)
     }
 }
 

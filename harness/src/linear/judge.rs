@@ -1,49 +1,27 @@
 //! Whether there is an order of requests that explains a history.
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::Action;
 use todc_utils::specifications::Specification;
 
-use super::history::{Contents, History, Life, Operation, Request};
+use super::history::{Contents, History, Operation, Request, Stretch};
 use super::model::State;
 
-/// Steps of the search for one life's order: more than any life has needed by far.
-const STEPS: u64 = 20_000_000;
+/// Steps of the search for one stretch's order: far more than any has needed.
+const STEPS: u64 = 3_000_000;
 
 /// What the judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// There is an order.
     Linearizable,
-    /// There is none.
-    Broken(Finding),
+    /// There is none, and this is where; or the server failed its clients.
+    Broken(String),
     /// The search would take too long: no verdict.
-    Undecided {
-        /// Which life's.
-        life: usize,
-    },
-}
-
-/// Where a history stops being explicable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Which life.
-    pub life: usize,
-    /// The first answer that no order explains, together with all before it; without one it is the look.
-    pub answer: Option<Operation>,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.answer {
-            Some(operation) => write!(f, "life {}: no order explains {operation:?}", self.life),
-            None => write!(f, "life {}: no order explains what was there afterwards", self.life),
-        }
-    }
+    Undecided,
 }
 
 /// Judges by the model.
@@ -54,7 +32,7 @@ pub fn judge(history: &History) -> Verdict {
 /// What the checker calls an operation.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A life begins with this.
+    /// A stretch begins with this.
     Begin(Contents),
     /// A request, and its reply if one came.
     Ask(u16, Request, Option<String>),
@@ -97,24 +75,27 @@ thread_local! {
 }
 
 fn judge_by<S: Specification<Operation = Rc<Step>>>(history: &History) -> Verdict {
+    if let Some(fault) = &history.fault {
+        return Verdict::Broken(fault.clone());
+    }
     let nothing = Contents::new();
     let mut begin = &nothing;
-    for (number, life) in history.lives.iter().enumerate() {
-        let events = Events::of(life, begin);
-        STEPS_LEFT.set(STEPS);
-        let is_fine = events.is_linearizable::<S>(events.count());
+    for (number, stretch) in history.stretches.iter().enumerate() {
+        let events = Events::of(stretch, begin);
+        let is_linearizable = events.is_linearizable::<S>(events.count());
         if STEPS_LEFT.get() == 0 {
-            return Verdict::Undecided { life: number };
+            return Verdict::Undecided;
         }
-        if !is_fine {
-            return Verdict::Broken(Finding { life: number, answer: events.first_unexplained::<S>(life) });
+        if !is_linearizable {
+            let what = events.first_unexplained::<S>(stretch);
+            return Verdict::Broken(format!("stretch {number}: no order explains {what}"));
         }
-        begin = &life.look;
+        begin = &stretch.look;
     }
     Verdict::Linearizable
 }
 
-/// A life as the checker wants it.
+/// A stretch as the checker wants it.
 struct Events {
     begin: Rc<Step>,
     steps: Vec<Rc<Step>>,
@@ -131,9 +112,9 @@ enum Edge {
 }
 
 impl Events {
-    fn of(life: &Life, begin: &Contents) -> Self {
+    fn of(stretch: &Stretch, begin: &Contents) -> Self {
         let (mut steps, mut order) = (Vec::new(), Vec::new());
-        for (index, operation) in life.operations.iter().enumerate() {
+        for (index, operation) in stretch.operations.iter().enumerate() {
             let Operation { client, invoked_ns, request, answer } = operation;
             order.push((*invoked_ns, Edge::Invoked, index));
             order.extend(answer.iter().map(|answer| (answer.returned_ns, Edge::Returned, index)));
@@ -141,7 +122,7 @@ impl Events {
             steps.push(Rc::new(Step::Ask(*client, request.clone(), reply)));
         }
         order.sort_unstable();
-        let (begin, look) = (Rc::new(Step::Begin(begin.clone())), Rc::new(Step::Look(life.look.clone())));
+        let (begin, look) = (Rc::new(Step::Begin(begin.clone())), Rc::new(Step::Look(stretch.look.clone())));
         Self { begin, steps, look, order }
     }
 
@@ -173,17 +154,17 @@ impl Events {
             };
             actions.push((index, Action::Response(unanswered)));
         }
+        STEPS_LEFT.set(STEPS);
         WGLChecker::<S>::is_linearizable(todc_utils::History::from_actions(actions))
     }
 
-    /// The return with which a broken life ceases to have an order: what begins like it has none either. Without one it is
-    /// the look.
-    fn first_unexplained<S: Specification<Operation = Rc<Step>>>(&self, life: &Life) -> Option<Operation> {
+    /// The answer with which a broken stretch ceases to have an order: what begins like it has none either.
+    fn first_unexplained<S: Specification<Operation = Rc<Step>>>(&self, stretch: &Stretch) -> String {
         let counts: Vec<usize> = (1..=self.count()).collect();
-        let explained = counts.partition_point(|&count| {
-            STEPS_LEFT.set(STEPS);
-            self.is_linearizable::<S>(count)
-        });
-        self.order.get(explained).map(|&(_, _, index)| life.operations[index].clone())
+        let explained = counts.partition_point(|&count| self.is_linearizable::<S>(count));
+        match self.order.get(explained) {
+            Some(&(_, _, index)) => format!("{:?}", stretch.operations[index]),
+            None => format!("what was there afterwards: {:?}", stretch.look),
+        }
     }
 }

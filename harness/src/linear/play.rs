@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::history::{Answer, Contents, History, Life, Operation, Request, Value, show};
+use super::history::{Answer, Contents, History, Operation, Request, Stretch, Value, show};
 use super::script::{self, Script};
 use crate::client::{Address, Client};
 use crate::clock;
@@ -20,8 +20,8 @@ use crate::wire::Reply;
 
 /// Longest wait for one reply: who waits so long has been forgotten.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longest time for a life.
-const LONGEST_LIFE: Duration = Duration::from_secs(300);
+/// Longest time for a stretch.
+const LONGEST_STRETCH: Duration = Duration::from_secs(300);
 
 /// What is played.
 #[derive(Clone, Debug)]
@@ -38,16 +38,10 @@ pub struct Plan {
     pub clients: u16,
     /// How many requests each of them has.
     pub requests: u64,
+    /// After how many of these it waits for the others: the judge's work grows faster than a stretch's length.
+    pub stretch: u64,
     /// How often the server is killed.
     pub kills: u64,
-}
-
-/// A history, and why it ended before all was asked, if it did: the server's fault.
-pub struct Played {
-    /// As far as it came.
-    pub history: History,
-    /// What happened.
-    pub fault: Option<String>,
 }
 
 /// One client: what it still has to ask.
@@ -57,60 +51,64 @@ struct Player {
     left: u64,
 }
 
-/// What the clients of one life have in common.
+/// What the clients of one stretch have in common.
 struct Scene<'a> {
-    address: &'a Address,
+    address: Address,
     begin: Instant,
+    /// How many requests each of them has for now.
+    requests: u64,
     answered: &'a AtomicU64,
     is_killed: AtomicBool,
 }
 
 /// Plays a history from an empty store on. The seed decides what each client asks, and after how many answers the server is
 /// killed; what meets what is left to chance.
-pub fn play(plan: &Plan, seed: u64) -> Result<Played> {
+pub fn play(plan: &Plan, seed: u64) -> Result<History> {
     let room = TempDir::with_prefix("linear-")?;
-    let launch = launch(plan, &room)?;
-    let mut random = Random::new(seed);
+    let mut history = History { seed, mode: plan.mode, stretches: Vec::new(), fault: None };
+    history.fault = play_in(plan, &launch(plan, &room)?, &mut history)?;
+    Ok(history)
+}
+
+/// Why it ended too early, if it did.
+fn play_in(plan: &Plan, launch: &Launch, history: &mut History) -> Result<Option<String>> {
+    let mut random = Random::new(history.seed);
     let player = |number| Player { number, script: Script::new(number, random.fork()), left: plan.requests };
     let mut players: Vec<Player> = (0..plan.clients).map(player).collect();
     let all = u64::from(plan.clients) * plan.requests;
     let kills: BTreeSet<u64> = (0..plan.kills).map(|_| random.between(1, all.max(2) - 1)).collect();
-    let mut kills = kills.into_iter();
+    let mut kills = kills.into_iter().peekable();
 
     let (begin, answered) = (clock::now(), AtomicU64::new(0));
-    let mut history = History { seed, mode: plan.mode, lives: Vec::new() };
-    let mut server = match store::started(&launch)? {
+    let mut server = match store::started(launch)? {
         Ok(server) => server,
-        Err(violation) => return Ok(Played { history, fault: Some(violation.to_string()) }),
+        Err(violation) => return Ok(Some(violation.to_string())),
     };
     while players.iter().any(|player| player.left > 0) {
-        let scene = Scene { address: &server.address.clone(), begin, answered: &answered, is_killed: false.into() };
-        let kill_at = kills.next().unwrap_or(u64::MAX);
-        let ended = live(&mut players, &mut server, &scene, kill_at)?;
+        let (address, is_killed) = (server.address.clone(), AtomicBool::new(false));
+        let scene = Scene { address, begin, requests: plan.stretch, answered: &answered, is_killed };
+        let kill_at = kills.peek().copied().unwrap_or(u64::MAX);
+        let Ended { operations, fault } = ask_at_once(&mut players, &mut server, &scene, kill_at)?;
         let was_killed = scene.is_killed.into_inner();
-        let mut life =
-            Life { operations: ended.operations, was_killed, recovery_kills: 0, look: Contents::new() };
-        if ended.fault.is_some() {
-            history.lives.push(life);
-            return Ok(Played { history, fault: ended.fault });
+        history.stretches.push(Stretch { operations, was_killed, recovery_kills: 0, look: Contents::new() });
+        if fault.is_some() {
+            return Ok(fault);
         }
+        let stretch = history.stretches.last_mut().expect("one was added");
         if was_killed {
+            kills.next();
             if random.one_in(4) {
                 launch.spawn_and_kill(Duration::from_micros(random.between(0, 20_000)))?;
-                life.recovery_kills += 1;
+                stretch.recovery_kills += 1;
             }
-            server = match store::started(&launch)? {
+            server = match store::started(launch)? {
                 Ok(server) => server,
-                Err(violation) => {
-                    history.lives.push(life);
-                    return Ok(Played { history, fault: Some(violation.to_string()) });
-                }
+                Err(violation) => return Ok(Some(violation.to_string())),
             };
         }
-        life.look = look(&server)?;
-        history.lives.push(life);
+        stretch.look = look(&server)?;
     }
-    Ok(Played { history, fault: None })
+    Ok(None)
 }
 
 fn launch(plan: &Plan, room: &TempDir) -> Result<Launch> {
@@ -127,18 +125,18 @@ fn launch(plan: &Plan, room: &TempDir) -> Result<Launch> {
     })
 }
 
-/// What came of a life.
+/// What came of one client's stretch, or of all.
 struct Ended {
     operations: Vec<Operation>,
     fault: Option<String>,
 }
 
-/// All players ask until they have asked all, or the server is killed after so many answers.
-fn live(players: &mut [Player], server: &mut Server, scene: &Scene<'_>, kill_at: u64) -> Result<Ended> {
+/// All players ask until each has had its turn, or the server is killed after so many answers.
+fn ask_at_once(players: &mut [Player], server: &mut Server, scene: &Scene<'_>, kill_at: u64) -> Result<Ended> {
     let ends = std::thread::scope(|scope| -> Result<_> {
         let threads: Vec<_> = players.iter_mut().map(|player| scope.spawn(move || player.ask(scene))).collect();
         let ended = |thread: &ScopedJoinHandle<'_, _>| thread.is_finished();
-        let end = clock::now() + LONGEST_LIFE;
+        let end = clock::now() + LONGEST_STRETCH;
         while !threads.iter().all(ended) {
             if scene.answered.load(Ordering::Relaxed) >= kill_at || clock::now() > end {
                 scene.is_killed.store(true, Ordering::SeqCst);
@@ -149,29 +147,30 @@ fn live(players: &mut [Player], server: &mut Server, scene: &Scene<'_>, kill_at:
         }
         Ok(threads.into_iter().map(ScopedJoinHandle::join).collect::<Vec<_>>())
     })?;
-    let mut life = Ended { operations: Vec::new(), fault: None };
+    let mut all = Ended { operations: Vec::new(), fault: None };
     for end in ends {
         let end = end.map_err(|_| Failure::Usage("a client thread panicked".to_owned()))??;
-        life.operations.extend(end.operations);
-        life.fault = life.fault.or(end.fault);
+        all.operations.extend(end.operations);
+        all.fault = all.fault.or(end.fault);
     }
-    Ok(life)
+    Ok(all)
 }
 
 impl Player {
     fn ask(&mut self, scene: &Scene<'_>) -> Result<Ended> {
         let mut ended = Ended { operations: Vec::new(), fault: None };
-        let mut client = match Client::connect(scene.address, PATIENCE) {
+        let mut client = match Client::connect(&scene.address, PATIENCE) {
             Ok(client) => client,
             Err(_) if scene.is_killed.load(Ordering::SeqCst) => return Ok(ended),
             Err(error) => return Err(error.into()),
         };
-        while self.left > 0 {
+        for _ in 0..scene.requests.min(self.left) {
             let request = self.script.next_request();
             self.left -= 1;
             let invoked_ns = since(scene.begin);
             let reply = send(&mut client, &request);
-            let answer = reply.as_ref().ok().map(|reply| Answer { returned_ns: since(scene.begin), reply: show(reply) });
+            let answer =
+                reply.as_ref().ok().map(|reply| Answer { returned_ns: since(scene.begin), reply: show(reply) });
             ended.operations.push(Operation { client: self.number, invoked_ns, request, answer });
             if let Err(error) = reply {
                 if !scene.is_killed.load(Ordering::SeqCst) {
