@@ -100,16 +100,16 @@ fn play_all(options: &Options, plan: &Plan, figures: &mut Figures) -> Result<boo
         let started = clock::now();
         let history = play::play(plan, seed)?;
         let played = clock::now();
-        let verdict = judge::judge(&history);
-        figures.add(&history, &verdict, played - started, clock::now() - played);
-        if verdict == Verdict::Linearizable {
+        let judged = judge::judge(&history);
+        figures.add(&history, &judged, played - started, clock::now() - played);
+        if judged.0 == Verdict::Linearizable {
             continue;
         }
         let path = options.notes.join(format!("linear-{}-seed{seed}.json", plan.mode.word()));
         files::write_json(&path, &history)?;
         eprintln!("judged again: cargo run --release -p harness --bin linear -- --judge {}", path.display());
         eprintln!("asked again: {}", again(options, plan.mode, seed));
-        return fine(verdict);
+        return fine(judged.0);
     }
     Ok(true)
 }
@@ -129,9 +129,9 @@ fn fine(verdict: Verdict) -> Result<bool> {
 fn judge_file(path: &Path) -> Result<bool> {
     let history: History = files::read_json(path)?;
     let (requests, begin) = (history.operations().count(), clock::now());
-    let is_fine = fine(judge::judge(&history))?;
-    println!("{requests} requests judged in {:?}", clock::now() - begin);
-    Ok(is_fine)
+    let (verdict, steps) = judge::judge(&history);
+    println!("{requests} requests judged in {:?}, {steps} steps for one stretch", clock::now() - begin);
+    fine(verdict)
 }
 
 fn again(options: &Options, mode: Mode, seed: u64) -> String {

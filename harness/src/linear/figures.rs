@@ -32,6 +32,8 @@ pub struct Figures {
     pub recovery_kills: u64,
     /// Seconds of playing and of judging.
     pub seconds: [f64; 2],
+    /// Most steps of the search for one stretch's order.
+    pub longest_search: u64,
     /// Longest time to judge one history, in milliseconds.
     pub longest_judged_ms: u64,
     /// First seeds of the runs, and how many histories each had.
@@ -42,8 +44,9 @@ pub struct Figures {
 pub type Rows = BTreeMap<String, Figures>;
 
 impl Figures {
-    /// Counts a history, and how long it took to play and to judge it.
-    pub fn add(&mut self, history: &History, verdict: &Verdict, played: Duration, judged: Duration) {
+    /// Counts a history, what the judge said of it, and how long it took to play and to judge it.
+    pub fn add(&mut self, history: &History, (verdict, steps): &(Verdict, u64), played: Duration, judged: Duration) {
+        self.longest_search = self.longest_search.max(*steps);
         self.histories += 1;
         self.broken += u64::from(matches!(verdict, Verdict::Broken(_)));
         self.undecided += u64::from(*verdict == Verdict::Undecided);

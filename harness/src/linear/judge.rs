@@ -24,9 +24,11 @@ pub enum Verdict {
     Undecided,
 }
 
-/// Judges by the model.
-pub fn judge(history: &History) -> Verdict {
-    judge_by::<Model>(history)
+/// Judges by the model. The verdict, and the most steps that the search took for one of its stretches.
+pub fn judge(history: &History) -> (Verdict, u64) {
+    let mut longest = 0;
+    let verdict = judge_by::<Model>(history, &mut longest);
+    (verdict, longest)
 }
 
 /// What the checker calls an operation.
@@ -74,7 +76,7 @@ thread_local! {
     static STEPS_LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
-fn judge_by<S: Specification<Operation = Rc<Step>>>(history: &History) -> Verdict {
+fn judge_by<S: Specification<Operation = Rc<Step>>>(history: &History, longest: &mut u64) -> Verdict {
     if let Some(fault) = &history.fault {
         return Verdict::Broken(fault.clone());
     }
@@ -83,6 +85,7 @@ fn judge_by<S: Specification<Operation = Rc<Step>>>(history: &History) -> Verdic
     for (number, stretch) in history.stretches.iter().enumerate() {
         let events = Events::of(stretch, begin);
         let is_linearizable = events.is_linearizable::<S>(events.count());
+        *longest = (*longest).max(STEPS - STEPS_LEFT.get());
         if STEPS_LEFT.get() == 0 {
             return Verdict::Undecided;
         }
