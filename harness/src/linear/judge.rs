@@ -171,3 +171,6 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
