@@ -89,6 +89,9 @@ pub const NAMES: &[(&str, &str)] = &[
 pub const OF_CONCURRENCY: &[(&str, &str)] = &[
     ("watch_seen_early", "EXEC asks whether a watched key has changed before it holds the keys' locks"),
     ("exec_lets_go", "EXEC lets go of its locks between requests"),
+    ("call_unheard", "a call that comes before the flusher sleeps does not keep it awake"),
+    ("interest_unfenced", "who waits for a mark may miss who moves it, and the other way round"),
+    ("marks_relaxed", "a mark may be seen before what was done until it moved there"),
 ];
 
 /// Whether this bug is planted here.
