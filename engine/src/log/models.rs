@@ -6,9 +6,9 @@
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
@@ -20,13 +20,13 @@ use crate::sync::Mutex;
 
 const LONG: Duration = Duration::from_secs(1);
 
-/// A thread loses the processor so often at most where it need not: more would take hours and finds little more.
+/// A thread loses the processor so often at most where it need not; `LOOM_MAX_PREEMPTIONS` asks for more.
 const PREEMPTIONS: usize = 3;
 
 /// A model that holds, and does not with a planted bug.
 fn holds_unless(mutant: &'static str, model: fn()) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.preemption_bound = builder.preemption_bound.or(Some(PREEMPTIONS));
     builder.check(model);
     plant(Some(mutant));
     let caught = catch_unwind(AssertUnwindSafe(|| builder.check(model)));

@@ -123,8 +123,7 @@ fn a_credulous_judge_sees_nothing() {
 
 /// Whether some order of the operations that are left explains them: all are tried.
 fn has_order(state: &State, left: &[&Operation], look: &Contents) -> bool {
-    let is_answered = |operation: &&Operation| operation.answer.is_some();
-    if !left.iter().any(|operation| is_answered(operation)) && state.holds(look) {
+    if left.iter().all(|operation| operation.answer.is_none()) && state.holds(look) {
         return true;
     }
     let returns = |operation: &Operation| operation.answer.as_ref().map_or(u64::MAX, |answer| answer.returned_ns);
