@@ -61,6 +61,7 @@ mod recover;
 mod settle;
 mod store;
 mod sweep;
+mod sync;
 mod txn;
 pub mod value;
 mod walk;

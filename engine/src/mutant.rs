@@ -89,6 +89,15 @@ pub const NAMES: &[(&str, &str)] = &[
     ("shutdown_without_sync", "a clean end writes and does not sync"),
 ];
 
+/// Planted bugs of what many threads do at once. A simulation, in which one thing is done after the other, cannot see them.
+pub const OF_CONCURRENCY: &[(&str, &str)] = &[
+    ("watch_seen_early", "EXEC asks whether a watched key has changed before it holds the keys' locks"),
+    ("exec_lets_go", "EXEC lets go of its locks between requests"),
+    ("call_unheard", "a call that comes before the flusher sleeps does not keep it awake"),
+    ("interest_unfenced", "who waits for a mark may miss who moves it, and the other way round"),
+    ("marks_relaxed", "a mark may be seen before what was done until it moved there"),
+];
+
 /// Whether this bug is planted here.
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
@@ -108,10 +117,14 @@ mod planting {
     static OF_PROCESS: LazyLock<Option<String>> = LazyLock::new(|| {
         let name = std::env::var("KVD_MUTANT").ok().filter(|name| !name.is_empty());
         if let Some(name) = &name {
-            assert!(super::NAMES.iter().any(|(known, _)| known == name), "KVD_MUTANT: there is no {name:?}");
+            assert!(is_known(name), "KVD_MUTANT: there is no {name:?}");
         }
         name
     });
+
+    fn is_known(name: &str) -> bool {
+        super::NAMES.iter().chain(super::OF_CONCURRENCY).any(|(known, _)| *known == name)
+    }
 
     thread_local! {
         static OF_THREAD: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -125,7 +138,7 @@ mod planting {
     /// Whether this bug is planted here.
     #[must_use]
     pub fn planted(name: &str) -> bool {
-        debug_assert!(super::NAMES.iter().any(|(known, _)| *known == name), "{name} is not in the list");
+        debug_assert!(is_known(name), "{name} is not in the list");
         OF_THREAD.get().or(OF_PROCESS.as_deref()) == Some(name)
     }
 }

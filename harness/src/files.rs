@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::error::{Failure, Result};
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
@@ -18,6 +21,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 #[expect(clippy::disallowed_methods, reason = "figures and surgery, nothing that must survive a crash")]
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(failed(path))
+}
+
+/// Reads what [`write_json`] has written.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read(path)?).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+/// The same, or nothing yet when there is no such file: figures of earlier runs.
+pub fn resume_json<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
+    if path.exists() { read_json(path) } else { Ok(T::default()) }
+}
+
+/// Writes a value as a person can read it.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Usage(error.to_string()))?;
+    write(path, json.as_bytes())
 }
 
 /// Creates (empties) a file for a child's output.

@@ -31,6 +31,7 @@ pub mod fault;
 pub mod files;
 pub mod inject;
 pub mod ledger;
+pub mod linear;
 pub mod mix;
 pub mod op;
 pub mod oracle;

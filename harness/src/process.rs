@@ -143,6 +143,14 @@ impl Launch {
         Ok(Server { child, log: self.log.clone(), address })
     }
 
+    /// Starts the process and kills it after `delay`, wherever it is in its start.
+    pub fn spawn_and_kill(&self, delay: Duration) -> Result<()> {
+        let mut server = self.spawn()?;
+        std::thread::sleep(delay);
+        server.kill()?;
+        Ok(())
+    }
+
     /// Starts the process and waits until it answers PING. Another try when its port was taken in between.
     pub fn start(&self) -> Result<Server> {
         let mut tries = 3;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::files;
 use crate::rules::{Rule, Violation};
 use crate::store::LoadFigures;
@@ -151,17 +151,12 @@ pub struct Report {
 impl Report {
     /// The figures of earlier runs; none when the file does not exist yet.
     pub fn resume(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Ok(Self::default());
-        }
-        let bytes = files::read(path)?;
-        serde_json::from_slice(&bytes).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        files::resume_json(path)
     }
 
     /// Writes the figures for the next run.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::Usage(error.to_string()))?;
-        files::write(path, json.as_bytes())
+        files::write_json(path, self)
     }
 
     /// The counters of one row.

@@ -360,10 +360,7 @@ impl Store {
 
     /// Starts the server and kills it after `delay`, wherever it is in its recovery.
     pub fn kill_recovery(&self, delay: Duration) -> Result<()> {
-        let mut server = self.launch().spawn()?;
-        std::thread::sleep(delay);
-        server.kill()?;
-        Ok(())
+        self.launch().spawn_and_kill(delay)
     }
 
     /// Starts the server and cuts the power after `delay`, wherever it is in its recovery.

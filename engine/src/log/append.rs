@@ -277,7 +277,7 @@ impl Log {
         appender.unmarked = true;
         let end = appender.next;
         self.room.store(appender.room_on_disk(), Ordering::Relaxed);
-        self.appended.store(end, Ordering::Release);
+        self.marks.append_to(end);
         drop(appender);
         self.counters.bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
         self.counters.frames.fetch_add(batch.frames.len() as u64, Ordering::Relaxed);
@@ -298,7 +298,7 @@ impl Log {
         if appender.unmarked && durable > appender.marked && !appender.pending.iter().all(|run| run.bytes.is_empty()) {
             appender.mark(durable, self.now_ms(), self);
             appender.unmarked = true;
-            self.appended.store(appender.next, Ordering::Release);
+            self.marks.append_to(appender.next);
         }
         into.append(&mut appender.pending);
         appender.start_run();
@@ -313,7 +313,7 @@ impl Log {
             return false;
         }
         appender.mark(durable, self.now_ms(), self);
-        self.appended.store(appender.next, Ordering::Release);
+        self.marks.append_to(appender.next);
         true
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::sync::BegunSync;
-use super::{FlusherState, FsyncMode, Log};
+use super::{FsyncMode, Log};
 use crate::disk::{self, Disk};
 use crate::mutant::planted;
 
@@ -169,12 +169,7 @@ impl Log {
             Next::At(at_us) => Duration::from_micros(at_us.saturating_sub(self.clock.monotonic_us())).min(at_most),
             Next::Woken => at_most,
         };
-        let mut state = self.flusher_state.lock();
-        if *state != FlusherState::Called {
-            *state = FlusherState::Asleep;
-            self.flusher_wake.wait_for(&mut state, time);
-        }
-        *state = FlusherState::Awake;
+        self.flusher_bell.sleep(time);
     }
 
     /// Writes and syncs everything and leaves a mark: afterwards nothing of this log is a tail.

@@ -16,20 +16,26 @@
 //! which pages were not written.
 
 mod append;
+mod bell;
 pub mod flusher;
+mod marks;
+#[cfg(all(test, feature = "loom", feature = "mutants"))]
+mod models;
 mod prepare;
 mod recycle;
 pub mod scan;
 mod sync;
+mod under_way;
 pub(crate) mod window;
 mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 pub use append::FrameBatch;
+pub use marks::Interest;
 pub use prepare::Preparer;
 pub(crate) use prepare::is_full;
 
@@ -39,6 +45,8 @@ use crate::error::Refusal;
 use crate::format::{StoreId, segment};
 use crate::mutant::planted;
 use append::Appender;
+use bell::Bell;
+use marks::Marks;
 use prepare::Ready;
 use write::Writer;
 
@@ -114,16 +122,13 @@ pub struct Log {
     /// How often it has given space back, and how often that was seen by who makes segments of it.
     given_back: AtomicU64,
     taken_up: AtomicU64,
-    appended: AtomicU64,
-    written: AtomicU64,
-    durable: AtomicU64,
+    marks: Marks,
     /// The latest time anyone was told: a clock that steps back revives nothing.
     newest_ms: AtomicU64,
     /// Monotonic microseconds of the oldest byte that is written but not durable; `u64::MAX` when there is none.
     oldest_unsynced_us: AtomicU64,
     sync_wanted: AtomicU64,
-    flusher_state: Mutex<FlusherState>,
-    flusher_wake: Condvar,
+    flusher_bell: Bell,
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     counters: Counters,
 }
@@ -145,14 +150,6 @@ pub struct Counters {
     pub longest_sync_us: AtomicU64,
     /// Failed writes and syncs.
     pub errors: AtomicU64,
-}
-
-/// A call that comes between a step of the flusher and its sleep must not be lost.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FlusherState {
-    Awake,
-    Called,
-    Asleep,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -221,14 +218,11 @@ impl Log {
             reclaiming: AtomicBool::new(false),
             given_back: AtomicU64::new(0),
             taken_up: AtomicU64::new(0),
-            appended: AtomicU64::new(from.base),
-            written: AtomicU64::new(from.base),
-            durable: AtomicU64::new(from.base),
+            marks: Marks::new(from.base),
             newest_ms: AtomicU64::new(from.newest_ms),
             oldest_unsynced_us: AtomicU64::new(u64::MAX),
             sync_wanted: AtomicU64::new(0),
-            flusher_state: Mutex::new(FlusherState::Awake),
-            flusher_wake: Condvar::new(),
+            flusher_bell: Bell::new(),
             listeners: Mutex::new(Vec::new()),
             counters: Counters::default(),
         }
@@ -249,19 +243,19 @@ impl Log {
     /// The end of the log in memory.
     #[inline]
     pub fn appended(&self) -> Lsn {
-        self.appended.load(Ordering::Acquire)
+        self.marks.appended()
     }
 
     /// Everything below is in the kernel.
     #[inline]
     pub fn written(&self) -> Lsn {
-        self.written.load(Ordering::Acquire)
+        self.marks.written()
     }
 
     /// Everything below is on the disk.
     #[inline]
     pub fn durable(&self) -> Lsn {
-        self.durable.load(Ordering::Acquire)
+        self.marks.durable()
     }
 
     /// The mark that acknowledgements wait for in the present mode.
@@ -398,10 +392,7 @@ impl Log {
 
     /// Tells a sleeping flusher that there is work.
     pub fn wake_flusher(&self) {
-        let before = std::mem::replace(&mut *self.flusher_state.lock(), FlusherState::Called);
-        if before == FlusherState::Asleep {
-            self.flusher_wake.notify_one();
-        }
+        self.flusher_bell.ring();
     }
 
     /// The highest segment number given out so far, and the number after it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::flusher::SYNC_AFTER_BYTES;
+use super::under_way::UnderWay;
 use super::{Log, Lsn};
 use crate::disk::File;
 use crate::failpoint;
@@ -19,9 +20,7 @@ use crate::mutant::planted;
 pub(super) struct Unsynced {
     /// Files that no sync has taken up, oldest first; all but the last are filled.
     dirty: VecDeque<Dirty>,
-    /// Syncs that have begun, oldest first, and the number of the first of them.
-    under_way: VecDeque<UnderWay>,
-    first_number: u64,
+    under_way: UnderWay,
 }
 
 struct Dirty {
@@ -31,14 +30,6 @@ struct Dirty {
     since_us: u64,
     /// Of a filled segment: where the last whole batch in it ends. One that was cut in two does not count yet.
     whole: Option<Lsn>,
-}
-
-/// A sync between its beginning and its end.
-struct UnderWay {
-    segment: u64,
-    target: Lsn,
-    since_us: u64,
-    done: bool,
 }
 
 /// A sync that has begun: what it makes durable is settled, the disk has not been asked yet.
@@ -92,7 +83,7 @@ impl Unsynced {
 
     /// Since when the oldest byte that is not durable has been written; `u64::MAX` when there is none.
     pub(super) fn oldest_us(&self) -> u64 {
-        self.under_way.front().map_or(self.since_us(), |first| first.since_us)
+        self.under_way.oldest_us().unwrap_or_else(|| self.since_us())
     }
 
     fn since_us(&self) -> u64 {
@@ -122,14 +113,13 @@ impl Log {
         }
         // The kernel tells an error once to each open file. A sync beside another of the same segment needs a file of its
         // own, or one of the two could be told of success.
-        let file = match unsynced.under_way.iter().any(|other| other.segment == oldest.segment) {
+        let file = match unsynced.under_way.has(oldest.segment) {
             true => self.disk.open(&segment::file_name(&self.store_name, oldest.segment)).ok()?,
             false => oldest.file.clone(),
         };
         let Dirty { segment, since_us, whole, .. } = unsynced.dirty.pop_front()?;
         let target = whole.unwrap_or_else(|| self.written());
-        unsynced.under_way.push_back(UnderWay { segment, target, since_us, done: false });
-        let number = unsynced.first_number + unsynced.under_way.len() as u64 - 1;
+        let number = unsynced.under_way.begin(segment, target, since_us);
         Some(BegunSync { number, file, sealed: whole.is_some() })
     }
 
@@ -158,15 +148,7 @@ impl Log {
             return;
         }
         let unsynced = &mut writer.unsynced;
-        let this = (begun.number - unsynced.first_number) as usize;
-        unsynced.under_way[this].done = true;
-        if planted("sync_overtakes") {
-            self.durable.fetch_max(unsynced.under_way[this].target, Ordering::Release);
-        }
-        while let Some(first) = unsynced.under_way.pop_front_if(|first| first.done) {
-            self.durable.fetch_max(first.target, Ordering::Release);
-            unsynced.first_number += 1;
-        }
+        unsynced.under_way.end(begun.number, &self.marks);
         self.oldest_unsynced_us.store(unsynced.oldest_us(), Ordering::Relaxed);
     }
 
@@ -177,8 +159,8 @@ impl Log {
             since_us: unsynced.since_us(),
             bytes: unsynced.bytes(),
             sealed: unsynced.dirty.len() > 1,
-            under_way: unsynced.under_way.len(),
-            covered: unsynced.under_way.back().map_or(0, |last| last.target).max(self.durable()),
+            under_way: unsynced.under_way.count(),
+            covered: unsynced.under_way.covered().max(self.durable()),
         }
     }
 }

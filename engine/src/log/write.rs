@@ -68,7 +68,7 @@ impl Log {
         let writer = &mut *writer;
         let _ = self.take_pending(&mut writer.spare, &mut writer.runs);
         match self.write_runs(writer) {
-            Err(_) if planted("ignore_write_errors") => self.written.store(self.appended(), Ordering::Release),
+            Err(_) if planted("ignore_write_errors") => self.marks.write_to(self.appended()),
             Ok(()) => {
                 self.counters.writes.fetch_add(1, Ordering::Relaxed);
                 self.stuck.store(false, Ordering::Relaxed);
@@ -120,7 +120,7 @@ impl Log {
         }
         if writer.runs.is_empty() || planted("mark_past_incomplete") {
             // Only at the end of a whole batch: a mark between two frames of a transaction would release its replies.
-            self.written.store(writer.position, Ordering::Release);
+            self.marks.write_to(writer.position);
         }
         result
     }

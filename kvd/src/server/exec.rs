@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use engine::cold::{Fetched, Want};
+use engine::mutant::planted;
 use engine::{DATABASES, Item, Key, Lsn, Need, Refusal, Transaction};
 use resp::{Batch, Request, exact_integer};
 
@@ -204,6 +205,8 @@ fn run_admitted(
         keys.extend(keys_of(entry, &request, server));
     }
     let database = session.database;
+    let is_touched = || session.pending.watch.as_ref().is_some_and(|watch| watch.is_dirty());
+    let was_touched = planted("watch_seen_early").then(is_touched);
     let mut transaction = match needs_all {
         true => server.store.begin_all(database, now_ms),
         false => server.store.begin(database, &keys, now_ms),
@@ -218,7 +221,7 @@ fn run_admitted(
         transaction.read_at_once();
     }
     // What has expired since counts as changed, whether it can be removed now or not.
-    let mut is_dirty = session.pending.watch.as_ref().is_some_and(|watch| watch.is_dirty());
+    let mut is_dirty = was_touched.unwrap_or_else(is_touched);
     for (((database, _), was_present), key) in watched.iter().zip(&keys) {
         transaction.select(*database);
         let has_expired = transaction.bury_if_due(key);
@@ -226,6 +229,7 @@ fn run_admitted(
         is_dirty |= *was_present && (has_expired || !is_present);
     }
     transaction.select(database);
+    let locked = keys;
     if is_dirty {
         Reply::new(output, session.version).write().null_array();
         output.gate(transaction.commit());
@@ -253,6 +257,10 @@ fn run_admitted(
             refuse(error, server, session, output);
             0
         });
+        if planted("exec_lets_go") {
+            output.gate(transaction.commit());
+            transaction = server.store.begin(database, &locked, now_ms);
+        }
         entry.calls[0].fetch_add(1, Ordering::Relaxed);
         stopwatch.stop(at, entry, &request, sleep_ms, &session.client, server);
         show(entry, &request, session, server);

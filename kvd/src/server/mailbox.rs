@@ -1,8 +1,9 @@
 //! How other threads reach a worker: by message, and by waking the task that releases replies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::log::Interest;
 use tokio::sync::{Notify, mpsc};
 
 use super::socket::Socket;
@@ -31,7 +32,7 @@ pub struct Wake {
     /// Something is to be released.
     pub notify: Notify,
     /// Whether any connection waits for the log: a flusher's progress interests nobody otherwise.
-    pub waiting: AtomicBool,
+    pub waiting: Interest,
 }
 
 impl Mailbox {
@@ -58,7 +59,7 @@ impl Mailbox {
 
     /// The log has moved.
     pub fn progress(&self) {
-        if self.wake.waiting.load(Ordering::Acquire) {
+        if self.wake.waiting.is_declared() {
             self.wake.notify.notify_one();
         }
     }

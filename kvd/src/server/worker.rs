@@ -241,7 +241,7 @@ impl Worker {
             self.wake.notify.notified().await;
             let log = self.server.store.log();
             // Before the marks are read: progress behind this point wakes the task again.
-            self.wake.waiting.store(true, Ordering::Release);
+            self.wake.waiting.declare();
             self.server.store.spill_at_once();
             if self.appended.replace(false) {
                 match log.mode() {
@@ -267,7 +267,7 @@ impl Worker {
                 }
             }
             if self.dirty.borrow().is_empty() {
-                self.wake.waiting.store(false, Ordering::Release);
+                self.wake.waiting.withdraw();
             }
         }
     }
