@@ -61,7 +61,7 @@ fn calls_that_kill() {
     if !skipped() {
         sound("types-always", WRITE, Effect::Kill, Since::Serving, 4);
         sound("types-always", SYNC, Effect::Kill, Since::Start, 4);
-        sound("config", "rename,renameat,renameat2", Effect::Kill, Since::Serving, 3);
+        sound("config", "rename,renameat,renameat2", Effect::Kill, Since::Serving, 2);
     }
 }
 
@@ -83,7 +83,7 @@ fn an_answered_write_is_not_older_than_two_seconds() {
     if skipped() {
         return;
     }
-    let found = slow::run(common::kvd(), &[], 1500, common::millis(5000)).expect("the harness works");
+    let found = slow::run(common::kvd(), &[], 1500, common::millis(4000)).expect("the harness works");
     fault::say(&format!("each sync takes 1.5 s longer: {found:?}"));
     assert_eq!(found.lost_writes, 0, "{found:?}");
     assert!(found.oldest_ms <= slow::OLDEST_MS && found.oldest_ms > 200 && found.syncs > 0, "{found:?}");
@@ -119,11 +119,11 @@ fn spoilt_files() {
     let (program, mut random) = (common::kvd(), Random::new(common::seed()));
     let killed = Victim::make(program.clone(), &common::SMALL_SEGMENTS, End::Killed).expect("the harness works");
     for tail in Tail::ALL {
-        let tally = tail::run(&killed, tail, 8, &mut random).expect("the harness works");
-        assert_eq!(tally.of(Outcome::Whole), 8, "{tail}: {tally}; {:?}", tally.first);
+        let tally = tail::run(&killed, tail, 5, &mut random).expect("the harness works");
+        assert_eq!(tally.of(Outcome::Whole), 5, "{tail}: {tally}; {:?}", tally.first);
     }
     let stopped = Victim::make(program, &common::SMALL_SEGMENTS, End::Stopped).expect("the harness works");
-    let tally = rot::run(&stopped, 40, &mut random).expect("the harness works");
+    let tally = rot::run(&stopped, 20, &mut random).expect("the harness works");
     fault::say(&format!("turned bits: {tally}"));
     assert!(tally.of(Outcome::Refused) > 0, "{tally}");
     assert_eq!(tally.of(Outcome::Missing) + tally.of(Outcome::Wrong), 0, "{tally}; {:?}", tally.first);
@@ -138,6 +138,6 @@ fn spoilt_files_of_redis() {
     }
     let program = Program::Redis("redis-server".into());
     let stopped = Victim::make(program, &[], End::Stopped).expect("the harness works");
-    let tally = rot::run(&stopped, 40, &mut Random::new(common::seed())).expect("the harness works");
+    let tally = rot::run(&stopped, 20, &mut Random::new(common::seed())).expect("the harness works");
     assert!(tally.of(Outcome::Wrong) > 0, "{tally}");
 }
