@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, Result};
@@ -126,25 +127,36 @@ impl Counters {
 
 /// Counters by server, mode and fault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// `kvd/always`, `redis-server/everysec/fsync+1500ms`
     pub rows: BTreeMap<String, Counters>,
 }
 
+/// The figures of earlier runs; none when the file does not exist yet.
+pub fn resume<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
+    if !path.exists() {
+        return Ok(T::default());
+    }
+    let bytes = files::read(path)?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+}
+
+/// Writes the figures for the next run.
+pub fn save(figures: &impl Serialize, path: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(figures).map_err(|error| Failure::Usage(error.to_string()))?;
+    files::write(path, format!("{json}\n").as_bytes())
+}
+
 impl Report {
     /// The figures of earlier runs; none when the file does not exist yet.
     pub fn resume(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Ok(Self::default());
-        }
-        let bytes = files::read(path)?;
-        serde_json::from_slice(&bytes).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        resume(path)
     }
 
     /// Writes the figures for the next run.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::Usage(error.to_string()))?;
-        files::write(path, json.as_bytes())
+        save(self, path)
     }
 
     /// The counters of one row.
