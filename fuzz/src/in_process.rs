@@ -26,8 +26,8 @@ use tokio_util::codec::Decoder;
 const BLOB_BYTES: usize = 4 << 10;
 /// No command may make a value longer, nor a reply.
 const MOST_BYTES: u64 = 1 << 20;
-/// A server is given up for a fresh one when it has served so many inputs: its log only grows.
-const INPUTS: u32 = 500;
+/// A server is given up for a fresh one when it has served so many inputs: its log only grows, and a kill replays it.
+const INPUTS: u32 = 32;
 /// A request that is not done after so many turns never will be.
 const TURNS: u32 = 1000;
 

@@ -139,6 +139,9 @@ impl Figure {
 
 /// What a file of `--resume` holds, as figures of this commit and day.
 pub fn of_run(path: &Path) -> Result<Vec<Figure>> {
+    if !path.exists() {
+        return Err(Failure::Usage(format!("{}: there is no such file", path.display())));
+    }
     let (commit, date) = (said("git", &["rev-parse", "--short", "HEAD"])?, said("date", &["+%Y-%m-%d"])?);
     let stamp = |figure: Figure| Figure { commit: commit.clone(), date: date.clone(), ..figure };
     if let Ok(kills) = report::resume::<Report>(path).map(|report| report.rows)

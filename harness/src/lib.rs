@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod mix;
 pub mod op;
 pub mod oracle;
+pub mod planted;
 pub mod process;
 pub mod random;
 pub mod report;
