@@ -21,6 +21,8 @@ use crate::in_process::{Kvd, with_kvd};
 /// Commands of an input at most, and of a transaction.
 const COMMANDS: u64 = 200;
 const TOGETHER: usize = 6;
+/// Kills of an input at most: each takes as long as hundreds of commands.
+const KILLS: u32 = 2;
 /// The client's databases.
 const HOME: u32 = 0;
 const AWAY: u32 = 4;
@@ -32,12 +34,12 @@ static BEGIN: LazyLock<Instant> = LazyLock::new(clock::now);
 pub fn check(input: &[u8]) {
     let mut choices = Choices(Unstructured::new(input));
     with_kvd(|kvd| {
-        let mut game = Game { kvd, oracle: Oracle::new(1, 1), passed_ms: 0 };
+        let mut game = Game { kvd, oracle: Oracle::new(1, 1), passed_ms: 0, kills: 0 };
         for seq in 1..=COMMANDS {
             match choices.turn() {
                 Ok(Turn::Op(op)) => game.play(seq, &op),
                 Ok(Turn::Pass(ms)) => game.pass(ms),
-                Ok(Turn::Kill) => game.kvd.kill(),
+                Ok(Turn::Kill) => game.kill(),
                 Err(_) => break,
             }
         }
@@ -56,6 +58,7 @@ struct Game<'a> {
     kvd: &'a mut Kvd,
     oracle: Oracle,
     passed_ms: u64,
+    kills: u32,
 }
 
 impl Game<'_> {
@@ -67,6 +70,13 @@ impl Game<'_> {
     fn pass(&mut self, ms: u32) {
         self.passed_ms += u64::from(ms);
         self.kvd.pass(ms.into());
+    }
+
+    fn kill(&mut self) {
+        self.kills += 1;
+        if self.kills <= KILLS {
+            self.kvd.kill();
+        }
     }
 
     fn play(&mut self, seq: u64, op: &Op) {
@@ -135,11 +145,11 @@ impl Choices<'_> {
             return Err(arbitrary::Error::NotEnoughData);
         }
         Ok(match self.0.int_in_range(0..=63_u8)? {
-            0 => Turn::Kill,
-            1 => Turn::Pass(self.0.int_in_range(0..=2000)?),
-            2 => Turn::Pass(self.0.int_in_range(0..=10_000_000)?),
-            3 => Turn::Op(Op::MoveBack(self.key()?)),
-            4..=8 => {
+            63 => Turn::Kill,
+            62 => Turn::Pass(self.0.int_in_range(0..=2000)?),
+            61 => Turn::Pass(self.0.int_in_range(0..=10_000_000)?),
+            60 => Turn::Op(Op::MoveBack(self.key()?)),
+            55..=59 => {
                 let count = self.0.int_in_range(1..=TOGETHER)?;
                 Turn::Op(Op::Exec((0..count).map(|_| self.op()).collect::<Result<_>>()?))
             }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use harness::error::Result;
-use harness::figures::{self, Figures};
 use harness::files;
+use harness::reliability::{self, Figures};
 
 fn main() -> ExitCode {
     let runs: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn add(runs: &[PathBuf]) -> Result<()> {
     let mut all = Figures::read()?;
     for run in runs {
-        figures::of_run(run)?.into_iter().for_each(|figure| all.add(figure));
+        reliability::of_run(run)?.into_iter().for_each(|figure| all.add(figure));
     }
     all.write()?;
     runs.iter().try_for_each(|run| files::write(run, b"{}\n"))

@@ -12,6 +12,7 @@ use crate::error::{Failure, Result};
 use crate::files;
 use crate::fuzzing;
 use crate::report::{self, Counters, Report};
+use crate::scenario::figures::grouped;
 
 /// All figures, and the levels that have none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -186,22 +187,6 @@ fn of_fuzzing(target: &str, done: fuzzing::Done) -> Figure {
     }
 }
 
-/// `5570925` as `5,570,925`, and `0.8` as it is.
-fn grouped(number: f64) -> String {
-    if number.fract() != 0.0 {
-        return number.to_string();
-    }
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn said(program: &str, words: &[&str]) -> Result<String> {
     let output = Command::new(program).args(words).output();
     let output = output.map_err(|source| Failure::Run { program: program.to_owned(), source })?;
@@ -227,7 +212,7 @@ mod tests {
             figures.write().unwrap();
         }
         let page = page().unwrap();
-        assert!(page == figures.page(&page).unwrap(), "stale: UPDATE_DOCS=1 cargo test -p harness --lib figures");
+        assert!(page == figures.page(&page).unwrap(), "stale: UPDATE_DOCS=1 cargo test -p harness --lib reliability");
     }
 
     #[test]
