@@ -3,7 +3,7 @@
 //! A line that asks [`planted`] stands where the bug would be. With the feature, `KVD_MUTANT=name` plants one for the
 //! whole process, `plant` for the calling thread only.
 
-/// Every planted bug and what it does.
+/// Every planted bug that the simulation must find, and what it does.
 pub const NAMES: &[(&str, &str)] = &[
     ("skip_fsync", "a sync is counted and not done"),
     ("ack_before_sync", "always: released when written"),
@@ -98,6 +98,15 @@ pub const OF_CONCURRENCY: &[(&str, &str)] = &[
     ("marks_relaxed", "a mark may be seen before what was done until it moved there"),
 ];
 
+/// Planted bugs that no crash shows: each is for the fuzz target whose name it begins with.
+pub const FUZZED: &[(&str, &str)] = &[
+    ("command_list_copy_forgets_deadline", "COPY leaves the time to live behind"),
+    ("command_words_pop_promises_too_much", "LPOP and RPOP announce as many elements as they were asked for"),
+    ("config_backslash_bare", "a backslash in a setting is written as it is"),
+    ("glob_range_unsigned", "the bytes of a range are compared as unsigned"),
+    ("manifest_length_unchecked", "a manifest is believed to hold what it announces"),
+];
+
 /// Whether this bug is planted here.
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
@@ -123,7 +132,7 @@ mod planting {
     });
 
     fn is_known(name: &str) -> bool {
-        super::NAMES.iter().chain(super::OF_CONCURRENCY).any(|(known, _)| *known == name)
+        [super::NAMES, super::OF_CONCURRENCY, super::FUZZED].concat().iter().any(|(known, _)| *known == name)
     }
 
     thread_local! {

@@ -7,8 +7,17 @@
 //! cargo +nightly fuzz run request_split -- -max_total_time=60
 //! ```
 
+pub mod checkpoints;
+pub mod commands;
+pub mod configs;
 pub mod counting;
+pub mod globs;
+pub mod in_process;
 pub mod log_image;
+pub mod manifests;
+pub mod rdb_files;
 pub mod replies;
 pub mod requests;
 pub mod restored;
+pub mod stores;
+pub mod words;

@@ -36,7 +36,7 @@ pub fn resume_json<T: DeserializeOwned + Default>(path: &Path) -> Result<T> {
 /// Writes a value as a person can read it.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let json = serde_json::to_string_pretty(value).map_err(|error| Failure::Usage(error.to_string()))?;
-    write(path, json.as_bytes())
+    write(path, format!("{json}\n").as_bytes())
 }
 
 /// Creates (empties) a file for a child's output.
@@ -70,19 +70,6 @@ pub fn remove_dir(path: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path)(error)),
         _ => Ok(()),
     }
-}
-
-/// The files of a directory and of all below it.
-pub fn list_all(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for path in list(dir)? {
-        if path.is_dir() {
-            all.extend(list_all(&path)?);
-        } else if path.is_file() {
-            all.push(path);
-        }
-    }
-    Ok(all)
 }
 
 /// Puts a copy of `from` at `to` in one step, so that a reader sees an old file or the new one.

@@ -143,6 +143,7 @@ impl Counters {
 
 /// Counters by server, mode and fault.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// `kvd/always`, `redis-server/everysec/fsync+1500ms`
     pub rows: BTreeMap<String, Counters>,

@@ -71,10 +71,11 @@ fn caught_by_aimed_kills(mutant: &str, rules: &[Rule]) {
     let mut plan = plan(mutant, Mode::EverySec);
     plan.args = aim::ARGUMENTS.map(str::to_owned).to_vec();
     let aim = Aim::at(&["compact", "checkpoint", "spill"]).expect("there are such failpoints");
-    let (seed, mut counters) = (common::seed(), Counters::default());
+    let (seed, begin, mut counters) = (common::seed(), clock::now(), Counters::default());
     let campaign = Campaign { notes: None, aim: Some(aim), ..Campaign::new(plan, seed, BUDGET) };
     let broken = campaign.run(&mut counters).expect("the harness works");
-    fault::say(&format!("{mutant}: found by death {}, seed {seed}: {:?}", counters.deaths(), broken.first()));
+    let (deaths, took) = (counters.deaths(), clock::now() - begin);
+    fault::say(&format!("{mutant}: found by death {deaths}, seed {seed}, {took:?}: {:?}", broken.first()));
     assert!(found(&broken, rules), "HARNESS_SEED={seed}: {} deaths found {broken:?}", counters.deaths());
 }
 

@@ -55,7 +55,7 @@ impl Subject {
     fn log_files(&self) -> Result<Vec<PathBuf>> {
         let is_log =
             |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log" || extension == "aof");
-        let files: Vec<PathBuf> = files::list_all(&self.launch.dir)?.into_iter().filter(is_log).collect();
+        let files: Vec<PathBuf> = files::below(&self.launch.dir).into_iter().filter(is_log).collect();
         if files.is_empty() { Err(Failure::Usage("no file of the server is a log".to_owned())) } else { Ok(files) }
     }
 

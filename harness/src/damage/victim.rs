@@ -110,7 +110,7 @@ impl Victim {
     /// The store's files that hold bytes, relative to it.
     pub fn all_files(&self) -> Result<Vec<PathBuf>> {
         let mut all = Vec::new();
-        for path in files::list_all(&self.original)? {
+        for path in files::below(&self.original) {
             if !files::read(&path)?.is_empty() {
                 all.extend(path.strip_prefix(&self.original).map(Path::to_path_buf));
             }
@@ -181,7 +181,7 @@ fn look(client: &mut Client) -> Result<Vec<Reply>> {
 /// The file that the last write changed, and where.
 fn difference(before: &Path, after: &Path) -> Result<(PathBuf, Range<usize>)> {
     let mut found = Vec::new();
-    for path in files::list_all(after)? {
+    for path in files::below(after) {
         let name = path.strip_prefix(after).unwrap_or(&path).to_path_buf();
         let (old, new) = (files::read(&before.join(&name)).unwrap_or_default(), files::read(&path)?);
         let differs = |at: &usize| old.get(*at) != new.get(*at);

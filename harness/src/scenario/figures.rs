@@ -114,13 +114,16 @@ fn shown(value: f64) -> String {
     match value.abs() {
         size if size < 100.0 => format!("{value:.3}"),
         size if size < 10_000.0 => format!("{value:.1}"),
-        _ => {
-            let digits = format!("{value:.0}");
-            let (sign, digits) = digits.strip_prefix('-').map_or(("", &*digits), |digits| ("-", digits));
-            let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
-            format!("{sign}{}", groups.collect::<Vec<_>>().join(","))
-        }
+        _ => grouped(value),
     }
+}
+
+/// A whole number in groups of three digits.
+pub fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", &*digits), |digits| ("-", digits));
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
+    format!("{sign}{}", groups.collect::<Vec<_>>().join(","))
 }
 
 impl fmt::Display for Figures {

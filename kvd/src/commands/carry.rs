@@ -1,6 +1,7 @@
 //! Values that get another name or another database: RENAME, COPY, MOVE, and SWAPDB for all of them.
 
 use engine::listener::Class;
+use engine::mutant::planted;
 use engine::{DATABASES, Need, Refusal, Transaction};
 
 use super::args::{int, is};
@@ -105,6 +106,9 @@ fn copy(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_
     if free {
         transaction.copy(from, to, database);
         transaction.select(database);
+        if planted("command_list_copy_forgets_deadline") {
+            transaction.set_deadline(to, None);
+        }
         transaction.notify(Class::Generic, "copy_to", to);
         transaction.select(here);
     }

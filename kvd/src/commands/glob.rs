@@ -12,6 +12,8 @@
 //! There is no recursion. When the pattern behind a `*` fails, only the last `*` need try again one byte further on:
 //! whatever an earlier one could still do, the last one has tried. So the work is at most pattern × text.
 
+use engine::mutant::planted;
+
 /// Whether letters of either case are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -128,6 +130,9 @@ fn class(pattern: &[u8], mut at: usize, byte: u8, case: Case) -> Option<usize> {
 
 /// The ends are put in order before their case is folded, and compared as C's `char` on x86.
 fn in_range(first: u8, last: u8, byte: u8, case: Case) -> bool {
+    if planted("glob_range_unsigned") {
+        return (first.min(last)..=first.max(last)).contains(&byte);
+    }
     let (first, last) = if first as i8 > last as i8 { (last, first) } else { (first, last) };
     let fold = |byte| case.fold(byte) as i8;
     (fold(first)..=fold(last)).contains(&fold(byte))

@@ -40,12 +40,17 @@ pub enum Place {
     CommandLine,
 }
 
+/// Control characters of a file, or of a file's name, are not sent to somebody's terminal.
+fn visible(text: impl fmt::Display) -> String {
+    text.to_string().replace(char::is_control, "?")
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File(line) => write!(out, "Reading the configuration file, at line {line}"),
             Place::Included(path, line) => {
-                write!(out, "Reading the included file '{}', at line {line}", path.display())
+                write!(out, "Reading the included file '{}', at line {line}", visible(path.display()))
             }
             Place::StandardInput(line) => write!(out, "Reading the configuration from standard input, at line {line}"),
             Place::Environment => out.write_str("Reading the environment"),
@@ -58,10 +63,11 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Read { path, source } => {
-                write!(out, "Fatal error, can't open config file '{}': {source}", path.display())
+                write!(out, "Fatal error, can't open config file '{}': {source}", visible(path.display()))
             }
             ConfigError::Directive { place, line, problem } => {
                 let version = env!("CARGO_PKG_VERSION");
+                let (line, problem) = (visible(line), visible(problem));
                 write!(out, "*** FATAL CONFIG FILE ERROR (kvd {version}) ***\n{place}\n>>> '{line}'\n{problem}")
             }
         }

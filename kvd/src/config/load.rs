@@ -214,7 +214,5 @@ fn wrong(place: Place, line: &[u8], problem: String) -> ConfigError {
     let bare = name.strip_prefix(b"--").unwrap_or(name).to_ascii_lowercase();
     let is_secret = bare == b"user" || find(&bare).is_some_and(Row::is_secret);
     let shown = if is_secret { [name, " …".as_bytes()].concat() } else { line.to_vec() };
-    // Control characters of a file are not sent to somebody's terminal.
-    let shown = String::from_utf8_lossy(&shown).replace(char::is_control, "?");
-    ConfigError::Directive { place, line: shown, problem }
+    ConfigError::Directive { place, line: String::from_utf8_lossy(&shown).into_owned(), problem }
 }

@@ -1,5 +1,7 @@
 //! Writing words so that [`resp::split_words`], which reads the lines of a configuration, finds them again.
 
+use engine::mutant::planted;
+
 /// `word` as it can stand in a line: bare where that is safe, else in double quotes.
 pub(super) fn quote(word: &str) -> String {
     let safe = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'#');
@@ -9,6 +11,7 @@ pub(super) fn quote(word: &str) -> String {
     let mut quoted = String::from("\"");
     for character in word.chars() {
         match character {
+            '\\' if planted("config_backslash_bare") => quoted.push(character),
             '"' | '\\' => quoted.extend(['\\', character]),
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),

@@ -55,6 +55,9 @@ impl<R: Read> Source<R> {
 
     /// Puts the next `count` bytes behind `out`, which grows with what has come, not with what was promised.
     pub(super) fn append(&mut self, out: &mut Vec<u8>, mut count: u64) -> Result<(), Problem> {
+        // A planted bug: memory for what was promised instead of what has come.
+        #[cfg(feature = "mutants")]
+        out.reserve(usize::try_from(count.min(1 << 40)).unwrap_or(usize::MAX));
         while count > 0 {
             let piece = self.piece(usize::try_from(count).unwrap_or(usize::MAX))?;
             out.extend_from_slice(piece);

@@ -1,19 +1,14 @@
-//! The fuzz target's corpus, replayed without a fuzzer: what was found once is checked at every test run.
+//! The fuzz targets' corpora, replayed without a fuzzer.
 
-use std::path::Path;
-
-use crate::restored;
+use crate::corpus::replay;
+use crate::{rdb_files, restored};
 
 #[test]
 fn restore() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/restore");
-    let mut files = 0;
-    for entry in std::fs::read_dir(&folder).expect("the corpus is part of the repository") {
-        let input = std::fs::read(entry.unwrap().path()).unwrap();
-        for end in (0..=input.len()).rev().take(512) {
-            restored::check(&input[..end], || 0);
-        }
-        files += 1;
-    }
-    assert!(files > 0, "no seeds in {}", folder.display());
+    replay("restore", |input| restored::check(input, || 0));
+}
+
+#[test]
+fn rdb_file() {
+    replay("rdb_file", |input| rdb_files::check(input, || 0));
 }

@@ -7,6 +7,10 @@ mod hostile;
 mod round_trip;
 mod vectors;
 
+#[path = "../../../fuzz/src/corpus.rs"]
+mod corpus;
+#[path = "../../../fuzz/src/rdb_files.rs"]
+mod rdb_files;
 #[path = "../../../fuzz/src/restored.rs"]
 #[expect(unreachable_pub, reason = "public for the fuzz target, which shares this file")]
 mod restored;

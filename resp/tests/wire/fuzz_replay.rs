@@ -1,7 +1,6 @@
-//! The fuzz targets' corpora, replayed without a fuzzer: what was found once is checked at every test run.
+//! The fuzz targets' corpora, replayed without a fuzzer.
 
-use std::path::Path;
-
+use crate::corpus::replay;
 use crate::{replies, requests};
 
 #[test]
@@ -17,18 +16,4 @@ fn request_allocation() {
 #[test]
 fn reply_round_trip() {
     replay("reply_round_trip", replies::round_trip);
-}
-
-/// Runs `check` on every file of a target's corpus, and on every prefix of it.
-fn replay(target: &str, check: impl Fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let mut files = 0;
-    for entry in std::fs::read_dir(&folder).expect("the corpus is part of the repository") {
-        let input = std::fs::read(entry.unwrap().path()).unwrap();
-        for end in (0..=input.len()).rev().take(512) {
-            check(&input[..end]);
-        }
-        files += 1;
-    }
-    assert!(files > 0, "no seeds in {}", folder.display());
 }

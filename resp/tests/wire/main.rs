@@ -7,6 +7,8 @@ mod fuzz_replay;
 mod golden;
 mod hostile;
 
+#[path = "../../../fuzz/src/corpus.rs"]
+mod corpus;
 #[path = "../../../fuzz/src/replies.rs"]
 #[expect(unreachable_pub, reason = "public for the fuzz targets, which share this file")]
 mod replies;

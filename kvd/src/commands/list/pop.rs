@@ -1,6 +1,7 @@
 //! LPOP, RPOP, LMPOP.
 
 use engine::listener::Class;
+use engine::mutant::planted;
 use engine::value::op::Op;
 use engine::{Key, Transaction};
 
@@ -34,9 +35,9 @@ fn pop(transaction: &mut Transaction<'_>, call: &Call<'_>, reply: &mut Reply<'_>
             take(transaction, key, 1, end)?;
         }
         (Some(list), Some(count)) => {
-            let count = count.min(list.len());
-            end.answer(&list, count, reply);
-            take(transaction, key, count, end)?;
+            let there = count.min(list.len());
+            end.answer(&list, if planted("command_words_pop_promises_too_much") { count } else { there }, reply);
+            take(transaction, key, there, end)?;
         }
     }
     Ok(())

@@ -1,0 +1,66 @@
+//! Configuration files: any text is settings or an error for people, and settings that are written are read again.
+//!
+//! An input is up to three files, with a zero byte between them. The first is the configuration file; it and the others may
+//! include `b` and `c`.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use kvd::config::{Change, ConfigError, Settings, Start, find, load};
+
+/// The files, as `include` names them.
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// Starts with a configuration, and says it again in every way there is.
+pub fn check(input: &[u8]) {
+    let files: Vec<&[u8]> = input.splitn(NAMES.len(), |byte| *byte == 0).collect();
+    let settings = match read(&files) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let text = error.to_string();
+            let is_safe = |byte: char| byte == '\n' || !byte.is_control();
+            return assert!(text.chars().all(is_safe), "for a terminal: {text:?}");
+        }
+    };
+    let written = settings.to_file();
+    assert_eq!(read(&[written.as_bytes()]).expect(&written), settings, "{written}");
+    change_nothing(&settings);
+    rewrite(&settings, &files);
+}
+
+fn read(files: &[&[u8]]) -> Result<Settings, ConfigError> {
+    match load([OsString::from(NAMES[0])].into_iter(), std::iter::empty(), |path| open(files, path))? {
+        Start::Run(loaded) => Ok(loaded.settings),
+        other => panic!("no file asks for {other:?}"),
+    }
+}
+
+fn open(files: &[&[u8]], path: &Path) -> io::Result<Vec<u8>> {
+    let file = NAMES.iter().zip(files).find(|(name, _)| Path::new(name) == path);
+    file.map(|(_, text)| text.to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// CONFIG SET takes what CONFIG GET shows, and nothing is another then.
+fn change_nothing(settings: &Settings) {
+    let shown = |settings: &Settings| settings.get(&[b"*"], |_, _| true);
+    for ((name, value), (_, default)) in shown(settings).into_iter().zip(shown(&Settings::default())) {
+        let may_change = find(name.as_bytes()).is_some_and(|row| row.change == Change::Allowed);
+        if value != default && may_change {
+            let set = settings.set(&[(name.as_bytes(), value.as_bytes())]);
+            let (again, changed) = set.unwrap_or_else(|error| panic!("{name} {value}: {error}"));
+            assert!(again == *settings && changed.is_empty(), "{name} {value}: {changed:?}");
+        }
+    }
+}
+
+/// CONFIG REWRITE makes a file that a start reads as these settings, whatever stood in the old one.
+fn rewrite(settings: &Settings, files: &[&[u8]]) {
+    let path = Path::new(NAMES[0]);
+    for old in [files[0], b""] {
+        let text = settings.rewrite(path, old, false, &|path| open(files, path)).expect("it started with that file");
+        let mut now = files.to_vec();
+        now[0] = &text;
+        assert!(read(&now).is_ok_and(|read| read == *settings), "{}", text.escape_ascii());
+    }
+}
