@@ -128,7 +128,8 @@ fn a_deadline_that_is_not_replayed() {
 
 #[test]
 fn a_collection_that_was_emptied_and_comes_back() {
-    caught_by_kills("emptied_not_buried", &[Rule::NoResurrection]);
+    // What comes back may be what the collection was at an earlier time, when the other keys were not what they are.
+    caught_by_kills("emptied_not_buried", &[Rule::NoResurrection, Rule::Prefix]);
 }
 
 #[test]
@@ -144,7 +145,8 @@ fn an_exchange_of_databases_that_is_forgotten() {
 
 #[test]
 fn a_checkpoint_that_forgets_what_changed_meanwhile() {
-    let rules = [Rule::AckedSurvives, Rule::NoResurrection, Rule::Serves];
+    // What is forgotten by one start may have been there after the one before.
+    let rules = [Rule::AckedSurvives, Rule::NoResurrection, Rule::Serves, Rule::ReopenSame];
     caught_by_aimed_kills("checkpoint_starts_at_its_end", &rules);
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use harness::error::{Failure, Result};
-use harness::linear::figures::{Figures, Rows};
+use harness::linear::figures::Rows;
 use harness::linear::history::History;
 use harness::linear::judge::{self, Verdict};
 use harness::linear::play::{self, Plan};
@@ -70,12 +70,8 @@ fn run(options: &Options) -> Result<bool> {
         let plan = plan(options, mode)?;
         let name = options.mutant.as_ref().map_or_else(String::new, |mutant| format!("/{mutant}"));
         let row = format!("{}/{}{name}", plan.program.name(), mode.word());
-        let figures = rows.entry(row.clone()).or_default();
-        let is_fine = play_all(options, &plan, figures)?;
-        println!("{row}: {figures:?}");
-        if let Some(path) = &options.resume {
-            files::write_json(path, &rows)?;
-        }
+        let is_fine = play_all(options, &plan, &mut rows, &row)?;
+        println!("{row}: {:?}", rows[&row]);
         if !is_fine {
             return Ok(false);
         }
@@ -94,14 +90,20 @@ fn plan(options: &Options, mode: Mode) -> Result<Plan> {
 }
 
 /// Plays and judges until there are enough, or one is broken.
-fn play_all(options: &Options, plan: &Plan, figures: &mut Figures) -> Result<bool> {
-    figures.runs.push((options.seed, options.histories));
+fn play_all(options: &Options, plan: &Plan, rows: &mut Rows, row: &str) -> Result<bool> {
+    let runs = &mut rows.entry(row.to_owned()).or_default().runs;
+    runs.push((options.seed, 0));
     for seed in options.seed..options.seed + options.histories {
         let started = clock::now();
         let history = play::play(plan, seed)?;
         let played = clock::now();
         let judged = judge::judge(&history);
+        let figures = rows.entry(row.to_owned()).or_default();
         figures.add(&history, &judged, played - started, clock::now() - played);
+        // After each: a long run may be ended by others, and what it has judged counts.
+        if let Some(path) = &options.resume {
+            files::write_json(path, rows)?;
+        }
         if judged.0 == Verdict::Linearizable {
             continue;
         }

@@ -48,6 +48,7 @@ impl Figures {
     pub fn add(&mut self, history: &History, (verdict, steps): &(Verdict, u64), played: Duration, judged: Duration) {
         self.longest_search = self.longest_search.max(*steps);
         self.histories += 1;
+        self.runs.last_mut().into_iter().for_each(|(_, histories)| *histories += 1);
         self.broken += u64::from(matches!(verdict, Verdict::Broken(_)));
         self.undecided += u64::from(*verdict == Verdict::Undecided);
         self.seconds[0] += played.as_secs_f64();
