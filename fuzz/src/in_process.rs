@@ -123,27 +123,24 @@ impl Kvd {
         let mut codec = RequestCodec::new(Limits::AUTHENTICATED);
         let batch = codec.decode(&mut wire).expect("it was encoded").expect("it is whole");
         let (mut ready, mut output) = (Ready::default(), Output::default());
-        let mut from = 0;
         for _ in 0..TURNS {
-            let session = &mut self.session;
-            match execute::run(&batch, from, &mut ready, session, &self.server, &mut output) {
-                None => break,
+            match execute::run(&batch, 0, &mut ready, &mut self.session, &self.server, &mut output) {
                 Some((_, Pause::Overflow | Pause::After(After::Close | After::Shutdown))) => {
                     self.session = fresh_session();
                     return None;
                 }
-                Some((at, pause)) => {
-                    from = at;
-                    self.wait(batch.request(0), pause, &mut ready, &mut output);
+                // It has not run: that comes again when this is done.
+                Some((0, pause)) => self.wait(batch.request(0), pause, &mut ready, &mut output),
+                ended => {
+                    if let Some((_, pause)) = ended {
+                        self.wait(batch.request(0), pause, &mut ready, &mut output);
+                    }
+                    self.server.store.log().write_out();
+                    return Some(output.into_pieces().concat().into());
                 }
             }
-            if from == batch.len() {
-                break;
-            }
         }
-        assert!(from == batch.len() || output.len() > 0, "a request that waits for ever");
-        self.server.store.log().write_out();
-        Some(output.into_pieces().concat().into())
+        panic!("a request that waits for ever");
     }
 
     /// Does what a request waits for.

@@ -138,7 +138,8 @@ pub fn run(target: &Target, seconds: u64, planted: bool) -> Result<Done> {
     let mut command = cargo_fuzz("run", planted);
     command.arg(target.name).arg(&grown).arg(folder().join("corpus").join(target.name)).arg("--");
     command.args(LIMITS).arg(format!("-max_len={}", target.max_bytes)).arg(format!("-max_total_time={seconds}"));
-    command.args(["-print_final_stats=1", "-verbosity=1", "-use_value_profile=0"]);
+    // Lists of commands say something only when they are long.
+    command.args(["-print_final_stats=1", "-len_control=0"]);
     if let (true, Planted::Named(mutant)) = (planted, target.planted) {
         command.env(fault::MUTANT, mutant);
     }
@@ -146,12 +147,17 @@ pub fn run(target: &Target, seconds: u64, planted: bool) -> Result<Done> {
     let output = command.stdout(Stdio::null()).output().map_err(failed)?;
     let took = (clock::now() - begin).as_secs_f64();
     let said = String::from_utf8_lossy(&output.stderr);
-    let executions = executions(&said).ok_or_else(|| Failure::Usage(format!("{}: {}", target.name, end(&said))))?;
-    if !output.status.success() && !planted {
+    let found = !output.status.success() && said.contains(FOUND);
+    let executions = executions(&said).filter(|_| found || output.status.success());
+    let executions = executions.ok_or_else(|| Failure::Usage(format!("{}: {}", target.name, end(&said))))?;
+    if found && !planted {
         eprintln!("{}: {}", target.name, end(&said));
     }
-    Ok(Done { executions, findings: u64::from(!output.status.success()), seconds: took })
+    Ok(Done { executions, findings: found.into(), seconds: took })
 }
+
+/// What libFuzzer says of an input that broke something. Who was only interrupted has found nothing.
+const FOUND: &str = "Test unit written to";
 
 /// How many inputs libFuzzer says that it has tried: at its end, or in the line of its last sign of life.
 fn executions(said: &str) -> Option<u64> {
