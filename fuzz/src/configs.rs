@@ -7,7 +7,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use kvd::config::{Change, ConfigError, Settings, Start, find, load};
+use kvd::acl::Users;
+use kvd::config::{Change, ChannelDefault, ConfigError, Settings, Start, find, load};
+use kvd::server::user_file;
 
 /// The files, as `include` names them.
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -54,13 +56,26 @@ fn change_nothing(settings: &Settings) {
     }
 }
 
+/// The lines of the users that a start makes.
+fn declared(settings: &Settings) -> Vec<Vec<u8>> {
+    let all_channels = settings.acl_pubsub_default == ChannelDefault::All;
+    let users = Users::new(settings.requirepass.expose(), all_channels);
+    users.declare(&settings.users).expect("they were read");
+    user_file::to_declare(settings, &users)
+}
+
 /// CONFIG REWRITE makes a file that a start reads as these settings, whatever stood in the old one.
 fn rewrite(settings: &Settings, files: &[&[u8]]) {
     let path = Path::new(NAMES[0]);
     for old in [files[0], b""] {
-        let text = settings.rewrite(path, old, false, &|path| open(files, path)).expect("it started with that file");
+        let users = declared(settings);
+        let rewritten = settings.rewrite(path, old, false, &users, &|path| open(files, path));
+        let text = rewritten.expect("it started with that file");
         let mut now = files.to_vec();
         now[0] = &text;
-        assert!(read(&now).is_ok_and(|read| read == *settings), "{}", text.escape_ascii());
+        let mut read = read(&now).unwrap_or_else(|error| panic!("{error}: {}", text.escape_ascii()));
+        assert_eq!(declared(&read), users, "{}", text.escape_ascii());
+        read.users.clone_from(&settings.users);
+        assert!(read == *settings, "{}", text.escape_ascii());
     }
 }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use engine::clock::{Clock, SimClock};
 use engine::disk::sim::SimDisk;
 use engine::{Digest, Flusher, FsyncMode, Maintenance, Options, Store};
+use kvd::acl::Users;
 use kvd::commands::{After, Reply, Step};
 use kvd::config::Settings;
 use kvd::server::Server;
@@ -57,14 +58,17 @@ pub fn with_kvd(used: impl FnOnce(&mut Kvd)) {
     let mut kvd = kept.unwrap_or_else(|| Box::new(Kvd::on(SimDisk::new(1), Arc::new(SimClock::new(1 << 40)))));
     kvd.inputs += 1;
     used(&mut kvd);
+    kvd.server.users.load(&[]).expect("the default user can be made");
     kvd.session = fresh_session();
     kvd.call(&[b"FLUSHALL"]);
     KEPT.set(Some(kvd));
 }
 
 fn fresh_session() -> Session {
-    let client = Client::new(1, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), 0, false, 0, 0);
-    Session::new(Arc::new(client), true)
+    let users = Users::new("", false);
+    let user = users.default_user();
+    let client = Client::new(1, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), 0, false, 0, 0, user);
+    Session::new(Arc::new(client), &users)
 }
 
 impl Kvd {

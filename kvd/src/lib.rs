@@ -1,5 +1,6 @@
 //! The server as a library, for its program and its tests.
 
+pub mod acl;
 pub mod commands;
 pub mod config;
 pub mod hyperloglog;

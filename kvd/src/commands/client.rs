@@ -7,12 +7,12 @@ use resp::exact_integer;
 
 use super::args::{integer, is};
 use super::client_state;
-use super::connection::DEFAULT_USER;
 use super::error::{
     CLIENT_ID, CLIENT_NAME, CLIENT_NAME_TOO_LONG, KILL_AGE, KILL_AGE_RANGE, KILL_ID, NO_SUCH_CLIENT, SYNTAX,
     UNBLOCK_REASON,
 };
 use super::{After, Call, Command, CommandError, Context, Flag, Group, Reply, all, help};
+use crate::acl::User;
 use crate::server::blocked::Ended;
 use crate::session::registry::Client;
 
@@ -198,7 +198,7 @@ fn kill(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -
     let filter = if is_old_form {
         Filter { address: Some(call.arg(2)), skip_me: false, ..Filter::default() }
     } else {
-        Filter::parse(call)?
+        Filter::parse(context, call)?
     };
     let (server, me) = (context.server, context.session.client.id);
     let now_ms = server.monotonic_ms();
@@ -267,18 +267,19 @@ struct Filter<'a> {
     class: Option<Class>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
+    user: Option<Arc<User>>,
     max_age_s: u64,
     skip_me: bool,
 }
 
 impl Default for Filter<'_> {
     fn default() -> Self {
-        Filter { id: None, class: None, address: None, local_address: None, max_age_s: 0, skip_me: true }
+        Filter { id: None, class: None, address: None, local_address: None, user: None, max_age_s: 0, skip_me: true }
     }
 }
 
 impl<'a> Filter<'a> {
-    fn parse(call: &Call<'a>) -> Result<Filter<'a>, CommandError> {
+    fn parse(context: &Context<'_, '_>, call: &Call<'a>) -> Result<Filter<'a>, CommandError> {
         let mut filter = Filter::default();
         for at in (2..call.len()).step_by(2) {
             if at + 1 == call.len() {
@@ -298,10 +299,8 @@ impl<'a> Filter<'a> {
             } else if is(option, "LADDR") {
                 filter.local_address = Some(value);
             } else if is(option, "USER") {
-                // All connections are this user's.
-                if value != DEFAULT_USER.as_bytes() {
-                    return Err(CommandError::option("No such user", value));
-                }
+                let user = context.server.users.get(value);
+                filter.user = Some(user.ok_or_else(|| CommandError::option("No such user", value))?);
             } else if is(option, "SKIPME") {
                 filter.skip_me = match value {
                     value if is(value, "YES") => true,
@@ -321,6 +320,7 @@ impl<'a> Filter<'a> {
             && self.id.is_none_or(|id| id == client.id)
             && self.address.is_none_or(|address| address == client.address.as_bytes())
             && self.local_address.is_none_or(|address| address == client.local_address.as_bytes())
+            && self.user.as_ref().is_none_or(|user| user.name() == client.user().name())
             && age_s >= self.max_age_s
     }
 }
@@ -374,7 +374,7 @@ impl<'a> Lines<'a> {
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} \
              watch={watched} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \
-             tot-mem={memory} events={events} cmd={command} user={DEFAULT_USER} redir=-1 resp={} lib-name={} lib-ver={}\n",
+             tot-mem={memory} events={events} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
             client.id,
             client.address,
             client.local_address,
@@ -382,6 +382,7 @@ impl<'a> Lines<'a> {
             texts.name,
             client.database(),
             queued.map_or(-1, |queued| queued as i64),
+            String::from_utf8_lossy(client.user().name()),
             client.protocol(),
             texts.lib_name,
             texts.lib_ver,
@@ -408,9 +409,11 @@ fn flags(client: &Client) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::DEFAULT_USER;
 
     fn client(address: &str, connected_ms: u64) -> Client {
-        Client::new(7, address.to_owned(), "127.0.0.1:6379".to_owned(), 9, false, 0, connected_ms)
+        let user = Arc::new(User::unrestricted(DEFAULT_USER.into()));
+        Client::new(7, address.to_owned(), "127.0.0.1:6379".to_owned(), 9, false, 0, connected_ms, user)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::error::{NO_CONFIG_FILE, NOT_IN_MULTI, SYNTAX};
 use super::glob::{self, Case};
 use crate::config::find;
-use crate::server::rewrite;
+use crate::server::{rewrite, user_file};
 
 use super::{After, Call, Command, CommandError, Context, Entry, Errand, Flag, Group, Reply, all, help};
 
@@ -93,7 +93,8 @@ pub(super) fn rewrite_file(context: &Context<'_, '_>, all: bool) -> Result<After
         return Err(NOT_IN_MULTI);
     }
     let settings = context.server.settings();
-    Ok(After::Elsewhere(Errand(Box::new(move || match rewrite::rewrite(&path, &settings, all) {
+    let users = user_file::to_declare(&settings, &context.server.users);
+    Ok(After::Elsewhere(Errand(Box::new(move || match rewrite::rewrite(&path, &settings, &users, all) {
         Ok(()) => {
             tracing::info!("CONFIG REWRITE executed with success");
             Ok(())

@@ -1,8 +1,8 @@
 //! Commands about this connection: protocol, password, database.
 
-use std::hint::black_box;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use engine::DATABASES;
 use resp::{Request, Version, exact_integer};
 
@@ -12,6 +12,7 @@ use super::error::{
     AUTH_WITHOUT_PASSWORD, DATABASE_RANGE, HELLO_NO_AUTH, NO_PROTO, PROTOCOL_VERSION, SYNTAX, WRONG_PASSWORD,
 };
 use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply};
+use crate::acl::{DEFAULT_USER, Reason};
 use crate::observe::REDIS_VERSION;
 use crate::session::gate;
 
@@ -68,14 +69,11 @@ pub const COMMANDS: &[Command] = &[
         .doc("Chooses the database."),
 ];
 
-/// The only user there is so far.
-pub const DEFAULT_USER: &str = "default";
-
 fn auth(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     match call.len() {
-        2 if gate::is_open(context.server) => return Err(AUTH_WITHOUT_PASSWORD),
-        2 => authenticate(context, DEFAULT_USER.as_bytes(), call.arg(1))?,
-        3 => authenticate(context, call.arg(1), call.arg(2))?,
+        2 if context.server.users.default_user().needs_no_password() => return Err(AUTH_WITHOUT_PASSWORD),
+        2 => authenticate(context, call, DEFAULT_USER.as_bytes(), call.arg(1))?,
+        3 => authenticate(context, call, call.arg(1), call.arg(2))?,
         _ => return Err(SYNTAX),
     }
     reply.ok();
@@ -127,7 +125,7 @@ impl<'a> Hello<'a> {
 fn hello(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
     let hello = Hello::parse(call)?;
     if let Some((user, password)) = hello.credentials {
-        authenticate(context, user, password)?;
+        authenticate(context, call, user, password)?;
     }
     let session = &mut *context.session;
     if !session.authenticated {
@@ -194,7 +192,7 @@ fn quit(_: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<
 }
 
 fn reset(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
-    context.session.reset(gate::is_open(context.server), context.server);
+    context.session.reset(context.server);
     reply.set_version(context.session.version);
     reply.write().simple("RESET");
     Ok(After::Reply)
@@ -210,50 +208,22 @@ fn select(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>)
     Ok(After::Reply)
 }
 
-/// Marks the connection as authenticated if the password is right, or none is needed. A wrong one takes nothing away.
-fn authenticate(context: &mut Context<'_, '_>, user: &[u8], password: &[u8]) -> Done {
-    let settings = context.server.settings();
-    let expected = settings.requirepass.expose().as_bytes();
-    let right = user == DEFAULT_USER.as_bytes() && (expected.is_empty() || is_same_secret(password, expected));
-    if !right {
-        context.server.stats.count_denied_auth();
-        return Err(WRONG_PASSWORD);
-    }
-    context.session.authenticated = true;
-    Ok(())
-}
-
-/// Whether two secrets are the same, in a time that depends on the length of what was given alone: how much of a guess
-/// is right, and how long the secret is, cannot be timed.
-fn is_same_secret(given: &[u8], expected: &[u8]) -> bool {
-    if expected.is_empty() {
-        return given.is_empty();
-    }
-    let mut difference = u8::from(given.len() != expected.len());
-    for (byte, other) in given.iter().zip(expected.iter().cycle()) {
-        // The compiler must not see that one difference decides, or it might leave the loop.
-        difference = black_box(difference | (byte ^ other));
-    }
-    difference == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_same_secret_is_the_same() {
-        for (given, expected, same) in [
-            ("secret", "secret", true),
-            ("secreT", "secret", false),
-            ("Secret", "secret", false),
-            ("secre", "secret", false),
-            ("secretsecret", "secret", false),
-            ("", "secret", false),
-            ("secret", "", false),
-            ("", "", true),
-        ] {
-            assert_eq!(is_same_secret(given.as_bytes(), expected.as_bytes()), same, "{given:?} {expected:?}");
+/// Makes the connection a user's, if the password is right. A wrong one takes nothing away.
+fn authenticate(context: &mut Context<'_, '_>, call: &Call<'_>, user: &[u8], password: &[u8]) -> Done {
+    match context.server.users.authenticate(user, password) {
+        Some(user) => context.session.set_user(user),
+        None => {
+            let (command, user) = (Bytes::copy_from_slice(call.arg(0)), Bytes::copy_from_slice(user));
+            gate::note_denied(
+                Reason::Auth,
+                command,
+                user,
+                &context.session.client,
+                context.server,
+                context.held.is_some(),
+            );
+            return Err(WRONG_PASSWORD);
         }
     }
+    Ok(())
 }

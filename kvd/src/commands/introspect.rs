@@ -3,12 +3,13 @@
 use resp::{ReplyWriter, Request};
 
 use super::args::is;
+use super::category::{Access, Categories, access};
 use super::documentation::write_docs;
 use super::error::{GETKEYS_ARITY, GETKEYS_COMMAND, GETKEYS_INVALID, GETKEYS_NO_KEYS, SYNTAX};
 use super::glob::{self, Case};
+use super::touch::{key_flags, key_flags_in};
 use super::{
-    After, Call, Command, CommandError, Context, Entry, Flag, Group, Handler, Reply, ServerHandler, all, find, help,
-    lookup,
+    After, Call, Command, CommandError, Context, Entry, Flag, Group, Reply, ServerHandler, all, find, help, lookup,
 };
 
 /// The rows of this family.
@@ -138,7 +139,7 @@ impl<'a> Filter<'a> {
         match self {
             Filter::None => true,
             Filter::Module => false,
-            Filter::Category(name) => categories(entry.command).iter().any(|category| is(name, &category[1..])),
+            Filter::Category(name) => Categories::named(name).is_some_and(|category| entry.categories.meet(category)),
             Filter::Pattern(pattern) => glob::matches(pattern, entry.full_name.as_bytes(), Case::Ignored),
         }
     }
@@ -159,10 +160,9 @@ fn getkeysandflags(_context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut 
     let mut out = reply.write();
     out.array(positions.len());
     for (index, position) in positions.into_iter().enumerate() {
-        let flags = key_flags(entry.command, index);
         out.array(2);
         out.bulk(call.arg(position + NESTED));
-        write_set(&mut out, in_this_request(entry.command, &flags, &call.request));
+        write_set(&mut out, key_flags_in(entry.command, &call.request.from(NESTED), index));
     }
     Ok(After::Reply)
 }
@@ -201,24 +201,6 @@ fn keys_of(request: &Request<'_>) -> Result<(&'static Entry, Vec<usize>), Comman
     Ok((entry, positions))
 }
 
-/// SET reads its key only with the option GET, and BITFIELD writes only with other operations than GET, which
-/// `variable_flags` says of the command as such.
-fn in_this_request<'a>(command: &Command, flags: &[&'a str], request: &Request<'_>) -> Vec<&'a str> {
-    if !flags.contains(&"variable_flags") {
-        return flags.to_vec();
-    }
-    let has = |word: &str, from: usize| request.iter().skip(NESTED + from).any(|argument| is(argument, word));
-    let (reads, writes) = match command.group {
-        Group::Bitmap => (true, has("SET", 2) || has("INCRBY", 2)),
-        _ => (has("GET", 3), true),
-    };
-    match (reads, writes) {
-        (true, true) => vec!["RW", "access", "update"],
-        (true, false) => vec!["RO", "access"],
-        (false, _) => vec!["OW", "update"],
-    }
-}
-
 fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
     let keys = &entry.syntax.keys;
     out.array(10);
@@ -228,7 +210,8 @@ fn write_info(out: &mut ReplyWriter<'_>, entry: &Entry) {
     out.integer(keys.first as i64);
     out.integer(keys.last);
     out.integer(keys.step as i64);
-    write_set(out, categories(entry.command));
+    let categories: Vec<String> = entry.categories.names().map(|name| format!("@{name}")).collect();
+    write_set(out, categories.iter().map(String::as_str).collect());
     out.set(entry.command.tips.len());
     for tip in entry.command.tips {
         out.bulk(tip.as_bytes());
@@ -248,24 +231,6 @@ pub(super) fn write_set(out: &mut ReplyWriter<'_>, words: Vec<&str>) {
     out.set(words.len());
     for word in words {
         out.simple(word);
-    }
-}
-
-/// How a command treats the keyspace.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    None,
-    Read,
-    Write,
-}
-
-fn access(command: &Command) -> Access {
-    match command.handler {
-        Handler::Read(_) => Access::Read,
-        Handler::Write(_) | Handler::Blocking(_) => Access::Write,
-        Handler::Server(_) if command.has(Flag::Reads) => Access::Read,
-        Handler::Server(_) if command.has(Flag::Writes) => Access::Write,
-        Handler::Server(_) | Handler::Container => Access::None,
     }
 }
 
@@ -297,52 +262,6 @@ fn flags(entry: &Entry) -> Vec<&'static str> {
     // What it says where its keys are is not all, or depends on a request.
     let movable = (entry.syntax.keys.is_movable() || command.widens.is_some()).then_some("movablekeys");
     by_access.into_iter().chain(named).chain(movable).collect()
-}
-
-/// The ACL categories of a command, in Redis's order.
-fn categories(command: &Command) -> Vec<&'static str> {
-    let access = access(command);
-    let container = !command.subcommands.is_empty();
-    let fast = command.has(Flag::Fast);
-    let of_keyspace = matches!(command.group, Group::Generic | Group::Server)
-        && access != Access::None
-        && !command.has(Flag::NotOfKeyspace)
-        && !command.has(Flag::OfCollections);
-    let of_operators = command.has(Flag::Admin) || command.has(Flag::OfOperators);
-    let of_family = |group: Group, name: &'static str| (command.group == group, name);
-    let of_collections =
-        |group: Group, name: &'static str| (command.group == group || command.has(Flag::OfCollections), name);
-    [
-        (of_keyspace, "@keyspace"),
-        (access == Access::Read, "@read"),
-        (access == Access::Write, "@write"),
-        of_collections(Group::Set, "@set"),
-        of_collections(Group::SortedSet, "@sortedset"),
-        of_collections(Group::List, "@list"),
-        of_family(Group::Hash, "@hash"),
-        of_family(Group::String, "@string"),
-        of_family(Group::Bitmap, "@bitmap"),
-        of_family(Group::Hyperloglog, "@hyperloglog"),
-        of_family(Group::Geo, "@geo"),
-        (command.has(Flag::PubSub), "@pubsub"),
-        (of_operators, "@admin"),
-        (fast, "@fast"),
-        (!fast, "@slow"),
-        (command.has(Flag::Blocking), "@blocking"),
-        (of_operators || command.has(Flag::Dangerous), "@dangerous"),
-        of_family(Group::Transactions, "@transaction"),
-        (command.group == Group::Connection && !container || command.has(Flag::OfConnection), "@connection"),
-    ]
-    .into_iter()
-    .filter_map(|(applies, name)| applies.then_some(name))
-    .collect()
-}
-
-/// What a command does to its key groups, or to the group that this key is of.
-fn key_flags(command: &Command, index: usize) -> Vec<&'static str> {
-    let default = if command.is_write() { "RW access update" } else { "RO access" };
-    let flags = command.key_flags;
-    flags.get(index).or(flags.last()).unwrap_or(&default).split(' ').collect()
 }
 
 fn write_key_specs(out: &mut ReplyWriter<'_>, entry: &Entry) {

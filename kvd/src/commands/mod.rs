@@ -9,6 +9,7 @@
 //! connection carries out.
 
 pub mod absent;
+pub mod acl;
 mod after;
 pub mod args;
 pub mod bitfield;
@@ -16,6 +17,7 @@ pub mod bitmap;
 mod bits;
 mod call;
 mod carry;
+pub mod category;
 pub mod client;
 pub mod client_state;
 pub mod config;
@@ -52,6 +54,7 @@ pub mod slow_log;
 mod sort;
 pub mod string;
 pub mod syntax;
+pub mod touch;
 pub mod transaction;
 pub mod zset;
 
@@ -65,13 +68,15 @@ use crate::observe::histogram::Histogram;
 use after::run_slices;
 pub use after::{After, Errand, Slices, Step};
 pub use call::{Call, Context, View};
+use category::Categories;
 pub use error::CommandError;
 pub use reply::Reply;
 pub use row::{
-    Attempt, BlockingHandler, Command, Done, Flag, Group, Growth, Handler, LogsAgain, Measure, ReadHandler, Secrets,
-    ServerHandler, Wait, Widens, WriteHandler,
+    Attempt, BlockingHandler, Channels, Command, Done, Flag, Group, Growth, Handler, LogsAgain, Measure, ReadHandler,
+    Secrets, ServerHandler, Wait, Widens, WriteHandler,
 };
 use syntax::Syntax;
+use touch::Permissions;
 
 /// A row with what was derived from it when the program started.
 pub struct Entry {
@@ -87,6 +92,12 @@ pub struct Entry {
     pub subcommands: Vec<Entry>,
     /// Place in [`all`], for counters.
     pub index: usize,
+    /// A number of its own, subcommand or not, below [`count`].
+    pub id: usize,
+    /// Its ACL categories.
+    pub categories: Categories,
+    /// What it does with its keys.
+    pub permissions: Permissions,
     /// Calls, rejected calls, failed calls.
     pub calls: [AtomicU64; 3],
     /// Microseconds that calls took, as far as they were measured.
@@ -143,6 +154,7 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         connection::COMMANDS,
         client::COMMANDS,
         config::COMMANDS,
+        acl::COMMANDS,
         introspect::COMMANDS,
         debug::COMMANDS,
         persist::COMMANDS,
@@ -154,7 +166,8 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         server::COMMANDS,
         transaction::COMMANDS,
     ];
-    families.into_iter().flatten().enumerate().map(|(index, command)| entry(command, None, index)).collect()
+    let ids = &mut (0..);
+    families.into_iter().flatten().enumerate().map(|(index, command)| entry(command, None, index, ids)).collect()
 });
 
 static BY_NAME: LazyLock<HashMap<&'static [u8], usize, rapidhash::fast::RandomState>> =
@@ -166,11 +179,19 @@ fn may_run_while_loading(command: &Command) -> bool {
     command.has(Flag::Loading) && !command.has(Flag::Protected) && command.name != "WATCH"
 }
 
-fn entry(command: &'static Command, container: Option<&str>, index: usize) -> Entry {
+fn entry(
+    command: &'static Command,
+    container: Option<&str>,
+    index: usize,
+    ids: &mut impl Iterator<Item = usize>,
+) -> Entry {
     let name = command.name.to_ascii_lowercase();
     let full_name = container.map_or(name.clone(), |container| format!("{container}|{name}"));
     Entry {
         command,
+        id: ids.next().unwrap_or_default(),
+        categories: Categories::of(command),
+        permissions: Permissions::of(command),
         syntax: Syntax::parse(command.usage, 1 + usize::from(container.is_some())),
         gate: GateFlags {
             deny_oom: command.has(Flag::DenyOom),
@@ -181,7 +202,7 @@ fn entry(command: &'static Command, container: Option<&str>, index: usize) -> En
             messages: command.has(Flag::PubSub) && command.has(Flag::InSubscription),
             uses: !command.has(Flag::NoUse),
         },
-        subcommands: command.subcommands.iter().map(|sub| entry(sub, Some(&full_name), index)).collect(),
+        subcommands: command.subcommands.iter().map(|sub| entry(sub, Some(&full_name), index, ids)).collect(),
         full_name,
         index,
         calls: Default::default(),
@@ -193,6 +214,11 @@ fn entry(command: &'static Command, container: Option<&str>, index: usize) -> En
 /// All rows.
 pub fn all() -> &'static [Entry] {
     &TABLE
+}
+
+/// How many commands there are, subcommands included.
+pub fn count() -> usize {
+    TABLE.iter().map(|entry| 1 + entry.subcommands.len()).sum()
 }
 
 /// Longest command name; anything longer is unknown.

@@ -8,9 +8,10 @@ use engine::listener::Class;
 use engine::{Key, KeyRange, Lsn, Need, Refusal, Transaction, value};
 
 use super::args::{integer, is};
-use super::error::SYNTAX;
+use super::error::{NO_KEY_PERMISSION, SYNTAX};
 use super::glob::{self, Case};
 use super::keys::Names;
+use super::touch::Permission;
 use super::{After, Call, Command, CommandError, Context, Flag, Reply, Slices, Step};
 use crate::server::Server;
 use crate::server::execute::whole_store_gate;
@@ -19,12 +20,17 @@ use crate::server::execute::whole_store_gate;
 pub const COMMANDS: &[Command] = &[
     Command::server("KEYS", "pattern:pattern [PIVOT pivot] [LIMIT count:int] [DESC] [WITHVALUES]", keys)
         .flags(&[Flag::Reads, Flag::Dangerous])
+        .reaches(|request| {
+            let shows_values = request.iter().skip(2).any(|word| is(word, "WITHVALUES"));
+            shows_values.then_some((Permission::READ, NO_KEY_PERMISSION))
+        })
         .cost("O(N), N being the number of keys in the database; O(N*log(count)) with LIMIT; with key-order, O(log(N)+M), M being \
                the number of keys that begin as the pattern does, or of those up to the limit")
         .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
         .doc("Returns the names of all keys that match a pattern, with an option in the order of their bytes."),
     Command::server("PDEL", "pattern:pattern", pdel)
         .flags(&[Flag::Writes, Flag::Shrinks, Flag::Dangerous])
+        .reaches(|_| Some((Permission::WRITE, NO_KEY_PERMISSION)))
         .since("1.0.0")
         .cost("O(N), N being the number of keys in the database; with key-order, that begin as the pattern does")
         .doc("Removes all keys that match a pattern, a thousand at a time, and returns how many there were."),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{After, Call, Command, CommandError, Context, Flag, Group, Reply, ServerHandler, help};
+use super::{After, Call, Channels, Command, CommandError, Context, Flag, Group, Reply, ServerHandler, help};
 use crate::pubsub::Kind;
 use crate::session::Session;
 
@@ -18,11 +18,13 @@ const OF_PATTERNS: &str = "O(N) where N is the number of patterns";
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     listens("PSUBSCRIBE", "pattern:pattern ...", |context, call, reply| subscribe(context, call, reply, Kind::Pattern))
+        .channels(Channels::Patterns)
         .cost(OF_PATTERNS)
         .doc("Listens to the channels whose names match a pattern."),
     Command::server("PUBLISH", "channel message", |context, call, reply| publish(context, call, reply, Kind::Channel))
         .group(Group::PubSub)
         .flags(PUBLISHES)
+        .channels(Channels::Published)
         .since("2.0.0")
         .cost("O(N+M) where N is the number of subscribers of the channel and M the number of patterns")
         .doc("Sends a message to all who listen to a channel; returns to how many."),
@@ -40,21 +42,25 @@ pub const COMMANDS: &[Command] = &[
     })
     .group(Group::PubSub)
     .flags(PUBLISHES)
+    .channels(Channels::Published)
     .key_flags(NO_KEY)
     .since("7.0.0")
     .cost("O(N) where N is the number of subscribers of the shard channel")
     .doc("Sends a message to all who listen to a shard channel; returns to how many."),
     listens("SSUBSCRIBE", "@shardchannel ...", |context, call, reply| subscribe(context, call, reply, Kind::Shard))
+        .channels(Channels::Listened)
         .key_flags(NO_KEY)
         .since("7.0.0")
         .cost(OF_CHANNELS)
         .doc("Listens to shard channels."),
     listens("SUBSCRIBE", "channel ...", |context, call, reply| subscribe(context, call, reply, Kind::Channel))
+        .channels(Channels::Listened)
         .cost(OF_CHANNELS)
         .doc("Listens to channels."),
     listens("SUNSUBSCRIBE", "[@shardchannel ...]", |context, call, reply| {
         unsubscribe(context, call, reply, Kind::Shard)
     })
+    .channels(Channels::Left)
     .key_flags(NO_KEY)
     .since("7.0.0")
     .cost(OF_CHANNELS)
@@ -134,7 +140,11 @@ fn subscribe(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'
         }
         confirm(reply, word, Some(name), context.session, kind);
     }
-    Ok(After::Reply)
+    // Who took the permission away meanwhile has perhaps looked before this was there.
+    context.session.renew_user(&context.server.users);
+    let user = &context.session.user;
+    let is_allowed = call.request.iter().skip(1).all(|name| user.may_listen(kind, name));
+    Ok(if is_allowed { After::Reply } else { After::Close })
 }
 
 fn unsubscribe(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>, kind: Kind) -> ServerDone {

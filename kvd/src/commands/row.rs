@@ -4,6 +4,7 @@ use engine::{Item, Transaction};
 use resp::Request;
 
 use super::error::CommandError;
+use super::touch::Permission;
 use super::{After, Call, Context, Reply, View};
 
 /// What a handler returns: the reply is in the [`Reply`], or there is an error to be sent in its place.
@@ -55,6 +56,22 @@ pub type Replaces = fn(&Request<'_>) -> bool;
 
 /// Whether an argument of a request is a secret.
 pub type Secrets = fn(&Request<'_>, usize) -> bool;
+
+/// What a request does with keys that it does not name, if it does, and the error for who may not do that with every key.
+pub type Reaches = fn(&Request<'_>) -> Option<(Permission, CommandError)>;
+
+/// Which arguments of a command are names of channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// The first, which is published to.
+    Published,
+    /// All, which are listened to.
+    Listened,
+    /// All, which are patterns of such.
+    Patterns,
+    /// All, and nobody minds.
+    Left,
+}
 
 /// How a command runs.
 #[derive(Clone, Copy)]
@@ -221,6 +238,10 @@ pub struct Command {
     pub inline: bool,
     /// Whether a request may look at keys that it does not name; all are locked then.
     pub widens: Option<Widens>,
+    /// What a request does with keys that it does not name, where its user must be allowed to.
+    pub reaches: Option<Reaches>,
+    /// Which arguments are channels.
+    pub channels: Option<Channels>,
     /// Which requests replace the value at their first key without looking at it, whatever `key_flags` say.
     pub replaces: Option<Replaces>,
     /// Whether the value of its first key is logged again as a whole, so that a large one must lie in a file of its own.
@@ -250,6 +271,8 @@ impl Command {
             waits_for_first: false,
             inline: false,
             widens: None,
+            reaches: None,
+            channels: None,
             replaces: None,
             relogs: false,
             secrets: None,
@@ -334,6 +357,18 @@ impl Command {
     /// Says which requests may look at keys that they do not name.
     pub const fn widens(mut self, widens: Widens) -> Command {
         self.widens = Some(widens);
+        self
+    }
+
+    /// Says what a request does with keys that it does not name, where its user must be allowed to.
+    pub const fn reaches(mut self, reaches: Reaches) -> Command {
+        self.reaches = Some(reaches);
+        self
+    }
+
+    /// Says which arguments are channels.
+    pub const fn channels(mut self, channels: Channels) -> Command {
+        self.channels = Some(channels);
         self
     }
 

@@ -8,8 +8,9 @@ use engine::{Collection, Transaction};
 use resp::Request;
 
 use super::args::{integer, is};
-use super::error::{SORT_NUMBER, SYNTAX, UNREADABLE, WRONG_TYPE};
+use super::error::{SORT_BY_DENIED, SORT_GET_DENIED, SORT_NUMBER, SYNTAX, UNREADABLE, WRONG_TYPE};
 use super::keys;
+use super::touch::Permission;
 use super::{Call, Command, CommandError, Done, Flag, Reply, View};
 
 const USAGE: &str =
@@ -27,6 +28,7 @@ pub const COMMANDS: &[Command] = &[
     .cost(COST)
     .key_flags(&["RO access", "OW update"])
     .widens(widens)
+    .reaches(reaches)
     .growth(growth)
     .doc("Returns or stores the elements of a list, a set or a sorted set in order."),
     Command::read("SORT_RO", USAGE, sort_ro)
@@ -35,6 +37,7 @@ pub const COMMANDS: &[Command] = &[
         .cost(COST)
         .key_flags(&["RO access"])
         .widens(widens)
+        .reaches(reaches)
         .doc("Returns the elements of a list, a set or a sorted set in order."),
 ];
 
@@ -42,6 +45,16 @@ pub const COMMANDS: &[Command] = &[
 fn widens(request: &Request<'_>) -> bool {
     let words: Vec<&[u8]> = request.iter().skip(2).collect();
     words.windows(2).any(|pair| is(pair[0], "BY") && pair[1].contains(&b'*') || is(pair[0], "GET") && pair[1] != b"#")
+}
+
+/// Other keys are looked at for those only who may look at every key.
+fn reaches(request: &Request<'_>) -> Option<(Permission, CommandError)> {
+    let words: Vec<&[u8]> = request.iter().skip(2).collect();
+    words.windows(2).find_map(|pair| match pair[0] {
+        word if is(word, "BY") && pair[1].contains(&b'*') => Some((Permission::READ, SORT_BY_DENIED)),
+        word if is(word, "GET") => Some((Permission::READ, SORT_GET_DENIED)),
+        _ => None,
+    })
 }
 
 /// An element's lengths in a list, at most.

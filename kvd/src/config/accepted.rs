@@ -13,7 +13,6 @@ const ULONG_MAX: i128 = u64::MAX as i128;
 const NO_CLUSTER: &str = "cluster mode is not supported";
 const NO_REPLICATION: &str = "replication is not supported";
 const NO_TLS: &str = "TLS is not supported by this version";
-const NO_ACL: &str = "ACL users and files are not supported by this version";
 
 const YES_NO_CLIENTS: &[&str] = &["no", "yes", "clients"];
 const YES_NO_LOCAL: &[&str] = &["no", "yes", "local"];
@@ -28,7 +27,6 @@ pub(super) const RETIRED: &[&str] = &["list-max-ziplist-entries", "list-max-zipl
 pub(super) const REFUSED: &[(&str, &str)] = &[
     ("rename-command", "renaming and disabling commands is not supported"),
     ("loadmodule", "modules are not supported"),
-    ("user", NO_ACL),
     ("sentinel", "sentinel directive while not in sentinel mode"),
 ];
 
@@ -125,15 +123,6 @@ pub(super) static ROWS: &[Row] = &[
     network("enable-module-command", Choice(YES_NO_LOCAL), "no", "Who may use MODULE; in kvd nobody.")
         .fixed()
         .note("modules are not supported"),
-    network("aclfile", Text, "", "File of users.").fixed().only_default(NO_ACL),
-    network("acllog-max-len", Integer(0, LONG_MAX), "128", "Entries that ACL LOG keeps."),
-    network(
-        "acl-pubsub-default",
-        Choice(&["allchannels", "resetchannels"]),
-        "resetchannels",
-        "Channels of a new user.",
-    )
-    .only_default(NO_ACL),
     network("tracking-table-max-keys", Integer(0, LONG_MAX), "1000000", "Keys that client-side caching remembers."),
     network("busy-reply-threshold", Integer(0, LONG_MAX), "5000", "Milliseconds until a script counts as busy.")
         .alias("lua-time-limit"),

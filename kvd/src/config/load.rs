@@ -12,6 +12,7 @@ use super::kind::UNBALANCED;
 use super::row::{Row, find, rows, variable};
 use super::settings::Settings;
 use super::{accepted, warnings};
+use crate::acl::{Declaration, Wrong};
 
 /// A chain of included files that is longer is a circle.
 const MAX_INCLUDE_DEPTH: usize = 16;
@@ -179,6 +180,9 @@ impl<R: Fn(&Path) -> io::Result<Vec<u8>>> Loader<'_, R> {
         if let (true, &[path]) = (is("include"), &*values) {
             return self.include(Path::new(std::ffi::OsStr::from_bytes(path)), source, depth + 1);
         }
+        if is("user") {
+            return Ok(self.user(&values)?);
+        }
         if let (Some(word), [_]) = (accepted::RETIRED.iter().find(|word| is(word)), &*values) {
             self.given.retired.push(word);
             return Ok(());
@@ -193,6 +197,16 @@ impl<R: Fn(&Path) -> io::Result<Vec<u8>>> Loader<'_, R> {
         let value = row.parse(values, (!starts_over).then_some(&before))?;
         row.put(&mut self.settings, value);
         self.given.sources.insert(row.name, source);
+        Ok(())
+    }
+
+    fn user(&mut self, words: &[&[u8]]) -> Result<(), String> {
+        let declared = Declaration::parse(words)?;
+        if self.settings.users.iter().any(|other| other.name == declared.name) {
+            let name = String::from_utf8_lossy(&declared.name);
+            return Err(format!("Error in user declaration '{name}': {}", Wrong::Duplicate));
+        }
+        self.settings.users.push(declared);
         Ok(())
     }
 

@@ -22,9 +22,10 @@ use engine::{EvictionRules, EvictionSettings, FsyncMode, Policy, Scale};
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES, Percentiles,
-    Permission, Permit, Recover, Secret, SpillReads, Value,
+    BindAddress, ChannelDefault, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES,
+    Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
 };
+use crate::acl::Declaration;
 
 const MAX_SEGMENT: i128 = 256 * MIB;
 const MAX_BULK: i128 = 512 * MIB;
@@ -44,6 +45,8 @@ macro_rules! settings {
         #[derive(Clone, Debug, PartialEq)]
         pub struct Settings {
             $($( $(#[doc = $doc])+ pub $field: $type, )+)+
+            /// The lines of `user`.
+            pub users: Vec<Declaration>,
             /// Accepted directives that were set, by name.
             pub(super) kept: BTreeMap<&'static str, Value>,
         }
@@ -52,6 +55,7 @@ macro_rules! settings {
             fn default() -> Self {
                 Settings {
                     $($( $field: Field::from_value(Kind::read_default($kind, $default)).expect(FITS), )+)+
+                    users: Vec::new(),
                     kept: BTreeMap::new(),
                 }
             }
@@ -100,6 +104,12 @@ settings! {
         protected_mode: bool = "yes", Kind::Switch, live;
         /// Password of the default user; empty means none.
         requirepass: Secret = "", Kind::Secret, live;
+        /// File of users, in the directory of the store unless it is absolute; none when users are declared by `user` lines.
+        aclfile: Option<PathBuf> = "", Kind::Path, at_start;
+        /// Entries that ACL LOG keeps.
+        acllog_max_len: u64 = "128", Kind::Integer(0, LONG_MAX), live;
+        /// Channels of a new user.
+        acl_pubsub_default: ChannelDefault = "resetchannels", Kind::Choice(ChannelDefault::NAMES), live;
         /// Who may use DEBUG: nobody, everybody, or clients on this machine.
         enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
     }

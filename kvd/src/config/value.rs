@@ -304,6 +304,16 @@ choice! {
     }
 }
 
+choice! {
+    /// Channels of a user for whom no rule names any.
+    ChannelDefault {
+        /// All.
+        All => "allchannels",
+        /// None.
+        None => "resetchannels",
+    }
+}
+
 /// A memory limit as it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxMemory {

@@ -24,10 +24,25 @@ pub(super) fn quote(word: &str) -> String {
     quoted
 }
 
+/// The same for bytes that may be no text.
+pub(super) fn quote_bytes(word: &[u8]) -> String {
+    match std::str::from_utf8(word) {
+        Ok(text) => quote(text),
+        Err(_) => format!("\"{}\"", word.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use resp::split_words;
+
+    #[test]
+    fn quoted_bytes_read_back() {
+        for word in [&b"plain"[..], b"\xff\"\\ \x00", "\u{e9}".as_bytes()] {
+            assert_eq!(split_words(quote_bytes(word).as_bytes()), Ok(vec![word.to_vec()]));
+        }
+    }
 
     #[test]
     fn a_quoted_word_reads_back() {

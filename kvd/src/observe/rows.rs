@@ -408,9 +408,9 @@ const STATS: &[Row] = &[
     none("reply_buffer_shrinks", "Buffers are shared by connections."),
     none("reply_buffer_expands", "Buffers are shared by connections."),
     row("acl_access_denied_auth", |s| s.totals.denied_auth.into(), "Wrong passwords."),
-    none("acl_access_denied_cmd", "There are no users with fewer rights."),
-    none("acl_access_denied_key", "There are no users with fewer rights."),
-    none("acl_access_denied_channel", "There are no users with fewer rights."),
+    row("acl_access_denied_cmd", |s| s.totals.denied_commands.into(), "Commands that their users may not run."),
+    row("acl_access_denied_key", |s| s.totals.denied_keys.into(), "Keys that their users may not touch."),
+    row("acl_access_denied_channel", |s| s.totals.denied_channels.into(), "Channels that their users may not use."),
     row(
         "protocol_errors",
         |s| s.totals.protocol_errors.into(),

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::recent::RecentMost;
+use crate::acl::Reason;
 
 /// Different error codes that are counted; further ones count only in the total.
 const MAX_ERROR_CODES: usize = 128;
@@ -43,7 +44,8 @@ pub struct Stats {
     protocol_errors: AtomicU64,
     overflows: AtomicU64,
     evictions: AtomicU64,
-    denied_auth: AtomicU64,
+    /// By [`Reason`].
+    denied: [AtomicU64; 4],
     error_replies: AtomicU64,
     error_codes: Mutex<BTreeMap<String, u64>>,
     blocked: AtomicI64,
@@ -84,6 +86,12 @@ pub struct Totals {
     pub evictions: u64,
     /// Wrong passwords.
     pub denied_auth: u64,
+    /// Commands that their users may not run.
+    pub denied_commands: u64,
+    /// Keys that their users may not touch.
+    pub denied_keys: u64,
+    /// Channels that their users may not use.
+    pub denied_channels: u64,
     /// Error replies.
     pub error_replies: u64,
     /// Keys removed because their time had come.
@@ -128,7 +136,7 @@ impl Stats {
             protocol_errors: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
-            denied_auth: AtomicU64::new(0),
+            denied: Default::default(),
             error_replies: AtomicU64::new(0),
             error_codes: Mutex::default(),
             blocked: AtomicI64::new(0),
@@ -205,9 +213,9 @@ impl Stats {
         self.evictions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A password was wrong.
-    pub fn count_denied_auth(&self) {
-        self.denied_auth.fetch_add(1, Ordering::Relaxed);
+    /// A user may not do something, or a password was wrong.
+    pub fn count_denied(&self, reason: Reason) {
+        self.denied[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// An error reply, by its text.
@@ -309,7 +317,10 @@ impl Stats {
             protocol_errors: load(&self.protocol_errors),
             overflows: load(&self.overflows),
             evictions: load(&self.evictions),
-            denied_auth: load(&self.denied_auth),
+            denied_auth: load(&self.denied[Reason::Auth as usize]),
+            denied_commands: load(&self.denied[Reason::Command as usize]),
+            denied_keys: load(&self.denied[Reason::Key as usize]),
+            denied_channels: load(&self.denied[Reason::Channel as usize]),
             error_replies: load(&self.error_replies),
             expired,
             expired_fields,
@@ -349,6 +360,9 @@ macro_rules! each_counter {
             overflows: $left.overflows.$operation($right.overflows),
             evictions: $left.evictions.$operation($right.evictions),
             denied_auth: $left.denied_auth.$operation($right.denied_auth),
+            denied_commands: $left.denied_commands.$operation($right.denied_commands),
+            denied_keys: $left.denied_keys.$operation($right.denied_keys),
+            denied_channels: $left.denied_channels.$operation($right.denied_channels),
             error_replies: $left.error_replies.$operation($right.error_replies),
             expired: $left.expired.$operation($right.expired),
             expired_fields: $left.expired_fields.$operation($right.expired_fields),

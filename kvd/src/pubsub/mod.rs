@@ -238,6 +238,16 @@ impl Hub {
         }
     }
 
+    /// Calls `each` for every subscription of every connection.
+    pub fn each(&self, mut each: impl FnMut(Kind, &[u8], u64)) {
+        let topics = self.topics.read();
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            for (name, topic) in topics.names(kind) {
+                topic.0.iter().flat_map(|(_, ids)| ids).for_each(|id| each(kind, name, *id));
+            }
+        }
+    }
+
     /// How many different names are subscribed to.
     pub fn count(&self, kind: Kind) -> usize {
         self.topics.read().names(kind).len()

@@ -90,6 +90,20 @@ impl Waiter {
             Ok(()) | Err(Refusal::Stalled) => {}
             Err(_) => return false,
         }
+        // What its user may do has perhaps changed since it was asked.
+        let (user, _) = server.users.now(&self.client.user());
+        if let Err(denied) = gate::check_user(self.entry, &request, &user, &self.client, server, false) {
+            transaction.commit();
+            self.entry.calls[0].fetch_sub(1, Ordering::Relaxed);
+            self.entry.calls[1].fetch_add(1, Ordering::Relaxed);
+            server.stats.count_error(&denied.0);
+            let mut output = Output::default();
+            Reply::new(&mut output, self.version).write().error(denied.0.as_bytes());
+            if let Some(sender) = ended.take() {
+                let _ = sender.send(Ended::Served(Box::new(output), 0));
+            }
+            return true;
+        }
         let call = Call { is_retry: true, ..Call::new(self.entry, request, &keys, now_ms, server) };
         let mut output = Output::default();
         let started_us = server.clock.monotonic_us();

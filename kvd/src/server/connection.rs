@@ -54,17 +54,17 @@ struct Watched {
 impl Connection {
     /// Registers an accepted socket with the event loop of this worker.
     pub fn open(socket: Socket, server: &Arc<Server>, worker: usize) -> io::Result<(Rc<Connection>, Reader)> {
-        let now_ms = server.monotonic_ms();
+        let (now_ms, user) = (server.monotonic_ms(), server.users.default_user());
         let id = server.registry.next_id();
         let client = match &socket {
             Socket::Tcp(stream) => {
                 let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
-                Client::new(id, peer, local, stream.as_raw_fd(), false, worker, now_ms)
+                Client::new(id, peer, local, stream.as_raw_fd(), false, worker, now_ms, user)
             }
             Socket::Unix(stream) => {
                 let path = server.settings().unixsocket.clone().unwrap_or_default();
                 let name = format!("{}:0", path.display());
-                Client::new(id, name.clone(), name, stream.as_raw_fd(), true, worker, now_ms)
+                Client::new(id, name.clone(), name, stream.as_raw_fd(), true, worker, now_ms, user)
             }
         };
         let (reader, writer) = socket.split()?;

@@ -245,7 +245,12 @@ fn run_admitted(
         let chance = session.chance(entry.command);
         let call = Call { chance, room: Some(&room), ..Call::new(entry, request, &keys, now_ms, server) };
         let start = output.position();
-        let room_taken = take_room(&call, &room, &mut transaction);
+        // One of those before may have changed what its user may do.
+        session.renew_user(&server.users);
+        let allowed = gate::check_user(entry, &request, &session.user, &session.client, server, true);
+        let room_taken = allowed
+            .map_err(|denied| CommandError::rules_changed(&denied))
+            .and_then(|()| take_room(&call, &room, &mut transaction));
         // Whoever measured before it ran may have missed a value, and that changes nothing.
         engine::cold::take_missed();
         let done = room_taken

@@ -221,6 +221,8 @@ impl Run<'_> {
                 }
             }
         }
+        session.renew_user(&server.users);
+        session.renew_user(&server.users);
         let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms, self.fetched);
         let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
         let growth = match gate::check(entry, &self.request, session, server, self.now_us, self.is_loading, measure) {

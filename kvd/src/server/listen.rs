@@ -217,7 +217,10 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListe
 
 fn admit_tcp(stream: TcpStream, peer: SocketAddr, server: &Arc<Server>) {
     let settings = server.settings();
-    if settings.protected_mode && !peer.ip().to_canonical().is_loopback() && settings.requirepass.is_empty() {
+    if settings.protected_mode
+        && !peer.ip().to_canonical().is_loopback()
+        && server.users.default_user().needs_no_password()
+    {
         refuse(&stream, PROTECTED);
         server.stats.count_rejected();
         return;

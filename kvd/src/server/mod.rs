@@ -10,6 +10,7 @@ pub mod cold;
 pub mod connection;
 pub mod descriptors;
 pub mod disk_reads;
+pub mod dismiss;
 mod exec;
 pub mod execute;
 pub mod halt;
@@ -28,6 +29,7 @@ pub mod socket;
 pub mod stopwatch;
 mod task;
 pub mod thread;
+pub mod user_file;
 mod wait;
 pub mod watch;
 pub mod worker;
@@ -52,8 +54,9 @@ use self::memory::ClientMemory;
 use self::pause::ClientPause;
 use self::resident::Governor;
 use self::watch::Watches;
+use crate::acl::Users;
 use crate::commands::After;
-use crate::config::{SetError, Settings};
+use crate::config::{ChannelDefault, SetError, Settings};
 use crate::observe::latency::Latency;
 use crate::observe::slow_log::SlowLog;
 use crate::observe::stats::Stats;
@@ -75,6 +78,8 @@ pub struct Server {
     pub hot: Hot,
     /// All connections.
     pub registry: Registry,
+    /// Who they may be.
+    pub users: Users,
     /// Counters.
     pub stats: Stats,
     /// Where the configuration file is, if there was one.
@@ -126,8 +131,6 @@ pub struct Server {
 pub struct Hot {
     /// `maxmemory` in bytes.
     pub max_memory: AtomicU64,
-    /// Whether a password is needed.
-    pub password: AtomicBool,
     /// `maxmemory-clients` in bytes.
     pub max_client_bytes: AtomicU64,
     /// `client-output-buffer-limit` of the class `normal`.
@@ -179,6 +182,7 @@ impl Server {
         let run_id: String = digits.map(|byte| format!("{byte:02x}")).collect();
         let hot = Hot::default();
         hot.set(&settings);
+        let users = user_file::users(&settings).map_err(io::Error::other)?;
         let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
         Ok(Arc::new(Server {
             started_ms: clock.monotonic_ms(),
@@ -188,6 +192,7 @@ impl Server {
             settings: RwLock::new(Arc::new(settings)),
             hot,
             registry: Registry::default(),
+            users,
             stats: Stats::new(workers),
             config_file,
             history_id: RwLock::new(run_id.clone()),
@@ -276,6 +281,10 @@ impl Server {
                 SetError::cannot_listen(name)
             })?;
         }
+        if changed.contains(&"requirepass") {
+            self.users.set_default_password(settings.requirepass.expose());
+        }
+        self.users.set_channel_default(settings.acl_pubsub_default == ChannelDefault::All);
         let mut in_force = self.settings.write();
         self.hot.set(&settings);
         self.store.set_spills(settings.spill);
@@ -302,6 +311,8 @@ impl Server {
     /// Has a connection closed by its worker.
     pub fn kill(&self, client: &Client) {
         client.killed.store(true, Ordering::Relaxed);
+        // Nobody finds it from here on.
+        self.registry.remove(client.id);
         if let Some(worker) = self.workers.lock().get(client.worker) {
             worker.send(Message::Kill(client.id));
         }
@@ -395,6 +406,5 @@ impl Hot {
         set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));
         set(&self.timeout_seconds, settings.timeout);
         set(&self.databases, u64::from(settings.databases));
-        self.password.store(!settings.requirepass.is_empty(), Ordering::Relaxed);
     }
 }

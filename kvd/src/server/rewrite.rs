@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use crate::config::{RewriteError, Settings};
 
-/// Puts settings into the file at `path`, or into a new one. Blocks on the disk.
-pub fn rewrite(path: &Path, settings: &Settings, all: bool) -> Result<(), RewriteError> {
+/// Puts settings and users into the file at `path`, or into a new one. Blocks on the disk.
+pub fn rewrite(path: &Path, settings: &Settings, users: &[Vec<u8>], all: bool) -> Result<(), RewriteError> {
     /// Held from reading the file to having written it.
     static REWRITING: Mutex<()> = Mutex::new(());
 
@@ -18,17 +18,22 @@ pub fn rewrite(path: &Path, settings: &Settings, all: bool) -> Result<(), Rewrit
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         old => old?,
     };
-    let new = settings.rewrite(path, &old, all, &|included| std::fs::read(included))?;
+    let new = settings.rewrite(path, &old, all, users, &|included| std::fs::read(included))?;
     if new == old {
         return Ok(());
     }
+    Ok(replace(path, &new)?)
+}
+
+/// Puts a text in the place of a file, or into a new one. Blocks on the disk.
+pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     // A link stays one: what it points to is written.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let access = std::fs::metadata(&target).map(|metadata| metadata.permissions());
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = target.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
-    write(&OsDisk::open(folder)?, name, &new)?;
+    write(&OsDisk::open(folder)?, name, text)?;
     if let Ok(access) = access {
         // The new file is the server's alone until here.
         std::fs::set_permissions(&target, access)?;

@@ -31,7 +31,7 @@ const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Serves a connection until it ends.
 pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>) {
-    let session = Session::new(connection.client().clone(), gate::is_open(&worker.server));
+    let session = Session::new(connection.client().clone(), &worker.server.users);
     let mut task = Task {
         codec: RequestCodec::new(limits(session.authenticated, &worker)),
         connection,

@@ -1,17 +1,20 @@
 //! The gate every request passes: arity, authentication, loading, memory, room in the log, length of keys, in that order.
 
-use std::sync::atomic::Ordering;
-
+use bytes::Bytes;
 use engine::format::frame::MAX_KEY;
 use engine::value::STRING;
 use engine::{Item, Need, Refusal};
 use resp::Request;
 
+use crate::acl::log::Denied;
+use crate::acl::{Denial, Reason, User};
+use crate::commands::client::describe;
 use crate::commands::error::{self, CommandError};
 use crate::commands::{Entry, Flag};
 use crate::config::Permit;
 use crate::server::Server;
 use crate::session::Session;
+use crate::session::registry::Client;
 
 /// What the gate says.
 pub enum Verdict {
@@ -41,6 +44,10 @@ pub fn check(
     }
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
+    }
+    let in_multi = session.pending.multi.is_some();
+    if let Err(refusal) = check_user(entry, request, &session.user, &session.client, server, in_multi) {
+        return Verdict::Refuse(refusal);
     }
     if is_loading && !entry.gate.loading {
         return Verdict::Refuse(error::LOADING);
@@ -87,6 +94,54 @@ pub fn check(
     Verdict::Pass(growth)
 }
 
+/// Whether its user may send a request; what is denied is noted.
+#[inline]
+pub fn check_user(
+    entry: &Entry,
+    request: &Request<'_>,
+    user: &User,
+    client: &Client,
+    server: &Server,
+    in_multi: bool,
+) -> Result<(), CommandError> {
+    if user.is_unrestricted() {
+        return Ok(());
+    }
+    user.check(entry, request).map_err(|denial| deny(denial, entry, request, user, client, server, in_multi))?;
+    match entry.command.reaches.and_then(|reaches| reaches(request)) {
+        Some((wanted, error)) if !user.reaches(entry, request, wanted) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Notes that a user may not send a request. The error for it.
+#[cold]
+fn deny(
+    denial: Denial,
+    entry: &Entry,
+    request: &Request<'_>,
+    user: &User,
+    client: &Client,
+    server: &Server,
+    in_multi: bool,
+) -> CommandError {
+    let object = match denial.reason {
+        Reason::Command => Bytes::copy_from_slice(entry.full_name.as_bytes()),
+        _ => Bytes::copy_from_slice(request.get(denial.argument).unwrap_or_default()),
+    };
+    note_denied(denial.reason, object, user.name().clone(), client, server, in_multi);
+    CommandError::denied(user.name(), entry, denial.reason)
+}
+
+/// Keeps what was denied to a user, or to who said to be one, for ACL LOG.
+pub fn note_denied(reason: Reason, object: Bytes, user: Bytes, client: &Client, server: &Server, in_multi: bool) {
+    server.stats.count_denied(reason);
+    let context = if in_multi { "multi" } else { "toplevel" };
+    let client = describe(client, server.monotonic_ms());
+    let denied = Denied { reason, context, object, user, client };
+    server.users.log.add(denied, server.clock.wall_ms(), server.settings().acllog_max_len);
+}
+
 /// The key that a request is about, or the first of them; nothing when it has none.
 pub fn first_key<'r>(entry: &Entry, request: &Request<'r>) -> &'r [u8] {
     let first = entry.syntax.keys.positions(request).next();
@@ -130,5 +185,5 @@ pub fn may_debug(session: &Session, server: &Server) -> bool {
 
 /// Whether a connection needs no password.
 pub fn is_open(server: &Server) -> bool {
-    !server.hot.password.load(Ordering::Relaxed)
+    server.users.is_open()
 }

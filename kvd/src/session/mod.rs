@@ -16,6 +16,7 @@ use multi::Pending;
 use registry::Client;
 use subscriptions::Subscriptions;
 
+use crate::acl::{User, Users};
 use crate::commands::Command;
 use crate::pubsub::Kind;
 use crate::server::Server;
@@ -28,8 +29,12 @@ pub struct Session {
     pub database: u8,
     /// Reply format.
     pub version: Version,
-    /// Whether AUTH was given or is not needed.
+    /// Whether AUTH was given or was not needed.
     pub authenticated: bool,
+    /// Who it is, and what that user may do.
+    pub user: Arc<User>,
+    /// The number of the change to users behind which `user` is what it is.
+    users_epoch: u64,
     /// What it subscribes to, while there is anything.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it sees what others ask.
@@ -60,13 +65,17 @@ pub enum Replies {
 
 impl Session {
     /// The state of a new connection.
-    pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
+    pub fn new(client: Arc<Client>, users: &Users) -> Session {
+        let (authenticated, user) = (users.is_open(), client.user());
+        let (user, users_epoch) = users.now(&user);
         let random = Random::new(client.id.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         Session {
             client,
             database: 0,
             version: Version::Resp2,
             authenticated,
+            user,
+            users_epoch,
             subscriptions: None,
             monitors: false,
             replies: Replies::On,
@@ -77,17 +86,40 @@ impl Session {
     }
 
     /// RESET: as it was when the client connected.
-    pub fn reset(&mut self, authenticated: bool, server: &Server) {
+    pub fn reset(&mut self, server: &Server) {
         self.fall_silent(server);
         self.drop_pending(server);
         self.database = 0;
         self.version = Version::Resp2;
-        self.authenticated = authenticated;
+        self.set_user(server.users.default_user());
+        self.authenticated = server.users.is_open();
         self.replies = Replies::On;
         self.client.stays.store(false, Ordering::Relaxed);
         self.client.no_touch.store(false, Ordering::Relaxed);
         self.client.set_name(b"");
         self.publish();
+    }
+
+    /// It is this user's from here on.
+    pub fn set_user(&mut self, user: Arc<User>) {
+        self.client.set_user(&user);
+        // Whatever has changed since is seen before the next request.
+        self.users_epoch = 0;
+        self.user = user;
+        self.authenticated = true;
+    }
+
+    /// Looks whether its user has changed since the last request.
+    #[inline]
+    pub fn renew_user(&mut self, users: &Users) {
+        if users.epoch() != self.users_epoch {
+            self.look_for_user(users);
+        }
+    }
+
+    #[cold]
+    fn look_for_user(&mut self, users: &Users) {
+        (self.user, self.users_epoch) = users.now(&self.user);
     }
 
     /// Forgets what was queued and what was watched.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use resp::Version;
 use tokio::sync::oneshot;
 
+use crate::acl::User;
 use crate::server::blocked::{Ended, Waiter};
 
 /// What others may see of a connection. Counters are written by its worker and read by anyone.
@@ -43,6 +44,8 @@ pub struct Client {
     pub subscriptions: [AtomicUsize; 3],
     /// Whether it monitors.
     pub monitors: AtomicBool,
+    /// Whose it is.
+    user: Mutex<Arc<User>>,
     /// What it waits for, while it does.
     pub waiter: Mutex<Option<Arc<Waiter>>>,
     /// Ends its wait for the log or for replicas, while it does.
@@ -80,6 +83,7 @@ impl Client {
         unix: bool,
         worker: usize,
         now_ms: u64,
+        user: Arc<User>,
     ) -> Client {
         Client {
             id,
@@ -97,6 +101,7 @@ impl Client {
             killed: AtomicBool::new(false),
             subscriptions: Default::default(),
             monitors: AtomicBool::new(false),
+            user: Mutex::new(user),
             waiter: Mutex::new(None),
             waits: Mutex::new(None),
             stays: AtomicBool::new(false),
@@ -120,6 +125,11 @@ impl Client {
             return waiter.end(how);
         }
         self.waits.lock().take().is_some_and(|waits| waits.send(how).is_ok())
+    }
+
+    /// Whose it is, as of the last request that made it somebody's.
+    pub fn user(&self) -> Arc<User> {
+        self.user.lock().clone()
     }
 
     /// What was set by name.
@@ -179,6 +189,10 @@ impl Client {
     pub fn pending(&self) -> (Option<u64>, u64) {
         let queued = self.queued.load(Ordering::Relaxed);
         (queued.checked_sub(1), self.watched.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_user(&self, user: &Arc<User>) {
+        *self.user.lock() = user.clone();
     }
 
     pub(super) fn publish_pending(&self, queued: Option<usize>, watched: usize) {

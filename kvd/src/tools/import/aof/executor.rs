@@ -56,6 +56,8 @@ impl Executor {
         // The one client is ours: it needs no password and may take its time.
         let mut settings = settings.clone();
         settings.requirepass = Secret::default();
+        settings.users.clear();
+        settings.aclfile = None;
         settings.timeout = 0;
         settings.maxmemory_clients = MaxMemory::Percent(100);
         settings.notify_keyspace_events.clear();
