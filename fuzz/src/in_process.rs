@@ -19,7 +19,7 @@ use kvd::server::listener::Ears;
 use kvd::server::loading::LateStore;
 use kvd::session::Session;
 use kvd::session::output::Output;
-use kvd::session::registry::Client;
+use kvd::session::registry::{Client, Ends};
 use resp::{Limits, Request, RequestCodec, encode_request};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::codec::Decoder;
@@ -67,7 +67,8 @@ pub fn with_kvd(used: impl FnOnce(&mut Kvd)) {
 fn fresh_session() -> Session {
     let users = Users::new("", false);
     let user = users.default_user();
-    let client = Client::new(1, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), 0, false, 0, 0, user);
+    let (address, local_address) = ("127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned());
+    let client = Client::new(1, Ends { address, local_address, descriptor: 0, unix: false }, 0, 0, user);
     Session::new(Arc::new(client), &users)
 }
 

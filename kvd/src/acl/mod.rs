@@ -18,6 +18,8 @@ pub mod log;
 mod password;
 mod pattern;
 mod selector;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod user;
 mod users;

@@ -138,7 +138,7 @@ fn generate(_: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> 
 
 fn get(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let Some(user) = context.server.users.get(call.arg(2)) else {
-        reply.write().null_array();
+        reply.null();
         return Ok(After::Reply);
     };
     let mut out = reply.write();

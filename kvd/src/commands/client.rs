@@ -410,10 +410,12 @@ fn flags(client: &Client) -> String {
 mod tests {
     use super::*;
     use crate::acl::DEFAULT_USER;
+    use crate::session::registry::Ends;
 
     fn client(address: &str, connected_ms: u64) -> Client {
         let user = Arc::new(User::unrestricted(DEFAULT_USER.into()));
-        Client::new(7, address.to_owned(), "127.0.0.1:6379".to_owned(), 9, false, 0, connected_ms, user)
+        let (address, local_address) = (address.to_owned(), "127.0.0.1:6379".to_owned());
+        Client::new(7, Ends { address, local_address, descriptor: 9, unix: false }, 0, connected_ms, user)
     }
 
     #[test]

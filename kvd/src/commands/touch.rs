@@ -71,21 +71,34 @@ pub fn key_flags(command: &Command, index: usize) -> Vec<&'static str> {
     flags.get(index).or(flags.last()).unwrap_or(&default).split(' ').collect()
 }
 
-/// What a request does to a key: SET reads it only with the option GET, and BITFIELD writes only with other operations
-/// than GET, which `variable_flags` says of the command as such.
+/// What a request does to a key: SET reads it only with the option GET, and BITFIELD writes unless all its operations are
+/// GET, which `variable_flags` says of the command as such.
 pub fn key_flags_in(command: &Command, request: &Request<'_>, index: usize) -> Vec<&'static str> {
     let flags = key_flags(command, index);
     if !flags.contains(&"variable_flags") {
         return flags;
     }
-    let has = |word: &str, from: usize| request.iter().skip(from).any(|argument| is(argument, word));
     let (reads, writes) = match command.group {
-        Group::Bitmap => (true, has("SET", 2) || has("INCRBY", 2)),
-        _ => (has("GET", 3), true),
+        Group::Bitmap => (true, !only_gets(request)),
+        _ => (request.iter().skip(3).any(|argument| is(argument, "GET")), true),
     };
     match (reads, writes) {
         (true, true) => vec!["RW", "access", "update"],
         (true, false) => vec!["RO", "access"],
         (false, _) => vec!["OW", "update"],
     }
+}
+
+/// Whether a BITFIELD does nothing but `GET type offset`, whatever OVERFLOW stands between. What means nothing writes.
+fn only_gets(request: &Request<'_>) -> bool {
+    let mut at = 2;
+    while let Some(word) = request.get(at) {
+        let left = request.len() - at - 1;
+        at += match word {
+            word if is(word, "GET") && left >= 2 => 3,
+            word if is(word, "OVERFLOW") && left >= 1 => 2,
+            _ => return false,
+        };
+    }
+    true
 }

@@ -341,7 +341,7 @@ fn no_message_shows_a_password() {
     let tries = [
         try_load(&[("a.conf", "requirepass \"hunter2")], &[], &[]),
         try_load(&[("a.conf", "RequirePass hunter2 hunter2")], &[], &[]),
-        try_load(&[("a.conf", "user alice on >hunter2")], &[], &[]),
+        try_load(&[("a.conf", "user alice on >hunter2 +nosuch")], &[], &[]),
         try_load(&[], &[("KVD_TLS_KEY_FILE_PASS", "hunter2")], &[]),
         try_load(&[], &[], &["--requirepass", "hunter2", "hunter2"]),
     ];

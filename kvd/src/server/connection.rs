@@ -18,7 +18,7 @@ use super::socket::{Closed, Reader, Socket, Writer};
 use crate::commands;
 use crate::pubsub::Message;
 use crate::session::output::{MAX_SLICES, Output};
-use crate::session::registry::Client;
+use crate::session::registry::{Client, Ends};
 
 /// How often a client that has closed half its end is looked at.
 const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
@@ -56,17 +56,20 @@ impl Connection {
     pub fn open(socket: Socket, server: &Arc<Server>, worker: usize) -> io::Result<(Rc<Connection>, Reader)> {
         let (now_ms, user) = (server.monotonic_ms(), server.users.default_user());
         let id = server.registry.next_id();
-        let client = match &socket {
-            Socket::Tcp(stream) => {
-                let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
-                Client::new(id, peer, local, stream.as_raw_fd(), false, worker, now_ms, user)
-            }
+        let ends = match &socket {
+            Socket::Tcp(stream) => Ends {
+                address: stream.peer_addr()?.to_string(),
+                local_address: stream.local_addr()?.to_string(),
+                descriptor: stream.as_raw_fd(),
+                unix: false,
+            },
             Socket::Unix(stream) => {
                 let path = server.settings().unixsocket.clone().unwrap_or_default();
                 let name = format!("{}:0", path.display());
-                Client::new(id, name.clone(), name, stream.as_raw_fd(), true, worker, now_ms, user)
+                Ends { address: name.clone(), local_address: name, descriptor: stream.as_raw_fd(), unix: true }
             }
         };
+        let client = Client::new(id, ends, worker, now_ms, user);
         let (reader, writer) = socket.split()?;
         let connection = Connection {
             server: server.clone(),

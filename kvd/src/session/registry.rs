@@ -73,18 +73,22 @@ pub struct Texts {
     pub lib_ver: String,
 }
 
+/// Both ends of a connection.
+pub struct Ends {
+    /// The client's.
+    pub address: String,
+    /// The server's.
+    pub local_address: String,
+    /// File descriptor number.
+    pub descriptor: i32,
+    /// Over the unix socket.
+    pub unix: bool,
+}
+
 impl Client {
     /// A connection that has just come.
-    pub fn new(
-        id: u64,
-        address: String,
-        local_address: String,
-        descriptor: i32,
-        unix: bool,
-        worker: usize,
-        now_ms: u64,
-        user: Arc<User>,
-    ) -> Client {
+    pub fn new(id: u64, ends: Ends, worker: usize, now_ms: u64, user: Arc<User>) -> Client {
+        let Ends { address, local_address, descriptor, unix } = ends;
         Client {
             id,
             address,

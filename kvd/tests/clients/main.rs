@@ -1,5 +1,6 @@
 //! The real `kvd` as its clients find it, where a golden script cannot show it.
 
+mod acl;
 mod blocking;
 mod client;
 mod cold;
