@@ -100,6 +100,7 @@ pub const OF_CONCURRENCY: &[(&str, &str)] = &[
 
 /// Planted bugs that no crash shows: each is for the fuzz target whose name it begins with.
 pub const FUZZED: &[(&str, &str)] = &[
+    ("acl_read_is_write", "who may write a key may read it"),
     ("command_list_copy_forgets_deadline", "COPY leaves the time to live behind"),
     ("command_words_pop_promises_too_much", "LPOP and RPOP announce as many elements as they were asked for"),
     ("config_backslash_bare", "a backslash in a setting is written as it is"),

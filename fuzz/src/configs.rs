@@ -26,7 +26,10 @@ pub fn check(input: &[u8]) {
         }
     };
     let written = settings.to_file();
-    assert_eq!(read(&[written.as_bytes()]).expect(&written), settings, "{written}");
+    let mut again = read(&[written.as_bytes()]).expect(&written);
+    // Users are no settings.
+    again.users.clone_from(&settings.users);
+    assert_eq!(again, settings, "{written}");
     change_nothing(&settings);
     rewrite(&settings, &files);
 }

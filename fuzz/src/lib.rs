@@ -7,6 +7,7 @@
 //! cargo +nightly fuzz run request_split -- -max_total_time=60
 //! ```
 
+pub mod acls;
 pub mod checkpoints;
 pub mod commands;
 pub mod configs;

@@ -46,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     target("rdb_file", 96, Planted::ByFeature),
     target("glob", 48, Planted::Named("glob_range_unsigned")),
     target("config", 96, Planted::Named("config_backslash_bare")),
+    target("acl", 128, Planted::Named("acl_read_is_write")),
     target("command_list", 512, Planted::Named("command_list_copy_forgets_deadline")),
     target("command_words", 512, Planted::Named("command_words_pop_promises_too_much")),
     target("log_image", 512, Planted::Named("crc_unchecked")),

@@ -313,7 +313,7 @@ fn banner(server: &Server, workers: usize) {
     let path = settings.dir.join(&settings.dbfilename);
     tracing::info!("store {}, appendfsync {}", path.display(), settings.appendfsync.name());
     tracing::info!("recovered {found}");
-    tracing::info!("ready to accept connections");
+    tracing::info!("Ready to accept connections");
 }
 
 /// An error of opening, with what to do about it.

@@ -106,7 +106,12 @@ impl User {
             [b'!', digest @ ..] => self.remove(Digest::parse(digest)?)?,
             [b'(', rules @ .., b')'] => {
                 let mut selector = Selector::new(all_channels);
-                for rule in text::words(rules) {
+                let mut words = text::words(rules).peekable();
+                while let Some(rule) = words.next() {
+                    // In a line this would be taken for the end.
+                    if rule.ends_with(b")") && words.peek().is_some() {
+                        return Err(Wrong::Syntax);
+                    }
                     selector.apply(rule)?;
                 }
                 self.selectors.push(selector);

@@ -1,5 +1,6 @@
 //! What a request does to each of its keys: the words of COMMAND INFO, and the permission that follows from them.
 
+use engine::mutant::planted;
 use resp::Request;
 
 use super::args::is;
@@ -25,7 +26,8 @@ impl Permission {
     /// Whether it includes another.
     #[inline]
     pub fn covers(self, other: Permission) -> bool {
-        (self.read || !other.read) && (self.write || !other.write)
+        let reads = self.read || !other.read || (self.write && planted("acl_read_is_write"));
+        reads && (self.write || !other.write)
     }
 
     /// What words such as `RW access update` take: `access` reads, and what changes a value writes. A command that tells

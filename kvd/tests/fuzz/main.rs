@@ -1,5 +1,7 @@
 //! The corpora of the fuzz targets that need kvd, replayed without a fuzzer.
 
+#[path = "../../../fuzz/src/acls.rs"]
+mod acls;
 #[path = "../../../fuzz/src/commands.rs"]
 mod commands;
 #[path = "../../../fuzz/src/configs.rs"]
@@ -18,6 +20,11 @@ use corpus::replay;
 #[test]
 fn glob() {
     replay("glob", globs::check);
+}
+
+#[test]
+fn acl() {
+    replay("acl", acls::check);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_server_salvages_when_it_is_told_to() {
     let said = (0..TRIES).find_map(|_| {
         std::thread::sleep(PAUSE);
         let said = fs::read_to_string(bench.path("log")).unwrap();
-        said.contains("ready to accept").then_some(said)
+        said.contains("Ready to accept").then_some(said)
     });
     server.kill().unwrap();
     server.wait().unwrap();
