@@ -9,6 +9,8 @@ use super::selector::Reason;
 
 /// Entries that tell the same within this time are one.
 const SAME_WITHIN_MS: u64 = 60_000;
+/// Bytes that are kept of a name.
+const MAX_BYTES: usize = 1024;
 
 /// Something that was denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ struct Entries {
 
 impl Log {
     /// Keeps what was denied, and of those before as many as may be.
-    pub fn add(&self, denied: Denied, now_ms: u64, most: u64) {
+    pub fn add(&self, mut denied: Denied, now_ms: u64, most: u64) {
+        (denied.object, denied.user) = (clipped(denied.object), clipped(denied.user));
         let mut log = self.0.lock();
         let is_same = |entry: &LogEntry| {
             let known = &entry.denied;
@@ -85,6 +88,15 @@ impl Log {
     }
 }
 
+/// A long name would be kept for a stranger.
+fn clipped(name: Bytes) -> Bytes {
+    if name.len() <= MAX_BYTES {
+        return name;
+    }
+    let more = format!("... ({} more bytes)", name.len() - MAX_BYTES);
+    Bytes::from([&name[..MAX_BYTES], more.as_bytes()].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +115,11 @@ mod tests {
         let shown = |entry: &LogEntry| (entry.id, entry.denied.object.clone(), entry.count, entry.created_ms);
         let both: Vec<_> = log.latest(10).iter().map(shown).collect();
         assert_eq!(both, [(0, Bytes::from("a"), 2, 1_000), (1, Bytes::from("b"), 1, 2_000)]);
+        let long = Bytes::from(vec![b'x'; 5000]);
+        log.add(Denied { user: long.clone(), ..denied("c") }, 60_000, 10);
+        let user = log.latest(1).remove(0).denied.user;
+        assert!(user.starts_with(&long[..MAX_BYTES]) && user.ends_with(b"... (3976 more bytes)"), "{user:?}");
         log.add(denied("b"), 70_000, 1);
-        assert_eq!(log.latest(10).iter().map(shown).collect::<Vec<_>>(), [(2, Bytes::from("b"), 1, 70_000)]);
+        assert_eq!(log.latest(10).iter().map(shown).collect::<Vec<_>>(), [(3, Bytes::from("b"), 1, 70_000)]);
     }
 }

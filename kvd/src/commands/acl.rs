@@ -189,6 +189,10 @@ fn write_all(users: Vec<Arc<User>>, reply: &mut Reply<'_>, text: impl Fn(&User) 
 
 fn load(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> ServerDone {
     let path = user_file::path(&context.server.settings()).ok_or(NO_ACL_FILE)?;
+    if context.held.is_some() {
+        // Locks are held, and this waits for the disk.
+        return Err(NOT_IN_MULTI);
+    }
     let read = user_file::read(&path);
     let declared = read.map_err(|problem| CommandError::text(format!("ERR {}", problem.replace(['\r', '\n'], " "))))?;
     context.server.users.load(&declared).map_err(|error| wrong_rule(&error))?;
