@@ -7,6 +7,8 @@ use crate::commands::glob::{self, Case};
 pub struct Pattern {
     text: Box<[u8]>,
     shape: Shape,
+    /// What every name that matches begins with; most others are told by it.
+    first: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +33,8 @@ impl Pattern {
             b"*" => Shape::Prefix,
             _ => Shape::Glob,
         };
-        Pattern { text: text.into(), shape }
+        let first = text.first().copied().filter(|_| fixed > 0);
+        Pattern { text: text.into(), shape, first }
     }
 
     /// As it was written.
@@ -47,6 +50,9 @@ impl Pattern {
     /// Whether a name matches.
     #[inline]
     pub fn matches(&self, name: &[u8]) -> bool {
+        if self.first.is_some() && self.first != name.first().copied() {
+            return false;
+        }
         match self.shape {
             Shape::Anything => !name.is_empty(),
             Shape::Prefix => name.starts_with(&self.text[..self.text.len() - 1]),

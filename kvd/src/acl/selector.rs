@@ -80,18 +80,30 @@ impl Selector {
         if !self.commands.allow(entry, request) {
             return Err(Denial { reason: Reason::Command, argument: 0 });
         }
-        if !self.keys.are_all() && entry.syntax.keys.exist() && entry.command.channels.is_none() {
-            for (index, argument) in entry.syntax.keys.positions(request).enumerate() {
-                let wanted = entry.permissions.of_key(entry, request, index);
-                if !self.keys.allow(request.get(argument).unwrap_or_default(), wanted) {
-                    return Err(Denial { reason: Reason::Key, argument });
-                }
+        if !self.keys.are_all() && entry.command.channels.is_none() {
+            // Most commands have one key, and this is asked of every request.
+            match entry.syntax.keys.only() {
+                Some(argument) => self.check_key(entry, request, 0, argument)?,
+                None => self.check_keys(entry, request)?,
             }
         }
         match entry.command.channels {
             Some(named) if !self.channels.are_all() => self.check_channels(named, request),
             _ => Ok(()),
         }
+    }
+
+    fn check_keys(&self, entry: &Entry, request: &Request<'_>) -> Result<(), Denial> {
+        let mut positions = entry.syntax.keys.positions(request).enumerate();
+        positions.try_for_each(|(index, argument)| self.check_key(entry, request, index, argument))
+    }
+
+    #[inline]
+    fn check_key(&self, entry: &Entry, request: &Request<'_>, index: usize, argument: usize) -> Result<(), Denial> {
+        // One that is not there is a mistake that the handler tells.
+        let Some(key) = request.get(argument) else { return Ok(()) };
+        let wanted = entry.permissions.of_key(entry, request, index);
+        if self.keys.allow(key, wanted) { Ok(()) } else { Err(Denial { reason: Reason::Key, argument }) }
     }
 
     #[cold]

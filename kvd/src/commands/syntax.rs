@@ -72,6 +72,12 @@ impl Keys {
         fixed.chain(counted).chain(named)
     }
 
+    /// The argument number of the only key, where there is exactly one and always in the same place.
+    #[inline]
+    pub fn only(&self) -> Option<usize> {
+        (self.first != 0 && self.last == self.first as i64 && !self.is_movable()).then_some(self.first)
+    }
+
     /// Whether where keys are depends on what a request says.
     #[inline]
     pub fn is_movable(&self) -> bool {
@@ -299,6 +305,21 @@ mod tests {
         assert!(queue.push(request.split(' ').map(str::as_bytes)));
         let batch = queue.into_batch();
         Syntax::parse(usage, 1).keys.positions(&batch.request(0)).collect()
+    }
+
+    #[test]
+    fn one_key_in_one_place_is_known_beforehand() {
+        for (usage, only) in [
+            ("@key", Some(1)),
+            ("a b @key [c]", Some(3)),
+            ("@key ...", None),
+            ("@key @other", None),
+            ("@key [STORE @destination]", None),
+            ("numkeys:int @key ...", None),
+            ("a", None),
+        ] {
+            assert_eq!(Syntax::parse(usage, 1).keys.only(), only, "{usage}");
+        }
     }
 
     #[test]
