@@ -473,8 +473,14 @@ impl World {
             maintenance.step(&store, now_us);
         }
         self.counts.damaged_segments += store.damage_counts()[0];
+        // But it may have made room for the removal of fields that were not shown any more.
+        let newest_ms = self.model.newest_ms;
+        let cells = |before: &BTreeMap<usize, Cell>, after: &BTreeMap<usize, Cell>| {
+            let is_there = |(key, cell): (&usize, &Cell)| after.get(key).is_some_and(|got| cell.may_be(got, newest_ms));
+            before.len() == after.len() && before.iter().all(is_there)
+        };
         let same = |after: &Found| match (before, after) {
-            (Ok(before), Ok(after)) => before == after,
+            (Ok(before), Ok(after)) => cells(before, after),
             (Err(_), Err(why)) => why.starts_with(UNREADABLE),
             _ => false,
         };
