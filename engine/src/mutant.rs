@@ -47,6 +47,8 @@ pub const NAMES: &[(&str, &str)] = &[
     ("checkpoint_passes_over_changed", "a checkpoint leaves out what has changed since its image"),
     ("checkpoint_names_the_image", "a checkpoint names the image of a value and forgets the changes behind it"),
     ("checkpoint_outlives_log", "a checkpoint counts although compaction has gone beyond its start"),
+    ("checkpoint_start_unproved", "a checkpoint counts although nothing shows that the log leads to its start"),
+    ("checkpoint_of_nothing_refused", "a checkpoint is refused because no segment has been begun behind it"),
     ("checkpoint_frames_repeated", "frames that a checkpoint holds already are replayed on top of it"),
     ("empty_segment_passed_over", "a frame too long for an empty segment leaves it without a header"),
     ("lost_header_is_the_end", "a segment with a damaged header is the end of the log"),

@@ -10,7 +10,7 @@ use crate::format::frame::Kind;
 use crate::format::manifest::Manifest;
 use crate::format::segment;
 use crate::log::Lsn;
-use crate::log::scan::{self, Chain};
+use crate::log::scan::{self, Chain, Loaded};
 use crate::mutant::planted;
 use crate::options::Options;
 
@@ -43,7 +43,11 @@ pub(super) fn read_log(
     let mut ended_at = None;
     loop {
         replay.leave();
-        let Some(segment) = chain.advance(ended_at)? else { break };
+        let segment = chain.advance(ended_at)?;
+        if ended_at.is_none() && start > manifest.base {
+            prove_start(&chain, segment.as_ref(), start, name)?;
+        }
+        let Some(segment) = segment else { break };
         failpoint::hit("recover.scan")?;
         let segment = Arc::new(segment);
         read.segments.push((segment.number, segment.base));
@@ -98,4 +102,16 @@ pub(super) fn read_log(
     }
     replay.drop_unfinished();
     Ok(read)
+}
+
+/// A checkpoint spares reading what lies before its start, but not to know that the log leads there. Where the header of the
+/// segment that holds the start is damaged, the one before it looks like the last, and the log as if it ended at the start.
+fn prove_start(chain: &Chain<'_>, segment: Option<&Loaded>, start: Lsn, name: &str) -> Result<(), Error> {
+    if segment.is_some_and(|segment| segment.comes_to(start)) || planted("checkpoint_start_unproved") {
+        return Ok(());
+    }
+    let last = segment.map(|segment| segment.number).or(chain.next_segment().map(|(number, _)| number));
+    let number = chain.missing()?.or(last).unwrap_or_default();
+    let what = "the log does not lead to the checkpoint's start";
+    Err(Error::Corrupt { file: segment::file_name(name, number), offset: 0, what })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::clock::{Clock, SimClock};
 use engine::disk::Disk;
 use engine::disk::sim::{SimDisk, Survival};
+use engine::format::segment::{self, Header};
 use engine::value::op::{self, Op};
 use engine::{Digest, Error, FsyncMode, Options, Store, check, salvage};
 
@@ -254,4 +255,111 @@ fn a_repair_puts_checkpoints_aside_and_goes_by_the_log() {
         assert!(new.len() == 1 && new[0] > files[1], "numbers of what was put aside are not given again: {new:?}");
     }
     assert!(repaired > 0);
+}
+
+/// Opens a store again, whose machines then do what is due.
+fn again(bench: &Bench) -> Bench {
+    bench_with(bench.disk.process_crash(), options(FsyncMode::Always))
+}
+
+fn take_checkpoint(bench: &mut Bench) {
+    bench.store.request_checkpoint();
+    for _ in 0..4 {
+        bench.maintain();
+        bench.step();
+    }
+}
+
+/// Stores whose newest checkpoint begins where a segment ends, in the midst of one, and where one begins; and something behind.
+fn with_starts() -> Vec<Bench> {
+    let mut first = bench_with(SimDisk::new(5), options(FsyncMode::Always));
+    first.set(b"old", &[b'o'; 100]);
+    // The end of the log that was found is copied to a segment of its own. Nothing is written behind it before the checkpoint.
+    first.step();
+    let mut copied = again(&first);
+    copied.set(b"unmarked", b"1");
+    copied.step();
+    let mut between = again(&copied);
+    take_checkpoint(&mut between);
+    let mut midst = again(&between);
+    midst.set(b"before", b"1");
+    midst.step();
+    take_checkpoint(&mut midst);
+    let mut at_once = again(&between);
+    at_once.set(b"filler", &[b'f'; 40_000]);
+    at_once.set(b"filler", &[b'g'; 40_000]);
+    at_once.step();
+    at_once.maintain();
+    take_checkpoint(&mut at_once);
+    let behind = |mut bench: Bench| {
+        bench.set(b"behind", b"2");
+        bench.remove(b"old");
+        bench.step();
+        // A mark, in the segment that was written last.
+        bench.store.close();
+        bench
+    };
+    [between, midst, at_once].map(behind).into()
+}
+
+/// The header of a segment is damaged: the start is refused, or finds all there was.
+pub fn lost_headers() -> Result<(), String> {
+    let mut refused = 0;
+    for (case, bench) in with_starts().into_iter().enumerate() {
+        let digest = bench.store.digest(None);
+        let whole = bench.disk.process_crash();
+        if open(&whole.process_crash()).recovery().checkpoint.is_none() {
+            return Err(format!("case {case}: there is no checkpoint"));
+        }
+        for name in whole.names().into_iter().filter(|name| name.ends_with(".log")) {
+            for byte in 0..64 {
+                let disk = whole.process_crash();
+                disk.flip_bit(&name, byte, (byte % 8) as u8);
+                match try_open(&disk) {
+                    Err(Error::Corrupt { .. }) => refused += 1,
+                    Err(error) => return Err(error.to_string()),
+                    Ok(store) if store.digest(None) != digest => {
+                        return Err(format!("case {case}: byte {byte} of {name} is rotten, and something is gone"));
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+    }
+    if refused > 0 { Ok(()) } else { Err("no header was missed".to_owned()) }
+}
+
+#[test]
+fn a_lost_header_is_not_the_end_of_the_log_behind_a_checkpoint() {
+    lost_headers().unwrap();
+}
+
+/// Compaction has left nothing, and no segment has been begun behind that: a checkpoint of nothing is as good as any.
+pub fn of_nothing() -> Result<(), String> {
+    let first = bench_with(SimDisk::new(5), options(FsyncMode::Always));
+    first.set(b"key", b"value");
+    first.remove(b"key");
+    first.store.close();
+    let mut bench = again(&first);
+    bench.store.compact();
+    take_checkpoint(&mut bench);
+    let disk = bench.disk.process_crash();
+    // Files made ahead have no header, or that of the segment that they were.
+    let is_begun = |name: &String| {
+        let header = disk.bytes(name).and_then(|bytes| Header::parse(&bytes));
+        header.is_some_and(|header| segment::parse_name("dump.kv", name) == Some(header.number))
+    };
+    if let Some(name) = disk.names().into_iter().filter(|name| name.ends_with(".log")).find(is_begun) {
+        return Err(format!("{name} has been begun"));
+    }
+    let recovery = open(&disk).recovery().clone();
+    match recovery.checkpoint.is_some() && recovery.refused_checkpoints.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{recovery:?}")),
+    }
+}
+
+#[test]
+fn a_checkpoint_of_nothing_is_used() {
+    of_nothing().unwrap();
 }

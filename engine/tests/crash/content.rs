@@ -29,7 +29,13 @@ impl fmt::Debug for Element {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     String(Vec<u8>),
-    Collection { value_type: u8, encoding: &'static str, elements: Vec<Element> },
+    /// Of a hash, fields whose time has come may be there that are not shown: the log has no room for their removal.
+    Collection {
+        value_type: u8,
+        encoding: &'static str,
+        elements: Vec<Element>,
+        hidden: usize,
+    },
 }
 
 impl Content {
@@ -54,7 +60,9 @@ impl Content {
             }
             _ => return Content::String(item.string().unwrap().to_vec()),
         };
-        Content::Collection { value_type, encoding: item.encoding(), elements }
+        let all = if value_type == HASH { item.hash().unwrap().len() } else { elements.len() };
+        let hidden = all - elements.len();
+        Content::Collection { value_type, encoding: item.encoding(), elements, hidden }
     }
 
     pub fn value_type(&self) -> u8 {
@@ -72,6 +80,14 @@ impl Content {
         }
     }
 
+    /// Fields that are there and not shown.
+    pub fn hidden(&self) -> usize {
+        match self {
+            Content::String(_) => 0,
+            Content::Collection { hidden, .. } => *hidden,
+        }
+    }
+
     pub fn string(&self) -> Option<&Vec<u8>> {
         match self {
             Content::String(bytes) => Some(bytes),
@@ -86,9 +102,14 @@ impl Content {
         }
     }
 
-    /// Whether another is this one without some fields whose time has come. What is left may stand in any order then.
+    /// Whether another is this one without some fields whose time has come, shown before or not. What is left may stand in any
+    /// order then: the last takes the place of one that goes.
     pub fn is_without_due_fields(&self, other: &Content, newest_ms: u64) -> bool {
-        let (Content::Collection { elements, .. }, Content::Collection { elements: left, .. }) = (self, other) else {
+        let (
+            Content::Collection { elements, hidden, .. },
+            Content::Collection { elements: left, hidden: still_hidden, .. },
+        ) = (self, other)
+        else {
             return false;
         };
         let of_hash = self.value_type() == HASH && other.value_type() == HASH;
@@ -101,7 +122,7 @@ impl Content {
         let missing = all.iter().filter(|element| left.binary_search(element).is_err());
         of_hash
             && left.iter().all(|element| all.binary_search(element).is_ok())
-            && missing.clone().count() > 0
+            && (missing.clone().count() > 0 || hidden > still_hidden)
             && missing.into_iter().all(|element| element.number != 0 && element.number <= newest_ms)
     }
 

@@ -31,6 +31,8 @@ pub struct Counts {
     pub evicted: u64,
     pub checkpoints: u64,
     pub damaged_segments: u64,
+    /// Compactions behind which a value could be read that could not before: in a file of its own, it has a new frame.
+    pub healed: u64,
     /// Segments begun in files that compaction had emptied.
     pub recycled: u64,
 }
@@ -51,6 +53,7 @@ impl Counts {
         self.evicted += other.evicted;
         self.checkpoints += other.checkpoints;
         self.damaged_segments += other.damaged_segments;
+        self.healed += other.healed;
         self.recycled += other.recycled;
     }
 }
@@ -443,26 +446,24 @@ impl World {
             Ok(store) => {
                 let read = self.keys.read(&store);
                 let what = |why| format!("bit {bit} of byte {byte} of {name} rotten: {why}");
-                self.compact_rotten(&disk, store, &read).map_err(what)?;
-                let mut found = match read {
+                let required = if clean { self.model.len() } else { 0 };
+                self.compact_rotten(&disk, store, &read, required).map_err(what)?;
+                let found = match read {
                     Err(why) if why.starts_with(UNREADABLE) => {
                         self.counts.corruption_told += 1;
                         return Ok(());
                     }
                     found => found?,
                 };
-                // The rotten bytes may be the tomb of an expired key, and the clock has been set back since.
-                found.retain(|_, cell| !cell.may_be_gone(self.model.newest_ms));
-                let required = if clean { self.model.len() } else { 0 };
-                let judged = self.model.judge(&found, required);
-                judged.map(drop).map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
+                self.judge_rotten(&found, required)
+                    .map_err(|why| format!("bit {bit} of byte {byte} of {name} rotten, not told: {why}"))
             }
         }
     }
 
     /// A compaction of all of a log that is damaged somewhere changes nothing: neither what is read nor that it is told what
-    /// cannot be read.
-    fn compact_rotten(&mut self, disk: &SimDisk, store: Arc<Store>, before: &Found) -> Verdict {
+    /// cannot be read, unless it turns out to be there after all.
+    fn compact_rotten(&mut self, disk: &SimDisk, store: Arc<Store>, before: &Found, required: usize) -> Verdict {
         let (mut flusher, mut maintenance) = (Flusher::new(store.log().clone()), Maintenance::default());
         let now_us = self.clock.monotonic_us();
         // What leaves memory before compaction has come to it is damaged then.
@@ -473,22 +474,47 @@ impl World {
             maintenance.step(&store, now_us);
         }
         self.counts.damaged_segments += store.damage_counts()[0];
-        let same = |after: &Found| match (before, after) {
-            (Ok(before), Ok(after)) => before == after,
-            (Err(_), Err(why)) => why.starts_with(UNREADABLE),
-            _ => false,
-        };
-        if !same(&self.keys.read(&store)) {
-            return Err("compaction has changed what is there".to_owned());
-        }
+        let after = self.keys.read(&store);
+        self.judge_compacted(before, &after, required).map_err(|why| format!("compaction has changed it: {why}"))?;
+        self.counts.healed += u64::from(before.is_err() && after.is_ok());
         store.audit()?;
         drop(store);
         let again = Store::open(Arc::new(disk.process_crash()), self.clock.clone(), self.options.clone());
         match again {
-            Ok(store) if !same(&self.keys.read(&store)) => Err("another start finds something else".to_owned()),
+            Ok(store) => {
+                let found = self.keys.read(&store);
+                self.judge_compacted(before, &found, required).map_err(|why| format!("found by another start: {why}"))
+            }
             Err(Error::Io(error)) => Err(error.to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// What is read of a rotten store and what was read before compaction, which may have made room for the removal of fields
+    /// that were not shown any more. A value in a file of its own may be read again of which only the frame was damaged.
+    fn judge_compacted(&self, before: &Found, after: &Found, required: usize) -> Verdict {
+        let newest_ms = self.model.newest_ms;
+        match (before, after) {
+            (Ok(before), Ok(after)) => {
+                let is_there =
+                    |(key, cell): (&usize, &Cell)| after.get(key).is_some_and(|got| cell.may_be(got, newest_ms));
+                match before.len() == after.len() && before.iter().all(is_there) {
+                    true => Ok(()),
+                    false => Err(format!("{:.300} instead of {:.300}", format!("{after:?}"), format!("{before:?}"))),
+                }
+            }
+            (Err(was), Ok(after)) if was.starts_with(UNREADABLE) => self.judge_rotten(after, required),
+            (Err(_), Err(why)) if why.starts_with(UNREADABLE) => Ok(()),
+            (_, Err(why)) | (Err(why), _) => Err(why.clone()),
+        }
+    }
+
+    /// What was read of a rotten store, all of which could be read.
+    fn judge_rotten(&self, found: &BTreeMap<usize, Cell>, required: usize) -> Verdict {
+        let mut found = found.clone();
+        // The rotten bytes may be the tomb of an expired key, and the clock has been set back since.
+        found.retain(|_, cell| !cell.may_be_gone(self.model.newest_ms));
+        self.model.judge(&found, required).map(drop)
     }
 
     /// Opens the store, perhaps after crashes inside that, and judges what is in it.

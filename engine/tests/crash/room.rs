@@ -1,9 +1,11 @@
 //! Room on the disk: who is let in, who is told to wait, who is refused, and that whoever is let in finds room.
 
 use engine::disk::sim::{Faults, SimDisk, Survival};
+use engine::value::op::{self, Op};
 use engine::{FsyncMode, Need, Options, Refusal, Value};
 
 use crate::bench::{Bench, bench, bench_on, bench_with, options};
+use crate::content::Content;
 
 /// What the files of a store take.
 fn used_bytes(bench: &Bench) -> u64 {
@@ -239,4 +241,58 @@ fn what_a_failed_sync_left_behind_is_saved_on_a_full_disk_too() {
         let reopened = found.reopened(Survival::Nothing);
         assert_eq!(reopened.get(b"key").0.map(|value| value.len()), Some(5000), "told, and lost with the power");
     }
+}
+
+/// On a disk without any room a field whose time has come is not shown, and stays. When it goes, the last takes its place: what
+/// the simulation holds against a store must allow for that, and for no other change of the order.
+#[test]
+fn a_field_that_cannot_be_removed_is_not_shown_and_goes_when_there_is_room() {
+    let mut bench = bench(FsyncMode::No);
+    let key = bench.store.key(b"hash");
+    let fields: Vec<String> = (0..600).map(|number| format!("field {number:03}")).collect();
+    let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+    let pairs = fields.iter().flat_map(|field| [field.as_bytes(), b"value"]);
+    transaction.apply(&key, &Op::over(op::HASH_SET, pairs)).unwrap();
+    let mut expire = Op::new(op::HASH_EXPIRE);
+    expire.number(bench.store.now_ms() + 60_000).element(fields[0].as_bytes());
+    transaction.apply(&key, &expire).unwrap();
+    transaction.commit();
+    bench.maintain();
+    leave(&bench, 0);
+    let mut filled = 0_u32;
+    loop {
+        match bench.store.admit(Need::Compact, 64) {
+            Ok(()) => drop(bench.set(&filled.to_be_bytes(), &[b'x'; 2000])),
+            Err(Refusal::NoSpace) => break,
+            Err(refusal) => assert_eq!(refusal, Refusal::Stalled),
+        }
+        filled += 1;
+        assert!(filled < 1000, "there is always room");
+        bench.store.log().write_out();
+        bench.clock.advance_ms(20);
+        bench.step();
+        bench.maintain();
+    }
+    bench.clock.advance_ms(60_000);
+    let shown = |bench: &Bench| {
+        let mut transaction = bench.store.begin(0, &[key], bench.store.now_ms());
+        transaction.get(&key).map(|item| Content::of(&item)).unwrap()
+    };
+    let appended = bench.store.log().appended();
+    let full = shown(&bench);
+    assert_eq!((full.len(), full.hidden(), &*full.elements()[0].name), (599, 1, fields[1].as_bytes()));
+    assert_eq!(bench.store.log().appended(), appended);
+    bench.disk.set_faults(Faults::default());
+    for _ in 0..4 {
+        bench.clock.advance_ms(250);
+        bench.maintain();
+        bench.step();
+    }
+    let roomy = shown(&bench);
+    assert_eq!((roomy.len(), roomy.hidden(), &*roomy.elements()[0].name), (599, 0, fields[599].as_bytes()));
+    let now_ms = bench.store.now_ms();
+    assert!(full.is_without_due_fields(&roomy, now_ms) && !roomy.is_without_due_fields(&full, now_ms));
+    bench.store.close();
+    let reopened = bench.reopened(Survival::Nothing);
+    assert_eq!(shown(&reopened), roomy);
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo test -p engine --test crash simulation                 2,000 runs
 //! SIM_LIVES=100000 cargo test --release -p engine --features few-shards --test crash simulation
+//! SIM_LIVES=100000 SIM_FIRST=50000 cargo …                     the runs from that seed on
 //! SIM_SEED=17 cargo test -p engine --test crash simulation     one run again
 //! ```
 //!
@@ -76,7 +77,8 @@ fn simulation() {
     let one = from_environment("SIM_SEED");
     let steps = from_environment("SIM_STEPS").unwrap_or(Steps::All);
     let lives = from_environment("SIM_LIVES").unwrap_or(LIVES);
-    let seeds = one.map_or(0..lives.div_ceil(LIVES_A_RUN), |seed| seed..seed + 1);
+    let first: u64 = from_environment("SIM_FIRST").unwrap_or(0);
+    let seeds = one.map_or(first..first + lives.div_ceil(LIVES_A_RUN), |seed| seed..seed + 1);
     let mut total = Counts::default();
     let mut wrong = Vec::new();
     for seed in seeds {
