@@ -304,6 +304,18 @@ choice! {
     }
 }
 
+choice! {
+    /// Whether clients show certificates.
+    ClientAuth {
+        /// They are not asked for one.
+        No => "no",
+        /// Those without a good one are turned away.
+        Yes => "yes",
+        /// Those with a bad one are turned away.
+        Optional => "optional",
+    }
+}
+
 /// A memory limit as it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxMemory {

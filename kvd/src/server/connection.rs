@@ -57,7 +57,7 @@ impl Connection {
         let now_ms = server.monotonic_ms();
         let id = server.registry.next_id();
         let client = match &socket {
-            Socket::Tcp(stream) => {
+            Socket::Tcp(stream) | Socket::Tls(stream, _) => {
                 let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
                 Client::new(id, peer, local, stream.as_raw_fd(), false, worker, now_ms)
             }
@@ -103,7 +103,9 @@ impl Connection {
 
     /// Nothing more is sent from here on. Whoever hears that it was closed finds it no more.
     pub fn end(&self) {
-        self.ended.set(true);
+        if !self.ended.replace(true) {
+            self.writer.say_goodbye();
+        }
         self.server.registry.remove(self.client.id);
         self.count_output(0);
     }
@@ -262,7 +264,7 @@ impl Connection {
     /// Goes on sending when the socket takes more: what is safe by then.
     async fn unblock(self: Rc<Self>) {
         loop {
-            self.count_output(self.output.borrow().len());
+            self.count_output(self.output.borrow().len() + self.writer.held_bytes());
             let sent = match self.writer.writable().await {
                 Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),
