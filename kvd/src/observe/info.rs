@@ -302,8 +302,11 @@ fn listeners(sources: &Sources<'_>, out: &mut String) {
         format!("name=unix,bind={path}")
     });
     let shown = [over_tcp("tcp", settings.port), over_unix, over_tcp("tls", settings.tls_port)];
-    for (number, listener) in shown.into_iter().flatten().enumerate() {
-        line(out, format_args!("listener{number}:{listener}"));
+    // As in Redis each kind has its number, also where another is missing.
+    for (number, listener) in shown.into_iter().enumerate() {
+        if let Some(listener) = listener {
+            line(out, format_args!("listener{number}:{listener}"));
+        }
     }
 }
 

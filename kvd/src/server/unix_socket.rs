@@ -32,15 +32,19 @@ pub fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
         io::Error::new(error.kind(), format!("Could not create unix socket {}: {error}", path.display()))
     };
     make_way(path).map_err(named)?;
-    // Nobody may connect between bind and the wider permissions.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = bound.map_err(named)?;
+    let listener = bind_for_owner(path).map_err(named)?;
     let file = SocketFile { path: path.to_owned(), identity: identity(path).map_err(named)? };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(named)?;
     listener.set_nonblocking(true)?;
     Ok((listener, file))
+}
+
+/// Listens, and lets nobody else connect before the wider permissions are there.
+fn bind_for_owner(path: &Path) -> io::Result<UnixListener> {
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound
 }
 
 /// Removes a socket that nobody listens on.
@@ -74,4 +78,18 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
 fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_connect_before_the_permissions_are_set() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let path = folder.path().join("socket");
+        let _listener = bind_for_owner(&path).expect("nobody is there");
+        let mode = std::fs::symlink_metadata(&path).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

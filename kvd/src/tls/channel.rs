@@ -126,8 +126,13 @@ impl Channel {
             if self.closed {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+            // Behind the end of the handshake may stand anything, and it is kept until it is asked for.
+            let room = MAX_HELD - self.received.len();
+            if room == 0 {
+                return Poll::Ready(Err(too_long()));
+            }
             let mut early = std::mem::take(&mut self.early);
-            let received = self.receive(half, &mut early, READ_BYTES, context);
+            let received = self.receive(half, &mut early, room, context);
             self.early = early;
             if let Err(error) = ready!(received) {
                 self.say((*half).as_ref());
@@ -252,7 +257,7 @@ impl Channel {
         let done = self.process(bytes, plain)?;
         let rest = &bytes[done..];
         if rest.len() > MAX_HELD {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a handshake message is too long"));
+            return Err(too_long());
         }
         self.missing = 0;
         if rest.is_empty() {
@@ -433,6 +438,10 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, unsent: &mut BytesMut) -> io:
 
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a handshake message is too long")
 }
 
 fn broken(error: rustls::Error) -> io::Error {

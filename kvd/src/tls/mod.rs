@@ -18,8 +18,6 @@ mod config;
 mod key;
 mod sessions;
 pub mod suites;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::sync::Arc;

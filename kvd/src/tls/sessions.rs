@@ -74,3 +74,46 @@ impl fmt::Debug for SessionCache {
         out.debug_struct("SessionCache").field("most", &self.most).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::clock::SimClock;
+
+    use super::*;
+
+    fn cache(most: usize, seconds: u64) -> (SessionCache, Arc<SimClock>) {
+        let clock = Arc::new(SimClock::new(1_000_000));
+        (SessionCache::new(most, seconds, clock.clone()), clock)
+    }
+
+    #[test]
+    fn a_session_is_taken_once_and_only_in_its_time() {
+        let (cache, clock) = cache(10, 5);
+        cache.put(b"a".to_vec(), b"1".to_vec());
+        cache.put(b"b".to_vec(), b"2".to_vec());
+        assert_eq!(cache.get(b"a").as_deref(), Some(&b"1"[..]));
+        assert_eq!(cache.take(b"a").as_deref(), Some(&b"1"[..]));
+        assert_eq!((cache.take(b"a"), cache.get(b"a")), (None, None));
+        clock.advance_ms(4999);
+        assert!(cache.get(b"b").is_some());
+        clock.advance_ms(1);
+        assert_eq!((cache.get(b"b"), cache.take(b"b")), (None, None));
+        cache.put(b"c".to_vec(), b"3".to_vec());
+        assert_eq!(cache.sessions.lock().keys.len(), 1, "what is over is forgotten");
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many() {
+        let (cache, _) = cache(100, 5);
+        for number in 0..1000_u32 {
+            cache.put(number.to_be_bytes().to_vec(), vec![0]);
+            if number % 3 == 0 {
+                cache.take(&number.to_be_bytes());
+            }
+        }
+        let sessions = cache.sessions.lock();
+        assert!(sessions.keys.len() == 100 && sessions.by_key.len() <= 100);
+        drop(sessions);
+        assert!(cache.get(&998_u32.to_be_bytes()).is_some() && cache.get(&800_u32.to_be_bytes()).is_none());
+    }
+}

@@ -13,8 +13,11 @@ mod monitor;
 mod ordered;
 mod port;
 mod pubsub;
+mod secrets;
 #[path = "../golden_runner/server.rs"]
 mod server;
 mod slow;
 mod state;
+mod tls;
+mod unix;
 mod zset;

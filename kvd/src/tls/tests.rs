@@ -1,1 +1,0 @@
-//! Channels over real sockets.
