@@ -72,8 +72,6 @@ pub struct Channel {
     received: Vec<u8>,
     /// So many bytes are missing until `received` is worth another look.
     missing: usize,
-    /// `received` may hold whole records: it came with the end of the handshake.
-    unread: bool,
     /// Plaintext that came with the end of the handshake.
     early: BytesMut,
     /// Encrypted, and not with the kernel.
@@ -93,7 +91,6 @@ impl Channel {
             tls: UnbufferedServerConnection::new(config).map_err(broken)?,
             received: Vec::new(),
             missing: 0,
-            unread: false,
             early: BytesMut::new(),
             unsent: BytesMut::new(),
             accepted: 0,
@@ -120,7 +117,6 @@ impl Channel {
                 Err(error) => return Poll::Ready(Err(error)),
             }
             if !self.tls.is_handshaking() {
-                self.unread = true;
                 return Poll::Ready(Ok(()));
             }
             if self.closed {
@@ -149,13 +145,7 @@ impl Channel {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let before = plain.len();
-        if std::mem::take(&mut self.unread) {
-            plain.extend_from_slice(&std::mem::take(&mut self.early));
-            let mut received = std::mem::take(&mut self.received);
-            if let Err(error) = self.digest(&mut received, plain) {
-                return self.fail(error, before, plain, (*half).as_ref());
-            }
-        }
+        plain.extend_from_slice(&std::mem::take(&mut self.early));
         loop {
             let room = plain.capacity() - plain.len();
             if plain.len() > before {
@@ -273,9 +263,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Has rustls go through ciphertext; how much of it is done with. Stops where a handshake ends.
+    /// Has rustls go through ciphertext; how much of it is done with.
     fn process(&mut self, bytes: &mut [u8], plain: &mut BytesMut) -> io::Result<usize> {
-        let was_handshaking = self.tls.is_handshaking();
         let mut done = 0;
         loop {
             let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(&mut bytes[done..]);
@@ -310,7 +299,7 @@ impl Channel {
                 }
             };
             done += discard;
-            if !goes_on || (was_handshaking && !self.tls.is_handshaking()) {
+            if !goes_on {
                 return Ok(done);
             }
         }
@@ -347,7 +336,8 @@ impl Channel {
     /// Encrypts into `records`; how many bytes they are. What has to be sent before goes to `unsent`.
     fn encrypt(&mut self, plain: &[u8], records: &mut Vec<u8>) -> io::Result<usize> {
         while !self.over {
-            let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(&mut self.received);
+            // It wants to see what it has seen before.
+            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.received);
             let encrypted = match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => match traffic.encrypt(plain, records) {
                     Ok(length) => Some(length),
@@ -365,19 +355,11 @@ impl Channel {
                     data.done();
                     None
                 }
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    // Only before the first read.
-                    while let Some(record) = traffic.next_record() {
-                        let record = record.map_err(broken)?;
-                        discard += record.discard;
-                        self.early.extend_from_slice(record.payload);
-                    }
-                    None
-                }
                 Ok(ConnectionState::PeerClosed) => {
                     self.closed = true;
                     None
                 }
+                // Whatever could be read was read when it came.
                 Ok(_) => break,
                 Err(error) => return Err(broken(error)),
             };

@@ -4,6 +4,7 @@
 //! the other, and are neither keys nor values.
 
 use std::io::Write;
+use std::time::Duration;
 
 use crate::client::{Client, set};
 use crate::server::Target;
@@ -112,6 +113,11 @@ fn say_everything(owner: &mut Client, server: &Target) {
     owner.until("blocked_clients", |clients| clients == 1);
     owner.expect("CLIENT KILL TYPE normal SKIPME yes", ":2\r\n");
     drop((half, waiting));
+    let mut lost = Client::connect(server);
+    lost.send(format!("*2\r\n$3\r\nGET\r\n$1000\r\n{c}"));
+    owner.until("connected_clients", |clients| clients == 2);
+    socket2::SockRef::from(&lost.0).set_linger(Some(Duration::ZERO)).expect("it can be");
+    drop(lost);
     owner.until("connected_clients", |clients| clients == 1);
 }
 
