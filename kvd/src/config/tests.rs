@@ -340,7 +340,7 @@ fn no_message_shows_a_password() {
         try_load(&[("a.conf", "requirepass \"hunter2")], &[], &[]),
         try_load(&[("a.conf", "RequirePass hunter2 hunter2")], &[], &[]),
         try_load(&[("a.conf", "user alice on >hunter2")], &[], &[]),
-        try_load(&[], &[("KVD_TLS_KEY_FILE_PASS", "hunter2")], &[]),
+        try_load(&[], &[("KVD_TLS_KEY_FILE_PASSWORD", "hunter2")], &[]),
         try_load(&[], &[], &["--requirepass", "hunter2", "hunter2"]),
     ];
     for error in tries.map(|tried| tried.expect_err("wrong")) {
@@ -467,7 +467,7 @@ fn errors_of_config_set_are_redis_s() {
 fn no_path_can_be_set_at_run_time() {
     // Also those that a later version might give a meaning, whatever their kind is now.
     let named_so = |row: &Row| ["file", "dir", "path", "socket"].iter().any(|part| row.name.contains(part));
-    let not_paths = ["tls-key-file-pass", "tls-client-key-file-pass", "unixsocketperm"];
+    let not_paths = ["tls-key-file-pass", "tls-client-key-file-pass", "unixsocketperm", "rdb-del-sync-files"];
     let of_kind = |row: &Row| matches!(row.kind, Kind::Path | Kind::Directory | Kind::FileName);
     let mut seen = 0;
     for row in rows().filter(|row| of_kind(row) || (named_so(row) && !not_paths.contains(&row.name))) {
