@@ -22,8 +22,8 @@ use engine::{EvictionRules, EvictionSettings, FsyncMode, Policy, Scale};
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, ClientAuth, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES, Percentiles,
-    Permission, Permit, Recover, Secret, SpillReads, Value,
+    BindAddress, ClientAuth, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES,
+    Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
 };
 use crate::tls::suites;
 

@@ -77,7 +77,13 @@ impl Listeners {
         if tcp.is_empty() && unix.is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "Configured to not listen anywhere, exiting."));
         }
-        Ok(Listeners { runtime, tcp: Mutex::new(tcp), changed: Notify::new(), unix: Mutex::new(unix), unix_file: Mutex::new(unix_file) })
+        Ok(Listeners {
+            runtime,
+            tcp: Mutex::new(tcp),
+            changed: Notify::new(),
+            unix: Mutex::new(unix),
+            unix_file: Mutex::new(unix_file),
+        })
     }
 
     /// Listens nowhere.

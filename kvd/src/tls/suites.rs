@@ -32,9 +32,8 @@ const NEWER: [(&str, CipherSuite); 3] = [
 const ALL: [&str; 3] = ["DEFAULT", "HIGH", "ALL"];
 
 /// Classes of suites that there are none of here: a list may exclude them.
-const ABSENT: [&str; 14] = [
-    "LOW", "MEDIUM", "EXPORT", "EXP", "aNULL", "eNULL", "NULL", "ADH", "DES", "3DES", "RC4", "MD5", "PSK", "SRP",
-];
+const ABSENT: [&str; 14] =
+    ["LOW", "MEDIUM", "EXPORT", "EXP", "aNULL", "eNULL", "NULL", "ADH", "DES", "3DES", "RC4", "MD5", "PSK", "SRP"];
 
 /// The versions that `tls-protocols` names; both when it names none.
 pub fn versions(text: &str) -> Result<Vec<&'static SupportedProtocolVersion>, String> {

@@ -216,7 +216,8 @@ fn the_port_for_tls_can_be_opened_and_closed_and_shows_itself() {
     assert!(std::net::TcpStream::connect(("127.0.0.1", other)).is_err());
     client.expect("CONFIG SET port 0 tls-port 0", "+OK\r\n");
     client.expect(&format!("CONFIG SET tls-port {other}"), "+OK\r\n");
-    client.expect("CONFIG GET tls-port", &format!("*2\r\n$8\r\ntls-port\r\n${}\r\n{other}\r\n", other.to_string().len()));
+    client
+        .expect("CONFIG GET tls-port", &format!("*2\r\n$8\r\ntls-port\r\n${}\r\n{other}\r\n", other.to_string().len()));
     client.send("INFO server\r\n");
     while client.line() != format!("tcp_port:{other}") {}
     let mut again = TlsClient::connect(other, server.authority.trust()).expect("it is let in");

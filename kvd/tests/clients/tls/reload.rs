@@ -112,7 +112,8 @@ fn a_directory_of_authorities_is_as_good_as_a_file() {
     std::fs::write(folder.path().join("one.pem"), other.pem()).expect("there is room");
     std::fs::write(folder.path().join("README"), "no certificate").expect("there is room");
     std::os::unix::fs::symlink("one.pem", folder.path().join("0a1b2c3d.0")).expect("it can be");
-    let server = TlsServer::with(&["--tls-ca-cert-file", "", "--tls-ca-cert-dir", &folder.path().display().to_string()]);
+    let server =
+        TlsServer::with(&["--tls-ca-cert-file", "", "--tls-ca-cert-dir", &folder.path().display().to_string()]);
     let config = server.authority.trust_as(&other.issue("client"));
     TlsClient::connect(server.tls_port, config).expect("it is let in").expect("PING", "+PONG\r\n");
     let config = server.authority.trust_as(&server.authority.issue("client"));
