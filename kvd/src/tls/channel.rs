@@ -39,6 +39,10 @@ const READ_BYTES: usize = 48 << 10;
 const MAX_HELD: usize = 32 << 10;
 /// Bytes in front of a record's payload: type, version, length.
 const HEADER_BYTES: usize = 5;
+/// The longest record with what encryption may add to it.
+const LONGEST_RECORD: usize = HEADER_BYTES + RECORD_BYTES + 2048;
+/// The type of a record that holds what the client sends, and with TLS 1.3 of all that are encrypted.
+const APPLICATION_DATA: u8 = 23;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -145,7 +149,9 @@ impl Channel {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let before = plain.len();
-        plain.extend_from_slice(&std::mem::take(&mut self.early));
+        if !self.early.is_empty() {
+            plain.extend_from_slice(&std::mem::take(&mut self.early));
+        }
         loop {
             let room = plain.capacity() - plain.len();
             if plain.len() > before {
@@ -236,6 +242,7 @@ impl Channel {
                 self.received.extend_from_slice(&scratch.input[MAX_HELD..end]);
                 return Poll::Ready(Ok(()));
             }
+            // What is held of a record is shorter than that, and what is held of a handshake is not longer.
             let start = MAX_HELD - self.received.len();
             scratch.input[start..MAX_HELD].copy_from_slice(&self.received);
             Poll::Ready(self.digest(&mut scratch.input[start..end], plain))
@@ -256,9 +263,10 @@ impl Channel {
         }
         self.received.clear();
         self.received.extend_from_slice(rest);
-        if let ([_, _, _, high, low, ..], false) = (rest, self.tls.is_handshaking()) {
-            let length = HEADER_BYTES + usize::from(u16::from_be_bytes([*high, *low]));
-            self.missing = length.saturating_sub(rest.len());
+        if let [APPLICATION_DATA, 3, _, high, low, ..] = *rest {
+            let length = HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]));
+            let is_record = length <= LONGEST_RECORD && !self.tls.is_handshaking();
+            self.missing = if is_record { length.saturating_sub(rest.len()) } else { 0 };
         }
         Ok(())
     }

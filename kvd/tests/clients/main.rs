@@ -6,6 +6,7 @@ mod cold;
 mod debug;
 mod eviction;
 mod exec;
+mod files;
 mod hashes;
 mod large;
 mod limits;

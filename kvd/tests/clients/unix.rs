@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::files;
+
 const LOOKS: usize = 2000;
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -97,7 +99,7 @@ fn the_socket_has_the_permissions_of_the_setting_and_goes_at_the_end() {
 fn what_is_no_socket_is_not_touched() {
     let folder = folder();
     let file = folder.path().join("file");
-    fs::write(&file, "mine").expect("there is room");
+    files::put(&file, "mine");
     let (directory, link, dangling) =
         (folder.path().join("directory"), folder.path().join("link"), folder.path().join("dangling"));
     fs::create_dir(&directory).expect("there is room");
@@ -160,13 +162,13 @@ fn a_file_that_is_another_s_by_now_stays() {
     let folder = folder();
     let path = folder.path().join("socket");
     let server = UnixServer::start(&path, &folder, &[]);
-    fs::remove_file(&path).expect("it is there");
-    fs::write(&path, "mine").expect("there is room");
+    files::remove(&path);
+    files::put(&path, "mine");
     server.end();
     assert_eq!(fs::read(&path).expect("it is there"), b"mine");
-    fs::remove_file(&path).expect("it is there");
+    files::remove(&path);
     let server = UnixServer::start(&path, &folder, &[]);
-    fs::remove_file(&path).expect("it is there");
+    files::remove(&path);
     let other = UnixListener::bind(&path).expect("there is room");
     server.end();
     assert!(UnixStream::connect(&path).is_ok());
@@ -178,7 +180,7 @@ fn a_start_that_fails_leaves_no_socket() {
     let folder = folder();
     let path = folder.path().join("socket");
     let store = folder.path().join("file");
-    fs::write(&store, "no directory").expect("there is room");
+    files::put(&store, "no directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_kvd"));
     let output = command.args(["--port", "0", "--unixsocket"]).arg(&path).arg("--dir").arg(&store).output();
     assert!(!output.expect("the program is built").status.success());

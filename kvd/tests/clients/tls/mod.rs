@@ -13,6 +13,7 @@ use std::time::Duration;
 use self::certificates::{Authority, Identity};
 use self::client::TlsClient;
 use crate::client::Client;
+use crate::files;
 use crate::server::Target;
 
 const LOOKS: usize = 2000;
@@ -35,7 +36,7 @@ impl TlsServer {
     fn with(arguments: &[&str]) -> TlsServer {
         let folder = tempfile::tempdir().expect("there is room for certificates");
         let authority = Authority::new("first");
-        std::fs::write(folder.path().join("ca.pem"), authority.pem()).expect("there is room");
+        files::put(folder.path().join("ca.pem"), authority.pem());
         let tls_port = free_port();
         let server = TlsServer { target: Target::with(&[]), tls_port, authority, folder };
         server.install(&server.authority.issue("localhost"));
@@ -61,8 +62,8 @@ impl TlsServer {
 
     /// Makes this the certificate that is there to be read.
     fn install(&self, identity: &Identity) {
-        std::fs::write(self.path("server.pem"), &identity.certificate).expect("there is room");
-        std::fs::write(self.path("server.key"), &identity.key).expect("there is room");
+        files::put(self.path("server.pem"), &identity.certificate);
+        files::put(self.path("server.key"), &identity.key);
     }
 
     /// A client that trusts the server's authority and has no certificate.

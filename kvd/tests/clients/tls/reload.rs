@@ -5,6 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::certificates::Authority;
 use super::client::TlsClient;
 use super::{LOOK_PAUSE, LOOKS, TlsServer};
+use crate::files;
 
 const PROTECTED: &str = "can't set protected config\r\n";
 
@@ -48,7 +49,7 @@ fn files_that_are_wrong_leave_what_was_read_before() {
     let first = server.connect().certificate();
     let certificate = server.path("server.pem");
     // One that does not go with the key that is there.
-    std::fs::write(&certificate, server.authority.issue("localhost").certificate).expect("there is room");
+    files::put(&certificate, server.authority.issue("localhost").certificate);
     server.hang_up();
     server.until_logged("does not go with the key");
     server.until_logged("what was read before stays in force");
@@ -58,7 +59,7 @@ fn files_that_are_wrong_leave_what_was_read_before() {
     let refused = "-ERR CONFIG SET failed (possibly related to argument 'tls-cert-file') - Unable to update TLS \
                    configuration. Check server logs.\r\n";
     plain.expect(&set, refused);
-    std::fs::remove_file(&certificate).expect("it is there");
+    files::remove(&certificate);
     plain.expect(&set, refused);
     plain.expect("CONFIG SET tls-auth-clients optional", &refused.replace("tls-cert-file", "tls-auth-clients"));
     plain.expect("CONFIG GET tls-auth-clients", "*2\r\n$16\r\ntls-auth-clients\r\n$2\r\nno\r\n");
@@ -97,7 +98,7 @@ fn other_authorities_count_from_the_next_handshake_on() {
     let unknown = server.authority.trust_as(&other.issue("client"));
     let mut before = TlsClient::connect(server.tls_port, known.clone()).expect("it is let in");
     assert!(TlsClient::connect(server.tls_port, unknown.clone()).is_err());
-    std::fs::write(server.path("ca.pem"), other.pem()).expect("there is room");
+    files::put(server.path("ca.pem"), other.pem());
     server.plain().expect(&format!("CONFIG SET tls-ca-cert-file {}", server.path("ca.pem").display()), "+OK\r\n");
     TlsClient::connect(server.tls_port, unknown).expect("it is let in");
     // Nor does it resume what the authorities before have let in.
@@ -109,8 +110,8 @@ fn other_authorities_count_from_the_next_handshake_on() {
 fn a_directory_of_authorities_is_as_good_as_a_file() {
     let folder = tempfile::tempdir().expect("there is room");
     let other = Authority::new("second");
-    std::fs::write(folder.path().join("one.pem"), other.pem()).expect("there is room");
-    std::fs::write(folder.path().join("README"), "no certificate").expect("there is room");
+    files::put(folder.path().join("one.pem"), other.pem());
+    files::put(folder.path().join("README"), "no certificate");
     std::os::unix::fs::symlink("one.pem", folder.path().join("0a1b2c3d.0")).expect("it can be");
     let server =
         TlsServer::with(&["--tls-ca-cert-file", "", "--tls-ca-cert-dir", &folder.path().display().to_string()]);

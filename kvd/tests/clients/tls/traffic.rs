@@ -112,6 +112,29 @@ fn keys_are_exchanged_as_the_client_likes() {
 }
 
 #[test]
+fn a_spoilt_record_closes_its_connection_and_no_other() {
+    let server = TlsServer::start();
+    let mut other = server.connect();
+    // An announced length with other bytes behind it, one too long for any record, and a record of another type.
+    for (header, bytes) in
+        [(b"\x17\x03\x03\x40\x00", 16384), (b"\x17\x03\x03\xff\xff", 100), (b"\x16\x03\x03\x00\x20", 32)]
+    {
+        for pieces in [1, 16384] {
+            let mut client = server.connect();
+            let spoilt = [&header[..], &vec![7; bytes]].concat();
+            for piece in spoilt.chunks(pieces) {
+                // It may be closed before the last one.
+                let _ = client.0.sock.write_all(piece);
+            }
+            let mut got = Vec::new();
+            assert!(client.0.read_to_end(&mut got).is_err() && got.is_empty(), "{header:?}");
+            other.expect("PING", "+PONG\r\n");
+        }
+    }
+    server.plain().until("connected_clients", |clients| clients == 2);
+}
+
+#[test]
 fn a_client_that_does_not_read_holds_up_nobody_and_loses_nothing() {
     let server = TlsServer::start();
     let mut plain = server.plain();
