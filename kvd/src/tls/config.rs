@@ -10,7 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, StoresServerSessions, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 
 use super::sessions::SessionCache;
 use super::{key, suites};
@@ -53,6 +54,7 @@ pub fn build(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<ServerCo
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions)
         .map_err(|error| TlsError::new("tls-protocols", error))?;
+    let loader = provider.key_provider;
     let builder = match client_verifier(settings, provider)? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -62,14 +64,34 @@ pub fn build(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<ServerCo
     let chain = certificates("tls-cert-file", certificate)?;
     let path = settings.tls_key_file.as_deref().ok_or_else(|| TlsError::new("tls-key-file", "is not set"))?;
     let key = key::read(path, &settings.tls_key_file_pass)?;
-    let config = builder.with_single_cert(chain, key);
-    let mut config = config.map_err(|error| {
+    let key = loader.load_private_key(key).map_err(|error| TlsError::of("tls-key-file", path, error))?;
+    let pair = CertifiedKey::new(chain, key);
+    check_pair(&pair).map_err(|error| {
         TlsError::of("tls-cert-file", certificate, format!("does not go with the key {}: {error}", path.display()))
     })?;
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     config.ignore_client_order = settings.tls_prefer_server_ciphers;
     config.session_storage = session_storage(settings, clock);
     config.send_tls13_tickets = if config.session_storage.can_cache() { TICKETS } else { 0 };
     Ok(Arc::new(config))
+}
+
+/// Whether the certificate is that of the key.
+fn check_pair(pair: &CertifiedKey) -> Result<(), Error> {
+    match pair.keys_match() {
+        // It has no public half to be compared.
+        Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(()),
+        // One of version 1, which `openssl x509 -req` makes unless it is told of extensions: it is for clients to judge,
+        // and the public key stands in it as in any other.
+        Err(error @ Error::InvalidCertificate(_)) => {
+            let public = pair.key.public_key();
+            let is_in = |public: &[u8]| {
+                pair.end_entity_cert().is_ok_and(|der| der.windows(public.len()).any(|part| part == public))
+            };
+            if public.is_some_and(|public| is_in(&public)) { Ok(()) } else { Err(error) }
+        }
+        matched => matched,
+    }
 }
 
 /// The algorithms that the settings leave.
@@ -146,5 +168,49 @@ fn session_storage(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Store
     match most {
         0 => Arc::new(NoServerSessionStorage {}),
         most => Arc::new(SessionCache::new(most, settings.tls_session_cache_timeout, clock.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::PrivateKeyDer;
+
+    use super::*;
+
+    // Made by OpenSSL 3.0 without extensions, and the key that it is for.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUFrTBUqC66WxX0U8JNpq/ArHDz4UwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjA3MzUxOFoYDzIxMjYxMDI5MDczNTE4
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AATb9acqCkSN7idXRNdmxVlsUnTwAXTPirgqKbTgtef9ChDPWATqnND4WSpnxrFi
+UmsdSSXuUdMLgZgFjaF4xziyMAoGCCqGSM49BAMCA0cAMEQCIAKkg0UFeb1TDfN5
+kScLPsMnnxkr17bjx1Gt/+ZhCbBIAiBsZzU4IwlRB2bcGyHLadmBTKpiYlsPHF3X
+zEt+MzUPMQ==
+-----END CERTIFICATE-----
+";
+    const KEY: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEICtma64JOmZI2JekU3rTtQnUdzAQFcdTAeoJ0+s6y09koAoGCCqGSM49
+AwEHoUQDQgAE2/WnKgpEje4nV0TXZsVZbFJ08AF0z4q4Kim04LXn/QoQz1gE6pzQ
++FkqZ8axYlJrHUkl7lHTC4GYBY2heMc4sg==
+-----END EC PRIVATE KEY-----
+";
+
+    fn pair(certificate: &[u8], key: PrivateKeyDer<'static>) -> CertifiedKey {
+        let key = default_provider().key_provider.load_private_key(key).expect("it is a key");
+        CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], key)
+    }
+
+    #[test]
+    fn a_certificate_of_version_1_is_good_for_its_own_key_only() {
+        let certificate = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).expect("it is a certificate");
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).expect("it is a key");
+        let other = rcgen::KeyPair::generate().expect("there is chance").serialize_der();
+        let other = PrivateKeyDer::try_from(other).expect("it is a key");
+        assert!(check_pair(&pair(&certificate, key.clone_key())).is_ok());
+        assert!(check_pair(&pair(&certificate, other)).is_err());
+        assert!(check_pair(&pair(b"nothing", key)).is_err());
     }
 }
