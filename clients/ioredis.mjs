@@ -11,7 +11,8 @@ if (!version.startsWith("6.")) throw new Error(`ioredis ${version}`);
 const { default: Redis } = require("ioredis");
 
 // RESP3 and reconnection are ioredis's defaults; maps are asked for as maps.
-const client = new Redis({ port: Number(port), replyMapping: "resp3" });
+const tls = process.env.TLS_CA && { ca: readFileSync(process.env.TLS_CA), servername: "localhost" };
+const client = new Redis({ port: Number(port), replyMapping: "resp3", ...(tls && { tls }) });
 let lastError = "";
 client.on("error", (error) => (lastError = error.message));
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

@@ -3,6 +3,7 @@
 One redis-cli reads quoted commands from a pipe for the whole script, also across the restart; the pipeline of
 writes goes through `redis-cli --pipe`, scans through `redis-cli --scan`.
 """
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import sys
 import steps
 
 PORT, PROGRAM, VERSION = sys.argv[1:4]
-COMMAND = [PROGRAM, "-p", PORT] + (["-3"] if VERSION == "3" else [])
+TLS = ["--tls", "--cacert", os.environ["TLS_CA"]] if "TLS_CA" in os.environ else []
+COMMAND = [PROGRAM, "-p", PORT, *TLS] + (["-3"] if VERSION == "3" else [])
 MARK = b"__end_of_reply__"
 
 session = subprocess.Popen([*COMMAND, "--no-raw"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

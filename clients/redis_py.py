@@ -1,11 +1,13 @@
 """Runs steps.json with redis-py: redis_py.py PORT. The runner reads one line per step and answers RESTART."""
+import os
 import sys
 import time
 
 import redis
 import steps
 
-client = redis.Redis(port=int(sys.argv[1]), protocol=3, socket_timeout=30)
+tls = {"ssl": True, "ssl_ca_certs": os.environ["TLS_CA"]} if "TLS_CA" in os.environ else {}
+client = redis.Redis(port=int(sys.argv[1]), protocol=3, socket_timeout=30, **tls)
 # The same connections without redis-py's conversions: what is compared is what the server sent.
 plain = redis.Redis(connection_pool=client.connection_pool)
 plain.response_callbacks.clear()

@@ -3,7 +3,7 @@
 
   run.py KVD_BINARY
 
-Each client gets a server of its own: an empty temporary folder, a free loopback port. At the restart step the server is
+Each client gets a server of its own: an empty temporary folder, a free loopback port; those in -tls talk to its TLS port. At the restart step the server is
 killed with SIGKILL and started again on the same folder and port. Client libraries are installed from PyPI, npm and
 crates.io into a cache folder (`$XDG_CACHE_HOME/kvd-clients`); a client that cannot be had is SKIPPED, with the reason.
 """
@@ -36,10 +36,16 @@ class Skipped(Exception):
 class Server:
     def __init__(self, binary, folder):
         self.binary, self.folder, self.port = binary, folder, free_port()
+        self.tls_port, self.tls = 0, []
+        if certificate := make_certificate(folder):
+            self.tls_port = free_port()
+            self.tls = ["--tls-port", str(self.tls_port), "--tls-cert-file", certificate, "--tls-auth-clients", "no"]
+            self.tls += ["--tls-key-file", os.path.join(folder, "tls.key"), "--tls-ca-cert-file", certificate]
         self.start()
 
     def start(self):
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--appendonly", "yes"]
+        arguments += self.tls
         with open(os.path.join(self.folder, "server.log"), "ab") as log:
             self.process = subprocess.Popen([self.binary, *arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + 15
@@ -60,6 +66,17 @@ class Server:
     def end(self, how=signal.SIGKILL):
         self.process.send_signal(how)
         return self.process.wait(30)
+
+
+def make_certificate(folder):
+    """One for localhost that signs itself, if the machine has openssl; TLS_CA names it to drivers."""
+    key, certificate = os.path.join(folder, "tls.key"), os.path.join(folder, "tls.pem")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost".split()
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    if not shutil.which("openssl"):
+        return None
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate
 
 
 def free_port():
@@ -115,12 +132,25 @@ def redis_rs():
     return [target / "debug" / "redis_rs", "{port}", HERE / "steps.json"]
 
 
+def over_tls(prepare):
+    """The same client, told to use TLS."""
+
+    def prepared():
+        installed("openssl")
+        return ["env", "TLS_CA={folder}/tls.pem", *(str(part).replace("{port}", "{tls_port}") for part in prepare())]
+
+    return prepared
+
+
 CLIENTS = {
     "redis-cli": redis_cli("2"),
     "redis-cli-resp3": redis_cli("3"),
     "redis-py": redis_py,
     "ioredis": ioredis,
     "redis-rs": redis_rs,
+    "redis-cli-tls": over_tls(redis_cli("3")),
+    "redis-py-tls": over_tls(redis_py),
+    "ioredis-tls": over_tls(ioredis),
 }
 BENCHMARKS = {
     "redis-benchmark": ["redis-benchmark", "redis-benchmark8"],
@@ -131,7 +161,10 @@ BENCHMARKS = {
 
 def run_client(command, server):
     """The number of steps that passed, and what was said of the others."""
-    arguments = [str(part).replace("{port}", str(server.port)) for part in command]
+    words = {"{port}": str(server.port), "{tls_port}": str(server.tls_port), "{folder}": server.folder}
+    arguments = [str(part) for part in command]
+    for word, value in words.items():
+        arguments = [part.replace(word, value) for part in arguments]
     driver = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(CLIENT_SECONDS, driver.kill)
     watchdog.start()

@@ -8,4 +8,5 @@ pub mod observe;
 pub mod pubsub;
 pub mod server;
 pub mod session;
+pub mod tls;
 pub mod tools;

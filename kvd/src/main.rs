@@ -104,19 +104,20 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
         server.workers.lock().push(thread::start(server.clone(), index)?);
     }
     let opening = open_behind(Arc::new(disk), clock, options, recover)?;
-    let mut ends = {
+    let (mut ends, hangup) = {
         let _registered_with = runtime.enter();
-        Ends::new()?
+        (Ends::new()?, signal(SignalKind::hangup())?)
     };
+    runtime.spawn(reload_at_hangup(server.clone(), hangup));
     let Some(opened) = runtime.block_on(load(&server, opening, &mut ends)) else {
         // Whatever the opening has done so far may be done again, as after a crash.
-        remove_socket(&server);
+        server.listeners.remove_socket();
         return Ok(ExitCode::SUCCESS);
     };
     let dir = server.settings().dir.clone();
     let store = opened
         .map_err(|error| format!("cannot open the store in {}: {}", dir.display(), explain(&error)))
-        .inspect_err(|_| remove_socket(&server))?;
+        .inspect_err(|_| server.listeners.remove_socket())?;
     server.hear_from(&store);
     let background = Background::start(&store)?;
     server.serve_store(store.clone());
@@ -130,10 +131,10 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
 
     runtime.block_on(serve(&server, &mut ends));
     server.listeners.close();
+    server.listeners.remove_socket();
     drop(runtime);
     background.stop();
     store.close();
-    remove_socket(&server);
     if let Some(path) = &pid_file {
         #[expect(clippy::disallowed_methods, reason = "a process id is not a file of the store")]
         let _ = std::fs::remove_file(path);
@@ -174,11 +175,16 @@ fn write_pid(path: &std::path::Path) {
     }
 }
 
-/// Removes the unix socket, so that nobody takes it for one that is listened on.
-fn remove_socket(server: &Server) {
-    if let Some(path) = &server.settings().unixsocket {
-        #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
-        let _ = std::fs::remove_file(path);
+/// Reads the files of TLS again whenever somebody sends SIGHUP.
+async fn reload_at_hangup(server: Arc<Server>, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        let reloading = server.clone();
+        match tokio::task::spawn_blocking(move || reloading.reload_tls()).await {
+            Ok(Ok(true)) => tracing::info!("SIGHUP: certificate, key and authorities for TLS were read again"),
+            Ok(Ok(false)) => tracing::info!("SIGHUP: there is no port for TLS, nothing is read again"),
+            Ok(Err(error)) => tracing::error!("SIGHUP: {error}: what was read before stays in force"),
+            Err(error) => tracing::error!(%error, "SIGHUP"),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use crate::request::{ArgumentRange, Batch, Layout};
 /// * Before authentication the limits hold for inline requests too.
 /// * A request beyond [`Limits::max_request_bytes`] gets an error; Redis has a limit for its whole query buffer and
 ///   closes the connection without a word.
+/// * A line that begins like a TLS connection is an error at once; Redis waits for its end, which does not come.
 ///
 /// As in Redis, the two bytes behind an argument, and the byte behind the CR of a header, are skipped unread.
 #[derive(Debug)]
@@ -62,6 +63,9 @@ pub struct RequestCodec {
     #[cfg(test)]
     examined: usize,
 }
+
+/// How every TLS connection begins, in all versions: the record of a handshake, major version 3.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 3];
 
 /// How far a step of the parser came.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -285,6 +289,9 @@ impl RequestCodec {
 
     #[cold]
     fn read_inline(&mut self, bytes: &[u8]) -> Result<Step, RequestError> {
+        if bytes[self.position..].starts_with(TLS_HANDSHAKE) {
+            return Err(RequestError::TlsHandshake);
+        }
         let ended = self.search_on(bytes, b'\n');
         if self.searched > self.limits.max_inline_bytes {
             return Err(RequestError::InlineTooBig);

@@ -39,6 +39,9 @@ pub enum RequestError {
     /// A longer argument than a client may send before it has authenticated.
     #[error("ERR Protocol error: unauthenticated bulk length")]
     UnauthenticatedBulkLength,
+    /// It is no request at all, but the beginning of a TLS connection, whose end would not come before an answer.
+    #[error("ERR Protocol error: TLS handshake at a port without TLS")]
+    TlsHandshake,
     /// The arguments together exceed the limit of one request. Redis closes such a connection without a word.
     #[error("ERR Protocol error: too big request")]
     RequestTooBig,

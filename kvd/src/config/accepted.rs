@@ -12,7 +12,7 @@ const ULONG_MAX: i128 = u64::MAX as i128;
 
 const NO_CLUSTER: &str = "cluster mode is not supported";
 const NO_REPLICATION: &str = "replication is not supported";
-const NO_TLS: &str = "TLS is not supported by this version";
+const NO_CALLS: &str = "kvd makes no outgoing connections";
 
 const YES_NO_CLIENTS: &[&str] = &["no", "yes", "clients"];
 const YES_NO_LOCAL: &[&str] = &["no", "yes", "local"];
@@ -55,7 +55,7 @@ const fn cluster(name: &'static str, kind: Kind, default: &'static str, doc: &'s
 }
 
 const fn tls(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Row {
-    row("TLS", name, kind, default, doc).only_default(NO_TLS)
+    row("TLS of others", name, kind, default, doc)
 }
 
 /// The rows, by topic.
@@ -244,24 +244,12 @@ pub(super) static ROWS: &[Row] = &[
         "ip",
         "What clients are told.",
     ),
-    tls("tls-port", Integer(0, 65_535), "0", "TCP port for TLS."),
-    tls("tls-cert-file", Path, "", "Certificate."),
-    tls("tls-key-file", Path, "", "Private key."),
-    tls("tls-key-file-pass", Secret, "", "Password of the key."),
-    tls("tls-client-cert-file", Path, "", "Certificate for outgoing connections."),
-    tls("tls-client-key-file", Path, "", "Its key."),
+    tls("tls-client-cert-file", Path, "", "Certificate for outgoing connections.").no_path_at_run_time().note(NO_CALLS),
+    tls("tls-client-key-file", Path, "", "Its key.").no_path_at_run_time().note(NO_CALLS),
     tls("tls-client-key-file-pass", Secret, "", "Its password."),
-    tls("tls-dh-params-file", Path, "", "Parameters of a key exchange."),
-    tls("tls-ca-cert-file", Path, "", "Certificates to trust."),
-    tls("tls-ca-cert-dir", Path, "", "Directory of certificates to trust."),
-    tls("tls-auth-clients", Choice(&["no", "yes", "optional"]), "yes", "Whether clients show a certificate."),
-    tls("tls-replication", Switch, "no", "TLS to the primary."),
-    tls("tls-cluster", Switch, "no", "TLS on the cluster's bus."),
-    tls("tls-protocols", Text, "", "Versions to allow."),
-    tls("tls-ciphers", Text, "", "Ciphers up to TLS 1.2."),
-    tls("tls-ciphersuites", Text, "", "Ciphers of TLS 1.3."),
-    tls("tls-prefer-server-ciphers", Switch, "no", "The server's order of ciphers counts."),
-    tls("tls-session-caching", Switch, "yes", "Remember sessions."),
-    tls("tls-session-cache-size", Integer(0, INT_MAX), "20480", "Sessions to remember."),
-    tls("tls-session-cache-timeout", Integer(0, INT_MAX), "300", "Seconds to remember them."),
+    tls("tls-dh-params-file", Path, "", "Parameters of a key exchange.")
+        .no_path_at_run_time()
+        .note("keys are exchanged over elliptic curves only"),
+    tls("tls-replication", Switch, "no", "TLS to the primary.").note("there are no connections of replicas"),
+    tls("tls-cluster", Switch, "no", "TLS on the cluster's bus.").note("there is no cluster's bus"),
 ];

@@ -104,9 +104,15 @@ impl SetError {
     /// The port or the addresses that were asked for, as this setting, are not to be had.
     pub fn cannot_listen(name: &str) -> SetError {
         let problem = match name {
-            "port" => "Unable to listen on this port. Check server logs.",
+            "port" | "tls-port" => "Unable to listen on this port. Check server logs.",
             _ => "Failed to bind to specified addresses.",
         };
+        SetError::Refused { name: name.to_owned(), problem: problem.to_owned() }
+    }
+
+    /// What the TLS settings name does not make a configuration.
+    pub fn cannot_configure_tls(name: &str) -> SetError {
+        let problem = "Unable to update TLS configuration. Check server logs.";
         SetError::Refused { name: name.to_owned(), problem: problem.to_owned() }
     }
 

@@ -53,6 +53,8 @@ pub enum Kind {
     NamespacePolicies,
     /// Any text.
     Text,
+    /// Text that this finds nothing wrong with, and what it may be, for the manual.
+    Checked(fn(&str) -> Result<(), String>, &'static str),
     /// Any text, never shown in logs or messages.
     Secret,
     /// A path; empty means none.
@@ -128,6 +130,7 @@ impl Kind {
             Kind::Memory => memory(word).map(Value::Memory),
             Kind::NamespacePolicies => NamespacePolicies::parse(word).map(|set| Value::Text(set.to_string())),
             Kind::Octal(most) => octal(word, most).map(Value::Permission),
+            Kind::Checked(check, _) => check(word).map(|()| Value::Text(word.to_owned())),
             Kind::Secret => Ok(Value::Secret(Secret(word.to_owned()))),
             Kind::Events => match Events::parse(word) {
                 Some(events) => Ok(Value::Text(events.letters())),
@@ -192,6 +195,7 @@ impl Kind {
             Kind::Octal(most) => format!("octal, 0 to {most:o}"),
             Kind::NamespacePolicies => "`name:policy`, separated by commas".into(),
             Kind::Text => "text".into(),
+            Kind::Checked(_, description) => description.into(),
             Kind::Events => "some of `KEg$lshzxetdnmA`".into(),
             Kind::Secret => "text, kept out of logs".into(),
             Kind::Path => "path, may be empty".into(),

@@ -44,6 +44,6 @@ pub use rewrite::RewriteError;
 pub use row::{Change, Effect, Row, find, rows};
 pub use settings::Settings;
 pub use value::{
-    BindAddress, ChannelDefault, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimit, OutputLimits, Percentiles,
-    Permission, Permit, Recover, Secret, SpillReads, Value,
+    BindAddress, ChannelDefault, ClientAuth, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimit, OutputLimits,
+    Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
 };

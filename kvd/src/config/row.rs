@@ -25,6 +25,8 @@ pub enum Change {
     Immutable,
     /// Nothing: it names a place on disk, and no client may redirect the server's files.
     Protected,
+    /// Nothing, for the same reason; but who sets what it is has the file read again.
+    Reloaded,
 }
 
 /// Where the value lives in [`Settings`].
@@ -120,6 +122,16 @@ impl Row {
     /// Read once, at start, and Redis calls it protected.
     pub(super) const fn protected(self) -> Row {
         Row { effect: Effect::AtStart, change: Change::Protected, ..self }
+    }
+
+    /// Names a file that is read at start, and again at SIGHUP or when CONFIG SET repeats the name.
+    pub(super) const fn reloaded(self) -> Row {
+        Row { effect: Effect::AtStart, change: Change::Reloaded, ..self }
+    }
+
+    /// CONFIG SET refuses it: it names a place on disk.
+    pub(super) const fn no_path_at_run_time(self) -> Row {
+        Row { change: Change::Protected, ..self }
     }
 
     /// Nothing acts on it yet.

@@ -32,7 +32,8 @@ impl Settings {
         found.into_iter().collect()
     }
 
-    /// CONFIG SET: the settings with all pairs applied, and the names of those that are different now.
+    /// CONFIG SET: the settings with all pairs applied, and the names of those that are different now or whose files are to
+    /// be read again.
     pub fn set(&self, pairs: &[(&[u8], &[u8])]) -> Result<(Settings, Vec<&'static str>), SetError> {
         let changes = self.changeable(pairs)?;
         let mut settings = self.clone();
@@ -44,7 +45,8 @@ impl Settings {
             row.put(&mut settings, value);
         }
         let rows = changes.into_iter().map(|(row, _)| row);
-        let changed = rows.filter(|row| row.value(self) != row.value(&settings)).map(|row| row.name).collect();
+        let is_other = |row: &&Row| row.change == Change::Reloaded || row.value(self) != row.value(&settings);
+        let changed = rows.filter(is_other).map(|row| row.name).collect();
         Ok((settings, changed))
     }
 
@@ -60,8 +62,11 @@ impl Settings {
                 Change::Immutable if is_as_wanted() => continue,
                 Change::Immutable => "can't set immutable config",
                 Change::Protected => "can't set protected config",
-                Change::Allowed if changes.iter().any(|(other, _)| other.name == row.name) => "duplicate parameter",
-                Change::Allowed => {
+                Change::Reloaded if !is_as_wanted() => "can't set protected config",
+                Change::Allowed | Change::Reloaded if changes.iter().any(|(other, _)| other.name == row.name) => {
+                    "duplicate parameter"
+                }
+                Change::Allowed | Change::Reloaded => {
                     changes.push((row, text));
                     continue;
                 }

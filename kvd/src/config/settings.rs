@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The setting's name is the field's, with `-` for `_`. Rules: `live` (CONFIG SET works at once), `at_start`,
-//! `protected` (at start, and it names a place on disk), `no_effect` (nothing acts on it yet), and what else
+//! `protected` (at start, and it names a place on disk), `reloaded` (the same, but the file can be read again), `no_effect` (nothing acts on it yet), and what else
 //! [`Row`] offers, such as `only([values], "why no other")` for values that later versions will give a meaning.
 //! A new row needs nothing else, but a place that reads the field.
 
@@ -22,10 +22,11 @@ use engine::{EvictionRules, EvictionSettings, FsyncMode, Policy, Scale};
 use super::kind::{INT_MAX, INT_MIN, KIB, Kind, LONG_MAX, MIB, UINT_MAX};
 use super::row::{Row, Slot};
 use super::value::{
-    BindAddress, ChannelDefault, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits, POLICY_ALIASES,
-    Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
+    BindAddress, ChannelDefault, ClientAuth, Field, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimits,
+    POLICY_ALIASES, Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
 };
 use crate::acl::Declaration;
+use crate::tls::suites;
 
 const MAX_SEGMENT: i128 = 256 * MIB;
 const MAX_BULK: i128 = 512 * MIB;
@@ -80,7 +81,7 @@ macro_rules! settings {
 
 settings! {
     "Network" {
-        /// TCP port to listen on; 0 turns TCP off.
+        /// TCP port to listen on without TLS; 0 turns it off.
         port: u16 = "6379", Kind::Integer(0, 65_535), live;
         /// Addresses to listen on; `*` is every IPv4 and `::*` every IPv6 address.
         /// One with a leading `-` may be missing on the machine.
@@ -112,6 +113,39 @@ settings! {
         acl_pubsub_default: ChannelDefault = "resetchannels", Kind::Choice(ChannelDefault::NAMES), live;
         /// Who may use DEBUG: nobody, everybody, or clients on this machine.
         enable_debug_command: Permit = "no", Kind::Choice(Permit::NAMES), at_start;
+    }
+
+    "TLS" {
+        /// TCP port for TLS, beside `port`, which 0 turns off; 0 turns TLS off.
+        tls_port: u16 = "0", Kind::Integer(0, 65_535), live;
+        /// PEM file with the server's certificate, and behind it those that lead to its authority. This and the files
+        /// below are read again at SIGHUP, or when CONFIG SET repeats what is set.
+        tls_cert_file: Option<PathBuf> = "", Kind::Path, reloaded;
+        /// PEM file with the certificate's private key: PKCS#8, PKCS#1 or SEC1.
+        tls_key_file: Option<PathBuf> = "", Kind::Path, reloaded;
+        /// Password of the private key, if that is an encrypted PKCS#8 one.
+        tls_key_file_pass: Secret = "", Kind::Secret, live;
+        /// PEM file with the authorities that clients' certificates must come from.
+        tls_ca_cert_file: Option<PathBuf> = "", Kind::Path, reloaded;
+        /// Directory with such files; what is no certificate is passed over.
+        tls_ca_cert_dir: Option<PathBuf> = "", Kind::Path, reloaded;
+        /// Whether clients must show a certificate, may, or are not asked for one.
+        tls_auth_clients: ClientAuth = "yes", Kind::Choice(ClientAuth::NAMES), live;
+        /// Versions that are spoken, of `TLSv1.2` and `TLSv1.3`; empty: both.
+        tls_protocols: String = "", Kind::Checked(suites::check_versions, "`TLSv1.2`, `TLSv1.3`, both"), live;
+        /// Suites of TLS 1.2 by OpenSSL's names, in the order of preference; empty: all of rustls, which are those with
+        /// ECDHE and AES-GCM or ChaCha20-Poly1305.
+        tls_ciphers: String = "", Kind::Checked(suites::check_older, "names between colons"), live;
+        /// Suites of TLS 1.3, in the order of preference; empty: all.
+        tls_ciphersuites: String = "", Kind::Checked(suites::check_newer, "names between colons"), live;
+        /// Whether the server's order of suites counts, not the client's.
+        tls_prefer_server_ciphers: bool = "no", Kind::Switch, live;
+        /// Whether clients may resume sessions, which saves most of a handshake.
+        tls_session_caching: bool = "yes", Kind::Switch, live;
+        /// Sessions that are remembered; 0: none.
+        tls_session_cache_size: u32 = "20480", Kind::Integer(0, INT_MAX), live;
+        /// Seconds for which they are.
+        tls_session_cache_timeout: u64 = "300", Kind::Integer(0, INT_MAX), live;
     }
 
     "Persistence" {

@@ -314,6 +314,18 @@ choice! {
     }
 }
 
+choice! {
+    /// Whether clients show certificates.
+    ClientAuth {
+        /// They are not asked for one.
+        No => "no",
+        /// Those without a good one are turned away.
+        Yes => "yes",
+        /// Those with a bad one are turned away.
+        Optional => "optional",
+    }
+}
+
 /// A memory limit as it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxMemory {
@@ -363,6 +375,12 @@ impl Secret {
     /// Whether no secret was set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Secret {
+        Secret(text.to_owned())
     }
 }
 

@@ -53,7 +53,8 @@ fn say_without_effect(settings: &Settings, given: &Given) -> Vec<String> {
 
 /// A server that others can reach and that has no password.
 fn say_exposed(settings: &Settings) -> Option<String> {
-    let listens_outside = settings.port != 0 && settings.bind.iter().any(|address| !address.is_loopback());
+    let listens = settings.port != 0 || settings.tls_port != 0;
+    let listens_outside = listens && settings.bind.iter().any(|address| !address.is_loopback());
     let has_users = settings.aclfile.is_some() || !settings.users.is_empty();
     if !listens_outside || has_users || !settings.requirepass.is_empty() {
         return None;

@@ -295,15 +295,18 @@ fn line(out: &mut String, text: fmt::Arguments<'_>) {
 
 fn listeners(sources: &Sources<'_>, out: &mut String) {
     let settings = &sources.settings;
-    let mut number = 0;
-    if settings.port != 0 {
-        let binds: String = settings.bind.iter().map(|address| format!("bind={address},")).collect();
-        line(out, format_args!("listener{number}:name=tcp,{binds}port={}", settings.port));
-        number += 1;
-    }
-    if let Some(path) = &settings.unixsocket {
+    let binds: String = settings.bind.iter().map(|address| format!("bind={address},")).collect();
+    let over_tcp = |name: &str, port: u16| (port != 0).then(|| format!("name={name},{binds}port={port}"));
+    let over_unix = settings.unixsocket.as_ref().map(|path| {
         let path = Shown::Text(path.display().to_string());
-        line(out, format_args!("listener{number}:name=unix,bind={path}"));
+        format!("name=unix,bind={path}")
+    });
+    let shown = [over_tcp("tcp", settings.port), over_unix, over_tcp("tls", settings.tls_port)];
+    // As in Redis each kind has its number, also where another is missing.
+    for (number, listener) in shown.into_iter().enumerate() {
+        if let Some(listener) = listener {
+            line(out, format_args!("listener{number}:{listener}"));
+        }
     }
 }
 

@@ -64,7 +64,7 @@ const SERVER: &[Row] = &[
     row("process_id", |_| u64::from(std::process::id()).into(), "Number of the process."),
     row("process_supervised", |_| "no".into(), "No service manager is told anything."),
     row("run_id", |s| s.server.run_id.as_str().into(), "Random, new for each start."),
-    row("tcp_port", |s| u64::from(s.settings.port).into(), "TCP port, 0 for none."),
+    row("tcp_port", |s| u64::from(tcp_port(s)).into(), "TCP port, that for TLS if there is no other, 0 for none."),
     row("server_time_usec", |s| s.server.clock.wall_us().into(), "Microseconds since the epoch."),
     row("uptime_in_seconds", |s| uptime_seconds(s).into(), "Seconds since the start."),
     row("uptime_in_days", |s| (uptime_seconds(s) / 86_400).into(), "Whole days since the start."),
@@ -338,6 +338,7 @@ const STATS: &[Row] = &[
     row("instantaneous_input_repl_kbps", |_| Shown::Real(0.0, 2), "There are no replicas."),
     row("instantaneous_output_repl_kbps", |_| Shown::Real(0.0, 2), "There are no replicas."),
     row("rejected_connections", |s| s.totals.rejected.into(), "Connections turned away."),
+    row("failed_tls_handshakes", |s| s.totals.failed_handshakes.into(), "Connections closed in their TLS handshake."),
     none("sync_full", "There are no replicas."),
     none("sync_partial_ok", "There are no replicas."),
     none("sync_partial_err", "There are no replicas."),
@@ -448,6 +449,11 @@ fn uptime_seconds(sources: &Sources<'_>) -> u64 {
 
 fn executable() -> String {
     std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string())
+}
+
+fn tcp_port(sources: &Sources<'_>) -> u16 {
+    let settings = &sources.settings;
+    if settings.port == 0 { settings.tls_port } else { settings.port }
 }
 
 fn config_file(sources: &Sources<'_>) -> String {

@@ -41,6 +41,7 @@ pub struct Stats {
     workers: Vec<WorkerStats>,
     connections: AtomicU64,
     rejected: AtomicU64,
+    failed_handshakes: AtomicU64,
     protocol_errors: AtomicU64,
     overflows: AtomicU64,
     evictions: AtomicU64,
@@ -78,6 +79,8 @@ pub struct Totals {
     pub connections: u64,
     /// Connections turned away.
     pub rejected: u64,
+    /// Connections closed in their TLS handshake.
+    pub failed_handshakes: u64,
     /// Connections closed because what they sent was no request.
     pub protocol_errors: u64,
     /// Connections closed because too much waited for their clients.
@@ -133,6 +136,7 @@ impl Stats {
             workers: (0..workers).map(|_| WorkerStats::default()).collect(),
             connections: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
+            failed_handshakes: AtomicU64::new(0),
             protocol_errors: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
@@ -195,6 +199,11 @@ impl Stats {
     /// A connection was turned away.
     pub fn count_rejected(&self) {
         self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A TLS handshake came to nothing.
+    pub fn count_failed_handshake(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A client sent what is no request, was told so, and is closed.
@@ -314,6 +323,7 @@ impl Stats {
         let mut totals = Totals {
             connections: load(&self.connections),
             rejected: load(&self.rejected),
+            failed_handshakes: load(&self.failed_handshakes),
             protocol_errors: load(&self.protocol_errors),
             overflows: load(&self.overflows),
             evictions: load(&self.evictions),
@@ -356,6 +366,7 @@ macro_rules! each_counter {
             output_bytes: $left.output_bytes.$operation($right.output_bytes),
             connections: $left.connections.$operation($right.connections),
             rejected: $left.rejected.$operation($right.rejected),
+            failed_handshakes: $left.failed_handshakes.$operation($right.failed_handshakes),
             protocol_errors: $left.protocol_errors.$operation($right.protocol_errors),
             overflows: $left.overflows.$operation($right.overflows),
             evictions: $left.evictions.$operation($right.evictions),

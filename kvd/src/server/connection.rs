@@ -57,7 +57,7 @@ impl Connection {
         let (now_ms, user) = (server.monotonic_ms(), server.users.default_user());
         let id = server.registry.next_id();
         let ends = match &socket {
-            Socket::Tcp(stream) => Ends {
+            Socket::Tcp(stream) | Socket::Tls(stream, _) => Ends {
                 address: stream.peer_addr()?.to_string(),
                 local_address: stream.local_addr()?.to_string(),
                 descriptor: stream.as_raw_fd(),
@@ -106,7 +106,9 @@ impl Connection {
 
     /// Nothing more is sent from here on. Whoever hears that it was closed finds it no more.
     pub fn end(&self) {
-        self.ended.set(true);
+        if !self.ended.replace(true) {
+            self.writer.say_goodbye();
+        }
         self.server.registry.remove(self.client.id);
         self.count_output(0);
     }
@@ -265,7 +267,7 @@ impl Connection {
     /// Goes on sending when the socket takes more: what is safe by then.
     async fn unblock(self: Rc<Self>) {
         loop {
-            self.count_output(self.output.borrow().len());
+            self.count_output(self.output.borrow().len() + self.writer.held_bytes());
             let sent = match self.writer.writable().await {
                 Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),

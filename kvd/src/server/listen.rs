@@ -3,8 +3,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -19,6 +17,7 @@ use tokio::sync::Notify;
 use super::Server;
 use super::mailbox::{Mailbox, Message};
 use super::socket::Socket;
+use super::unix_socket::{self, SocketFile};
 use crate::config::{BindAddress, Settings};
 
 /// How long a listener rests after an error that more connections would repeat.
@@ -28,65 +27,114 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 pub struct Listeners {
     /// The event loop that accepts, whichever thread binds.
     runtime: Handle,
-    tcp: Mutex<Vec<TcpListener>>,
+    tcp: Mutex<Vec<Bound>>,
     /// There are other TCP sockets than those that are waited for.
     changed: Notify,
     /// Until it is served.
     unix: Mutex<Option<UnixListener>>,
+    unix_file: Mutex<Option<SocketFile>>,
+}
+
+/// A TCP socket that is listened on.
+struct Bound {
+    listener: TcpListener,
+    port: Port,
+}
+
+/// What clients on a port speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    /// `port`.
+    Plain,
+    /// `tls-port`.
+    Tls,
+}
+
+impl Port {
+    const ALL: [Port; 2] = [Port::Plain, Port::Tls];
+
+    /// Its number, 0 for none.
+    fn number(self, settings: &Settings) -> u16 {
+        match self {
+            Port::Plain => settings.port,
+            Port::Tls => settings.tls_port,
+        }
+    }
 }
 
 impl Listeners {
     /// Binds what the settings name. An address marked optional may be missing.
     pub fn bind(settings: &Settings, runtime: Handle) -> io::Result<Listeners> {
-        let tcp = bind_addresses(settings, &runtime)?;
-        let unix = match &settings.unixsocket {
+        let tcp = bind_ports(&Port::ALL, settings, &runtime)?;
+        let (unix, unix_file) = match &settings.unixsocket {
             Some(path) => {
                 let _registered_with = runtime.enter();
-                Some(UnixListener::from_std(bind_unix(path, settings.unixsocketperm.mode())?)?)
+                let (listener, file) = unix_socket::bind(path, settings.unixsocketperm.mode())?;
+                (Some(UnixListener::from_std(listener)?), Some(file))
             }
-            None => None,
+            None => (None, None),
         };
         if tcp.is_empty() && unix.is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "Configured to not listen anywhere, exiting."));
         }
-        Ok(Listeners { runtime, tcp: Mutex::new(tcp), changed: Notify::new(), unix: Mutex::new(unix) })
+        Ok(Listeners {
+            runtime,
+            tcp: Mutex::new(tcp),
+            changed: Notify::new(),
+            unix: Mutex::new(unix),
+            unix_file: Mutex::new(unix_file),
+        })
     }
 
     /// Listens nowhere.
     pub fn none(runtime: Handle) -> Listeners {
-        Listeners { runtime, tcp: Mutex::default(), changed: Notify::new(), unix: Mutex::default() }
+        Listeners {
+            runtime,
+            tcp: Mutex::default(),
+            changed: Notify::new(),
+            unix: Mutex::default(),
+            unix_file: Mutex::default(),
+        }
     }
 
     /// The addresses, for the banner.
     pub fn addresses(&self) -> Vec<String> {
         let tcp = self.tcp.lock();
-        tcp.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.to_string()).collect()
+        let shown = tcp.iter().filter_map(|bound| {
+            let address = bound.listener.local_addr().ok()?;
+            Some(if bound.port == Port::Tls { format!("{address} (TLS)") } else { address.to_string() })
+        });
+        shown.collect()
     }
 
     /// Listens where the settings say now, and no more where those before did. What was accepted stays. After an error
     /// everything is as it was.
     pub fn change(&self, settings: &Settings, before: &Settings) -> io::Result<()> {
+        let is_other = |port: &Port| port.number(settings) != port.number(before) || settings.bind != before.bind;
+        let others: Vec<Port> = Port::ALL.into_iter().filter(is_other).collect();
         let mut tcp = self.tcp.lock();
-        if settings.port == before.port {
-            // Two sockets cannot listen on one address, nor on one and on all.
-            tcp.clear();
+        // Two sockets cannot listen on one address, nor on one and on all.
+        let is_taken = |port: &Port| Port::ALL.iter().any(|other| other.number(before) == port.number(settings));
+        let closes_first = others.iter().any(is_taken);
+        if closes_first {
+            tcp.retain(|bound| !others.contains(&bound.port));
         }
-        let bound = bind_addresses(settings, &self.runtime);
-        let bound = bound.and_then(|bound| match settings.port {
-            1.. if bound.is_empty() => Err(io::ErrorKind::AddrNotAvailable.into()),
-            _ => Ok(bound),
+        let bound = bind_ports(&others, settings, &self.runtime).and_then(|bound| {
+            let is_heard = |port: &Port| port.number(settings) == 0 || bound.iter().any(|bound| bound.port == *port);
+            if others.iter().all(is_heard) { Ok(bound) } else { Err(io::ErrorKind::AddrNotAvailable.into()) }
         });
         let (bound, changed) = match bound {
             Ok(bound) => (Some(bound), Ok(())),
             // They were free a moment ago.
-            Err(error) if tcp.is_empty() => (Some(bind_addresses(before, &self.runtime)?), Err(error)),
+            Err(error) if closes_first => (Some(bind_ports(&others, before, &self.runtime)?), Err(error)),
             Err(error) => (None, Err(error)),
         };
         if let Some(bound) = bound {
             // Those before close here, and not when the accepting task gets to it: their port is free at once.
-            *tcp = bound;
+            tcp.retain(|bound| !others.contains(&bound.port));
+            tcp.extend(bound);
             self.changed.notify_one();
-            tracing::info!(port = settings.port, "the TCP sockets were changed");
+            tracing::info!(port = settings.port, tls_port = settings.tls_port, "the TCP sockets were changed");
         }
         changed
     }
@@ -96,12 +144,20 @@ impl Listeners {
         self.tcp.lock().clear();
     }
 
+    /// Removes the unix socket, so that nobody takes it for one that is listened on.
+    pub fn remove_socket(&self) {
+        drop(self.unix_file.lock().take());
+    }
+
     /// The next connection over TCP. Each listener comes first in its turn, so that none is kept from being heard.
-    async fn accept(&self, turn: usize) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self, turn: usize) -> io::Result<(TcpStream, SocketAddr, Port)> {
         let poll = |context: &mut Context<'_>| {
             let tcp = self.tcp.lock();
             let (last, first) = tcp.split_at(turn % tcp.len().max(1));
-            let mut polls = first.iter().chain(last).map(|listener| listener.poll_accept(context));
+            let mut polls = first.iter().chain(last).map(|bound| {
+                let accepted = bound.listener.poll_accept(context);
+                accepted.map_ok(|(stream, peer)| (stream, peer, bound.port))
+            });
             polls.find(Poll::is_ready).unwrap_or(Poll::Pending)
         };
         loop {
@@ -120,7 +176,7 @@ pub fn serve(server: &Arc<Server>) {
     tokio::spawn(async move {
         for turn in 0.. {
             match accepts.listeners.accept(turn).await {
-                Ok((stream, peer)) => admit_tcp(stream, peer, &accepts),
+                Ok((stream, peer, port)) => admit_tcp(stream, peer, port, &accepts),
                 Err(error) => rest(&error).await,
             }
         }
@@ -149,31 +205,32 @@ async fn rest(error: &io::Error) {
     }
 }
 
-/// Binds every address; none when the port is 0.
-fn bind_addresses(settings: &Settings, runtime: &Handle) -> io::Result<Vec<TcpListener>> {
+/// Binds every address at these ports; none at a port that is 0.
+fn bind_ports(ports: &[Port], settings: &Settings, runtime: &Handle) -> io::Result<Vec<Bound>> {
     let _registered_with = runtime.enter();
-    let mut listeners = Vec::new();
-    let addresses = if settings.port == 0 { &[] } else { &settings.bind[..] };
-    for address in addresses {
-        match bind_tcp(address, settings) {
-            Ok(bound) => listeners.extend(bound),
-            // It may be missing, but not be another's.
-            Err(error) if address.is_optional() && error.kind() != io::ErrorKind::AddrInUse => {
-                tracing::info!(address = address.host(), %error, "optional address is not listened on");
-            }
-            Err(error) => {
-                let (host, port) = (address.host(), settings.port);
-                let text = format!("Could not create server TCP listening socket {host}:{port}: {error}");
-                return Err(io::Error::new(error.kind(), text));
+    let mut all = Vec::new();
+    for &port in ports.iter().filter(|port| port.number(settings) != 0) {
+        for address in &settings.bind {
+            match bind_tcp(address, port.number(settings), settings.tcp_backlog) {
+                Ok(bound) => all.extend(bound.into_iter().map(|listener| Bound { listener, port })),
+                // It may be missing, but not be another's.
+                Err(error) if address.is_optional() && error.kind() != io::ErrorKind::AddrInUse => {
+                    tracing::info!(address = address.host(), %error, "optional address is not listened on");
+                }
+                Err(error) => {
+                    let (host, port) = (address.host(), port.number(settings));
+                    let text = format!("Could not create server TCP listening socket {host}:{port}: {error}");
+                    return Err(io::Error::new(error.kind(), text));
+                }
             }
         }
     }
-    Ok(listeners)
+    Ok(all)
 }
 
-fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpListener>> {
+fn bind_tcp(address: &BindAddress, port: u16, backlog: u32) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for resolved in (address.host(), settings.port).to_socket_addrs()? {
+    for resolved in (address.host(), port).to_socket_addrs()? {
         let socket = RawSocket::new(Domain::for_address(resolved), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         if resolved.is_ipv6() {
@@ -181,46 +238,16 @@ fn bind_tcp(address: &BindAddress, settings: &Settings) -> io::Result<Vec<TcpLis
         }
         socket.set_nonblocking(true)?;
         socket.bind(&resolved.into())?;
-        socket.listen(i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX))?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         listeners.push(TcpListener::from_std(socket.into())?);
     }
     Ok(listeners)
 }
 
-/// Binds the unix socket. A socket left by an earlier process is replaced; any other file is not touched.
-fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
-    let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("Could not create unix socket {}: {error}", path.display()))
-    };
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => {
-            if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                return Err(named(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it")));
-            }
-            #[expect(clippy::disallowed_methods, reason = "a socket is not a file of the store")]
-            std::fs::remove_file(path).map_err(named)?;
-        }
-        Ok(_) => return Err(named(io::Error::new(io::ErrorKind::AlreadyExists, "the path is not a socket"))),
-        Err(_) => {}
-    }
-    // Nobody may connect between bind and the wider permissions.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = std::os::unix::net::UnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = bound.map_err(named)?;
-    if mode != 0 {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(named)?;
-    }
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn admit_tcp(stream: TcpStream, peer: SocketAddr, server: &Arc<Server>) {
+fn admit_tcp(stream: TcpStream, peer: SocketAddr, port: Port, server: &Arc<Server>) {
     let settings = server.settings();
-    if settings.protected_mode
-        && !peer.ip().to_canonical().is_loopback()
-        && server.users.default_user().needs_no_password()
-    {
+    // Who speaks TLS understands it only after the handshake.
+    if port == Port::Plain && !peer.ip().to_canonical().is_loopback() && server.is_protected() {
         refuse(&stream, PROTECTED);
         server.stats.count_rejected();
         return;
@@ -236,9 +263,11 @@ fn admit_tcp(stream: TcpStream, peer: SocketAddr, server: &Arc<Server>) {
             tracing::debug!(%error, "keepalive is not to be had");
         }
     }
-    match stream.into_std() {
-        Ok(stream) => hand_over(Socket::Tcp(stream), server),
-        Err(error) => tracing::debug!(%error, "an accepted connection was gone"),
+    match (stream.into_std(), port, server.tls.in_force()) {
+        (Ok(stream), Port::Plain, _) => hand_over(Socket::Tcp(stream), server),
+        (Ok(stream), Port::Tls, Some(config)) => hand_over(Socket::Tls(stream, config), server),
+        (Ok(_), Port::Tls, None) => tracing::debug!("TLS has just been turned off"),
+        (Err(error), ..) => tracing::debug!(%error, "an accepted connection was gone"),
     }
 }
 
@@ -251,6 +280,8 @@ fn hand_over(socket: Socket, server: &Arc<Server>) {
         match &socket {
             Socket::Tcp(stream) => refuse(stream, FULL),
             Socket::Unix(stream) => refuse(stream, FULL),
+            // It would have to be encrypted first.
+            Socket::Tls(..) => {}
         }
         server.stats.count_rejected();
         return;
@@ -272,7 +303,8 @@ fn refuse<'a>(socket: impl Into<SockRef<'a>>, text: &str) {
 }
 
 const FULL: &str = "-ERR max number of clients reached\r\n";
-const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no password \
+/// What a client from elsewhere is told while there is no password.
+pub const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no password \
 is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to \
 connect from external computers, set a password with requirepass, or bind the server to an address with --bind, or \
 turn protected mode off with --protected-mode no.\r\n";

@@ -29,6 +29,7 @@ pub mod socket;
 pub mod stopwatch;
 mod task;
 pub mod thread;
+mod unix_socket;
 pub mod user_file;
 mod wait;
 pub mod watch;
@@ -44,6 +45,7 @@ use bytes::Bytes;
 use engine::clock::Clock;
 use engine::{FsyncMode, Lsn};
 use parking_lot::{Mutex, RwLock};
+use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use self::blocked::Blocked;
@@ -65,6 +67,7 @@ use crate::pubsub::notify::{self, Events};
 use crate::pubsub::{Hub, Kind};
 use crate::session::output::Bounds;
 use crate::session::registry::{Client, Registry};
+use crate::tls::{Tls, TlsError};
 
 /// What all workers share.
 pub struct Server {
@@ -98,6 +101,8 @@ pub struct Server {
     pub stop: shutdown::Trigger,
     /// Where connections come from.
     pub listeners: Listeners,
+    /// How connections on `tls-port` are encrypted.
+    pub tls: Tls,
     /// The workers' mailboxes.
     pub workers: Mutex<Vec<Mailbox>>,
     /// Wakes whoever waits for durability.
@@ -184,6 +189,7 @@ impl Server {
         hot.set(&settings);
         let users = user_file::users(&settings).map_err(io::Error::other)?;
         let fitting_clients = descriptors::raise_limit(settings.maxclients as usize);
+        let tls = Tls::new(&settings, clock.clone())?;
         Ok(Arc::new(Server {
             started_ms: clock.monotonic_ms(),
             last_save: AtomicI64::new((clock.wall_ms() / 1000) as i64),
@@ -199,6 +205,7 @@ impl Server {
             run_id,
             stop: shutdown::Trigger::default(),
             listeners,
+            tls,
             workers: Mutex::default(),
             progress: Notify::new(),
             fitting_clients: AtomicUsize::new(fitting_clients),
@@ -275,9 +282,16 @@ impl Server {
             }
             self.fitting_clients.fetch_max(fitting, Ordering::Relaxed);
         }
-        if let Some(name) = ["port", "bind"].into_iter().find(|name| changed.contains(name)) {
+        let tls_changes = changed.iter().find(|name| name.starts_with("tls-"));
+        let _tls_changing = tls_changes.map(|_| self.tls.changing());
+        // Before the port is open, or its first clients would find none.
+        let tls_before = tls_changes.map(|name| self.change_tls(name, &settings)).transpose()?;
+        if let Some(name) = ["port", "bind", "tls-port"].into_iter().find(|name| changed.contains(name)) {
             self.listeners.change(&settings, &self.settings()).map_err(|error| {
                 tracing::warn!("{error}");
+                if let Some(before) = tls_before {
+                    self.tls.replace(before);
+                }
                 SetError::cannot_listen(name)
             })?;
         }
@@ -306,6 +320,31 @@ impl Server {
             }
         }
         Ok(After::Reply)
+    }
+
+    /// Puts a new TLS configuration in force, made for the sake of this setting; the one before.
+    fn change_tls(&self, name: &str, settings: &Settings) -> Result<Option<Arc<ServerConfig>>, SetError> {
+        let prepared = self.tls.prepare(settings).map_err(|error| {
+            tracing::warn!("{error}");
+            SetError::cannot_configure_tls(name)
+        });
+        Ok(self.tls.replace(prepared?))
+    }
+
+    /// Reads the files of TLS again, for handshakes to come. Whether there were any to be read. After an error those that
+    /// were read before stay in force.
+    pub fn reload_tls(&self) -> Result<bool, TlsError> {
+        let _changing = self.tls.changing();
+        let prepared = self.tls.prepare(&self.settings())?;
+        let is_on = prepared.is_some();
+        self.tls.replace(prepared);
+        Ok(is_on)
+    }
+
+    /// Whether clients from elsewhere are refused.
+    pub fn is_protected(&self) -> bool {
+        let settings = self.settings.read();
+        settings.protected_mode && self.users.default_user().needs_no_password()
     }
 
     /// Has a connection closed by its worker.

@@ -1,20 +1,28 @@
-//! A client's socket, over TCP or the unix socket: as it was accepted, then as a half that reads and one that writes.
+//! A client's socket, over TCP, TLS or the unix socket: as it was accepted, then as a half that reads and one that writes.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 use tokio_util::io::poll_read_buf;
 
+use crate::tls::Channel;
+
 /// An accepted connection on its way to a worker.
 pub enum Socket {
     /// Over TCP.
     Tcp(std::net::TcpStream),
+    /// Over TCP, to be encrypted so.
+    Tls(std::net::TcpStream, Arc<ServerConfig>),
     /// Over the unix socket.
     Unix(std::os::unix::net::UnixStream),
 }
@@ -23,6 +31,8 @@ pub enum Socket {
 pub enum Reader {
     /// Over TCP.
     Tcp(tcp::OwnedReadHalf),
+    /// Over TCP, encrypted.
+    Tls(tcp::OwnedReadHalf, Rc<RefCell<Channel>>),
     /// Over the unix socket.
     Unix(unix::OwnedReadHalf),
 }
@@ -31,6 +41,8 @@ pub enum Reader {
 pub enum Writer {
     /// Over TCP.
     Tcp(tcp::OwnedWriteHalf),
+    /// Over TCP, encrypted.
+    Tls(tcp::OwnedWriteHalf, Rc<RefCell<Channel>>),
     /// Over the unix socket.
     Unix(unix::OwnedWriteHalf),
 }
@@ -51,6 +63,11 @@ impl Socket {
             Socket::Tcp(stream) => {
                 let (reader, writer) = TcpStream::from_std(stream)?.into_split();
                 (Reader::Tcp(reader), Writer::Tcp(writer))
+            }
+            Socket::Tls(stream, config) => {
+                let channel = Rc::new(RefCell::new(Channel::new(config)?));
+                let (reader, writer) = TcpStream::from_std(stream)?.into_split();
+                (Reader::Tls(reader, channel.clone()), Writer::Tls(writer, channel))
             }
             Socket::Unix(stream) => {
                 let (reader, writer) = UnixStream::from_std(stream)?.into_split();
@@ -73,17 +90,40 @@ impl Reader {
         match self {
             Reader::Tcp(half) => poll_read_buf(Pin::new(half), context, buffer),
             Reader::Unix(half) => poll_read_buf(Pin::new(half), context, buffer),
+            Reader::Tls(half, channel) => channel.borrow_mut().poll_read(half, buffer, context),
+        }
+    }
+
+    /// Whether a handshake comes first.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Reader::Tls(..))
+    }
+
+    /// Shakes hands, where there is need to.
+    pub fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Reader::Tls(half, channel) => channel.borrow_mut().poll_handshake(half, context),
+            Reader::Tcp(_) | Reader::Unix(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Bytes it holds that were received and are not in anybody's buffer.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Reader::Tls(_, channel) => channel.borrow().held_bytes(),
+            Reader::Tcp(_) | Reader::Unix(_) => 0,
         }
     }
 }
 
 impl Writer {
-    /// Writes what the kernel takes now.
+    /// Writes what the kernel takes now. What was begun and is not told to be written must come again.
     #[inline]
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Writer::Tcp(half) => half.try_write(bytes),
             Writer::Unix(half) => half.try_write(bytes),
+            Writer::Tls(half, channel) => channel.borrow_mut().write(half.as_ref(), &[IoSlice::new(bytes)]),
         }
     }
 
@@ -92,13 +132,29 @@ impl Writer {
         match self {
             Writer::Tcp(half) => half.try_write_vectored(slices),
             Writer::Unix(half) => half.try_write_vectored(slices),
+            Writer::Tls(half, channel) => channel.borrow_mut().write(half.as_ref(), slices),
+        }
+    }
+
+    /// Bytes it holds that were encrypted and are not with the kernel.
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Writer::Tls(_, channel) => channel.borrow().held_bytes(),
+            Writer::Tcp(_) | Writer::Unix(_) => 0,
+        }
+    }
+
+    /// Tells the client that nothing more comes, where the protocol has a word for it.
+    pub fn say_goodbye(&self) {
+        if let Writer::Tls(half, channel) = self {
+            channel.borrow_mut().close(half.as_ref());
         }
     }
 
     /// Waits until the kernel takes more.
     pub async fn writable(&self) -> io::Result<()> {
         match self {
-            Writer::Tcp(half) => half.writable().await,
+            Writer::Tcp(half) | Writer::Tls(half, _) => half.writable().await,
             Writer::Unix(half) => half.writable().await,
         }
     }
@@ -127,14 +183,14 @@ impl Writer {
 
     async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {
-            Writer::Tcp(half) => half.ready(interest).await,
+            Writer::Tcp(half) | Writer::Tls(half, _) => half.ready(interest).await,
             Writer::Unix(half) => half.ready(interest).await,
         }
     }
 
     fn raw(&self) -> SockRef<'_> {
         match self {
-            Writer::Tcp(half) => SockRef::from(AsRef::<TcpStream>::as_ref(half)),
+            Writer::Tcp(half) | Writer::Tls(half, _) => SockRef::from(AsRef::<TcpStream>::as_ref(half)),
             Writer::Unix(half) => SockRef::from(AsRef::<UnixStream>::as_ref(half)),
         }
     }

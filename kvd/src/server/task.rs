@@ -15,6 +15,7 @@ use super::cold;
 use super::connection::Connection;
 use super::execute::{self, Ready};
 use super::halt::Pause;
+use super::listen::PROTECTED;
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
@@ -26,6 +27,8 @@ use crate::session::{Replies, Session, gate};
 const READ_BYTES: usize = 64 << 10;
 /// Room for the next read of a request that has begun: at least this, at most what has already come.
 const PARTIAL_BYTES: usize = 16 << 10;
+/// Time for a TLS handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a client to authenticate.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,11 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
         held_bytes: 0,
     };
     let id = task.session.client.id;
+    if task.reader.is_encrypted() && !task.begin_encrypted().await {
+        task.connection.end();
+        task.worker.forget(id);
+        return;
+    }
     let ended = if task.session.authenticated { task.serve().await } else { task.serve_unauthenticated().await };
     if let Err(error) = ended {
         tracing::debug!(%error, client = id, "connection ended");
@@ -72,6 +80,24 @@ struct Task {
 }
 
 impl Task {
+    /// Shakes hands and greets, or turns away, who has come. Whether the connection goes on.
+    async fn begin_encrypted(&mut self) -> bool {
+        let server = &self.worker.server;
+        if let Err(error) = shake_hands(&mut self.reader).await {
+            let address = &self.session.client.address;
+            tracing::debug!("Error accepting a client connection: {error} (addr={address})");
+            server.stats.count_failed_handshake();
+            return false;
+        }
+        if !server.is_protected() || self.session.client.is_local() {
+            return true;
+        }
+        server.stats.count_rejected();
+        self.connection.output().tail().extend_from_slice(PROTECTED.as_bytes());
+        self.connection.send(0);
+        false
+    }
+
     /// The first ten seconds of a client that owes its password. What follows it in the same write has all the time.
     async fn serve_unauthenticated(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + AUTHENTICATE_WITHIN;
@@ -203,7 +229,7 @@ impl Task {
             self.partial = buffer;
         }
         self.session.client.query_bytes.store(self.partial.len(), Ordering::Relaxed);
-        self.count_held(self.partial.capacity() + self.codec.memory_bytes());
+        self.count_held(self.partial.capacity() + self.codec.memory_bytes() + self.reader.held_bytes());
     }
 
     /// Runs every whole request in the buffer. Whether the connection goes on.
@@ -364,6 +390,12 @@ impl Task {
     fn release(&self) {
         self.worker.release(&self.connection);
     }
+}
+
+/// Shakes hands, in time.
+pub(super) async fn shake_hands(reader: &mut Reader) -> io::Result<()> {
+    let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, poll_fn(|context| reader.poll_handshake(context)));
+    shaken.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake takes too long")))
 }
 
 /// The limits on this connection's requests.
