@@ -43,6 +43,7 @@ pub struct Stats {
     protocol_errors: AtomicU64,
     overflows: AtomicU64,
     evictions: AtomicU64,
+    dawdlers: AtomicU64,
     denied_auth: AtomicU64,
     error_replies: AtomicU64,
     error_codes: Mutex<BTreeMap<String, u64>>,
@@ -82,6 +83,8 @@ pub struct Totals {
     pub overflows: u64,
     /// Connections closed because all together held too much.
     pub evictions: u64,
+    /// Connections closed because a request took too long to come.
+    pub dawdlers: u64,
     /// Wrong passwords.
     pub denied_auth: u64,
     /// Error replies.
@@ -128,6 +131,7 @@ impl Stats {
             protocol_errors: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
+            dawdlers: AtomicU64::new(0),
             denied_auth: AtomicU64::new(0),
             error_replies: AtomicU64::new(0),
             error_codes: Mutex::default(),
@@ -200,7 +204,12 @@ impl Stats {
         self.overflows.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All connections together held too much: one that wanted more is closed.
+    /// A client takes too long for a request: it is closed.
+    pub fn count_dawdler(&self) {
+        self.dawdlers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All connections together held too much: one of those with most is closed.
     pub fn count_eviction(&self) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
     }
@@ -309,6 +318,7 @@ impl Stats {
             protocol_errors: load(&self.protocol_errors),
             overflows: load(&self.overflows),
             evictions: load(&self.evictions),
+            dawdlers: load(&self.dawdlers),
             denied_auth: load(&self.denied_auth),
             error_replies: load(&self.error_replies),
             expired,
@@ -348,6 +358,7 @@ macro_rules! each_counter {
             protocol_errors: $left.protocol_errors.$operation($right.protocol_errors),
             overflows: $left.overflows.$operation($right.overflows),
             evictions: $left.evictions.$operation($right.evictions),
+            dawdlers: $left.dawdlers.$operation($right.dawdlers),
             denied_auth: $left.denied_auth.$operation($right.denied_auth),
             error_replies: $left.error_replies.$operation($right.error_replies),
             expired: $left.expired.$operation($right.expired),
