@@ -68,7 +68,7 @@ impl Iterated {
     fn pair(&self, state: u64, random: &mut Random) -> [[u8; BLOCK]; 2] {
         let mut seen = HashMap::new();
         loop {
-            let block = [(); BLOCK].map(|()| b'a' + (random.next() % 26) as u8);
+            let block = [(); BLOCK].map(|()| b'0' + (random.next() % 75) as u8);
             if let Some(before) = seen.insert(self.over(state, &block), block)
                 && before != block
             {

@@ -34,14 +34,13 @@ pub fn run(scene: &Scene) -> Result<()> {
     let cpu = machine::cpu_seconds(scene.pid)?;
     std::thread::sleep(WITHOUT);
     let busy = (machine::cpu_seconds(scene.pid)? - cpu) / WITHOUT.as_secs_f64();
-    let answered = held.iter_mut().map(|stream| ending::of(stream, Duration::from_millis(5)));
-    let answered = answered.filter(|end| end.starts_with("answered")).count();
+    let answered = held.iter_mut().filter(|stream| ending::is_answered(stream, Duration::from_millis(5))).count();
     scene.ended_times("answered; held", answered as u64);
     scene.ended_times("waits to be accepted", (held.len() - answered) as u64);
     scene.figure_within("processors used while no file is left", busy, 0.0, 0.5);
     limit(before.current, before.maximum)?;
-    let waited = held.iter_mut().rev().take(50).map(|stream| ending::of(stream, Duration::from_millis(1500)));
-    let served = waited.filter(|end| end.starts_with("answered")).count();
+    let last = held.iter_mut().rev().take(50);
+    let served = last.filter(|stream| ending::is_answered(stream, Duration::from_millis(1500))).count();
     scene.figure_within("of the last 50, answered when there are files again", served as f64, 50.0, 50.0);
     Ok(())
 }

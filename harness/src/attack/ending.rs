@@ -21,6 +21,11 @@ pub fn of(stream: &mut TcpStream, patience: Duration) -> String {
     }
 }
 
+/// Whether anything is said at all.
+pub fn is_answered(mut stream: &TcpStream, patience: Duration) -> bool {
+    stream.set_read_timeout(Some(patience)).is_ok() && stream.read(&mut [0; 64]).is_ok_and(|count| count > 0)
+}
+
 /// What the server says, and whether it closes.
 pub fn hear(stream: &mut TcpStream, patience: Duration) -> (Vec<u8>, bool) {
     let (mut said, mut part) = (Vec::new(), vec![0; 16 << 10]);

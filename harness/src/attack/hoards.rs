@@ -7,6 +7,11 @@ use crate::wire::Reply;
 
 const NAME: usize = 1 << 20;
 
+/// Clients may hold so much together.
+pub fn prepare(scene: &Scene) -> Result<()> {
+    scene.configure("maxmemory-clients", "32mb")
+}
+
 /// Each until it is refused, or has cost half a gigabyte.
 pub fn run(scene: &Scene) -> Result<()> {
     let rounds = scene.amount(512, 24);

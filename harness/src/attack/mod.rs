@@ -111,8 +111,9 @@ pub const ALL: &[Attack] = &[
         .after(strangers::prepare)
         .within(STRANGER),
     row("deaf", "Subscribers that read nothing while others publish.", deaf::run),
-    row("names", "Names of channels, watched keys, queued requests and of the client itself, without end.", hoards::run),
-    row("subscriptions", "SUBSCRIBE to 1,000,000 channels by one client.", hoards::subscribe),
+    row("names", "Names of channels, watched keys, queued requests and of the client itself, without end.", hoards::run)
+        .after(hoards::prepare),
+    row("subscriptions", "SUBSCRIBE to 1,000,000 channels by one client.", hoards::subscribe).after(hoards::prepare),
     row("patterns", "Patterns with many stars against long names: KEYS, SCAN, PSUBSCRIBE.", patterns::run)
         .after(patterns::prepare),
     row("draws", "Random elements, -2^63 of them.", draws::run).after(draws::prepare),

@@ -18,8 +18,8 @@ pub fn run(scene: &Scene) -> Result<()> {
         for command in commands {
             scene.ask(&mut client, command);
         }
-        if offset.len() > 9 {
-            // Below, a bit is a value of up to 512 MiB, which is allowed.
+        // A bit at an offset of 32 bits is a value of up to 512 MiB, which is allowed: those are left out.
+        if offset.len() > 10 || offset == b"4294967296" {
             scene.ask(&mut client, &[b"SETBIT", b"attack:bit", offset, b"1"]);
         }
     }

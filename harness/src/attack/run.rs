@@ -131,6 +131,7 @@ fn one(attack: &Attack, victim: &mut Victim, options: &Options) -> Result<Row> {
 fn put_right(keeper: &mut Client, victim: &Victim) -> Result<()> {
     keeper.call(&[b"CONFIG", b"SET", b"requirepass", b""])?;
     keeper.call(&[b"CONFIG", b"SET", b"maxclients", b"10000"])?;
+    keeper.call(&[b"CONFIG", b"SET", b"maxmemory-clients", b"0"])?;
     let mut client = victim.connect()?;
     client.call(&[b"DEL", b"attack:drip", b"attack:0"])?;
     let keys: Vec<String> = (0..100).map(|index| format!("attack:{index}")).collect();

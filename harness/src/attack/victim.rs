@@ -27,6 +27,8 @@ pub struct Kind {
     pub program: Program,
     /// It stores what it is given.
     pub is_store: bool,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl Kind {
@@ -35,18 +37,18 @@ impl Kind {
         let program =
             if server.contains("{port}") { Program::Template(server.to_owned()) } else { Program::Redis(server.into()) };
         let name = Path::new(program.name()).file_name().map_or("server".into(), |name| name.to_string_lossy());
-        Self { name: name.into_owned(), program: program.clone(), is_store: true }
+        Self { name: name.into_owned(), program: program.clone(), is_store: true, env: Vec::new() }
     }
 
     /// This project's.
     pub fn kvd(path: PathBuf) -> Self {
-        Self { name: "kvd".to_owned(), program: Program::Kvd(path), is_store: true }
+        Self { name: "kvd".to_owned(), program: Program::Kvd(path), is_store: true, env: Vec::new() }
     }
 
     /// A server that answers PING and stores nothing.
     pub fn null(path: &Path) -> Self {
         let program = Program::Template(format!("{} {{port}} lossy", path.display()));
-        Self { name: "null server".to_owned(), program, is_store: false }
+        Self { name: "null server".to_owned(), program, is_store: false, env: Vec::new() }
     }
 }
 
@@ -72,7 +74,7 @@ impl Victim {
             dir,
             mode: Mode::EverySec,
             args: if kind.is_store { args.to_vec() } else { Vec::new() },
-            env: Vec::new(),
+            env: kind.env.clone(),
             wrapper: Vec::new(),
         };
         let victim = Self { kind: kind.clone(), server: launch.start()?, launch, _room: room };

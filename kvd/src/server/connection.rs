@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Lsn;
+use engine::mutant::planted;
 use tokio::sync::Notify;
 
 use super::Server;
@@ -176,7 +177,8 @@ impl Connection {
     /// a request as there may be.
     fn dawdles(&self, now_ms: u64) -> bool {
         let limit_ms = self.server.hot.request_ms.load(Ordering::Relaxed);
-        let Some(begun) = self.begun.get().filter(|_| limit_ms != 0) else { return false };
+        let is_limited = limit_ms != 0 && !planted("request_waited_for");
+        let Some(begun) = self.begun.get().filter(|_| is_limited) else { return false };
         let for_bytes_ms = (begun.bytes / LEAST_BYTES_A_SECOND) as u64 * 1000;
         now_ms.saturating_sub(begun.at_ms) > limit_ms.saturating_add(for_bytes_ms)
     }
