@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::ending;
 use super::scene::{Scene, request};
 use crate::error::Result;
 
@@ -27,7 +26,7 @@ pub fn run(scene: &Scene) -> Result<()> {
         }
     }
     for stream in &mut deaf {
-        scene.ended(ending::of(stream, Duration::from_millis(50)));
+        scene.hear_end(stream, Duration::from_millis(50));
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::ending;
 use super::scene::{Scene, request};
 use crate::clock;
 use crate::error::Result;
@@ -25,14 +24,14 @@ pub fn run(scene: &Scene) -> Result<()> {
             *at += 1;
             let goes_on = stream.write_all(&whole[*at..=*at]).is_ok();
             if !goes_on {
-                scene.ended(ending::of(stream, Duration::from_millis(10)));
+                scene.hear_end(stream, Duration::from_millis(10));
             }
             goes_on
         });
     }
     let left = streams.len();
     for (stream, _) in &mut streams {
-        scene.ended(ending::of(stream, Duration::from_millis(1)));
+        scene.hear_end(stream, Duration::from_millis(1));
     }
     scene.figure("still held at the end", left as f64);
     if limited {

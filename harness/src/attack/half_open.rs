@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::ending;
 use super::scene::Scene;
 use crate::error::Result;
 
@@ -27,7 +26,7 @@ pub fn run(scene: &Scene) -> Result<()> {
     scene.figure("connections", held.len() as f64);
     std::thread::sleep(scene.time(3000, 300));
     for stream in &mut held {
-        scene.ended(ending::of(stream, Duration::from_millis(1)));
+        scene.hear_end(stream, Duration::from_millis(1));
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::ending;
 use super::scene::Scene;
 use crate::error::Result;
 
@@ -25,7 +24,7 @@ pub fn run(scene: &Scene) -> Result<()> {
                 break;
             }
         }
-        scene.ended(ending::of(&mut stream, SILENCE));
+        scene.hear_end(&mut stream, SILENCE);
     }
     Ok(())
 }

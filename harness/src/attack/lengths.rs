@@ -40,7 +40,7 @@ const SILENCE: Duration = Duration::from_millis(150);
 
 /// Each number as a count, as the length of a bulk, and as one in the midst of a request that is fine so far.
 pub fn run(scene: &Scene) -> Result<()> {
-    for _ in 0..scene.amount(3, 1) {
+    for _ in 0..scene.amount(2, 1) {
         for number in NUMBERS {
             for head in ["*", "*1\r\n$", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$", "*2\r\n$", "$"] {
                 if scene.is_over() {

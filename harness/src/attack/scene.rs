@@ -114,11 +114,17 @@ impl Scene {
             Ok(mut stream) => {
                 // A server may close before it has taken everything.
                 let _ = stream.write_all(bytes);
-                ending::of(&mut stream, patience)
+                return self.hear_end(&mut stream, patience);
             }
             Err(error) => format!("not accepted: {error}"),
         };
         self.ended(end);
+    }
+
+    /// Notes how the attacker of a connection was ended, if it was. The null server ends nobody and is not waited for.
+    pub fn hear_end(&self, stream: &mut TcpStream, patience: Duration) {
+        let patience = if self.is_store { patience } else { patience.min(Duration::from_millis(2)) };
+        self.ended(ending::of(stream, patience));
     }
 
     /// One request, whose reply is noted when it is an error; nothing when the connection has ended.

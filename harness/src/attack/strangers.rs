@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::ending;
 use super::scene::{Scene, request};
 use crate::clock;
 use crate::error::Result;
@@ -27,8 +26,7 @@ fn one(scene: &Scene, head: &[u8], part: &[u8], most: usize) -> Result<()> {
         }
     }
     scene.figure("bytes taken", sent as f64);
-    let end = ending::of(&mut stream, scene.time(12_000, 500));
-    scene.ended(end);
+    scene.hear_end(&mut stream, scene.time(12_000, 500));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod blocking;
 mod client;
 mod cold;
+mod cves;
 mod debug;
 mod eviction;
 mod exec;
