@@ -12,8 +12,6 @@ use crate::scenario::machine;
 
 /// Files that the server may have, once it runs and has taken its clients' share of more.
 const FILES: u64 = 128;
-/// How long it has no file left.
-const WITHOUT: Duration = Duration::from_secs(3);
 
 /// Takes files from a running server, connects more clients than it can have, and measures what it does meanwhile.
 pub fn run(scene: &Scene) -> Result<()> {
@@ -25,15 +23,16 @@ pub fn run(scene: &Scene) -> Result<()> {
     let before = limit(Some(FILES), rustix::process::getrlimit(Resource::Nofile).maximum)?;
     let mut held = Vec::new();
     // The kernel accepts them before the server does: all connect.
-    for _ in 0..400 {
+    for _ in 0..scene.amount(400, 200) {
         if let Ok(mut stream) = scene.connect() {
             let _ = stream.write_all(&request(&[b"PING"]));
             held.push(stream);
         }
     }
     let cpu = machine::cpu_seconds(scene.pid)?;
-    std::thread::sleep(WITHOUT);
-    let busy = (machine::cpu_seconds(scene.pid)? - cpu) / WITHOUT.as_secs_f64();
+    let time = scene.time(3000, 1000);
+    std::thread::sleep(time);
+    let busy = (machine::cpu_seconds(scene.pid)? - cpu) / time.as_secs_f64();
     let answered = held.iter_mut().filter(|stream| ending::is_answered(stream, Duration::from_millis(5))).count();
     scene.ended_times("answered; held", answered as u64);
     scene.ended_times("waits to be accepted", (held.len() - answered) as u64);

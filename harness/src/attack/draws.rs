@@ -25,7 +25,7 @@ pub fn run(scene: &Scene) -> Result<()> {
                 }
                 let words = [command, &[count.as_bytes()], with].concat();
                 let bytes = [super::scene::request(&[b"SELECT", b"1"]), super::scene::request(&words)].concat();
-                scene.strike(&bytes, scene.time(1000, 100));
+                scene.strike(&bytes, scene.time(500, 30));
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Lengths that overflow, are negative, or are no numbers: nothing may be allocated for them.
 
-use std::time::Duration;
-
 use super::scene::Scene;
 use crate::error::Result;
 
@@ -35,11 +33,9 @@ pub const NUMBERS: [&str; 24] = [
 
 /// What is sent behind a length that was believed.
 const BEHIND: usize = 256;
-/// Silence after which a connection counts as held.
-const SILENCE: Duration = Duration::from_millis(150);
-
 /// Each number as a count, as the length of a bulk, and as one in the midst of a request that is fine so far.
 pub fn run(scene: &Scene) -> Result<()> {
+    let silence = scene.time(100, 25);
     for _ in 0..scene.amount(2, 1) {
         for number in NUMBERS {
             for head in ["*", "*1\r\n$", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$", "*2\r\n$", "$"] {
@@ -48,7 +44,7 @@ pub fn run(scene: &Scene) -> Result<()> {
                 }
                 let mut bytes = format!("{head}{number}\r\n").into_bytes();
                 bytes.extend_from_slice(&[b'x'; BEHIND]);
-                scene.strike(&bytes, SILENCE);
+                scene.strike(&bytes, silence);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::random::Random;
 
 /// Connections at once.
-const CLIENTS: u64 = 4;
+const CLIENTS: u64 = 16;
 /// Frames on one connection at most: most end theirs before.
 const FRAMES: u64 = 16;
 /// Silence after which a server waits for more.

@@ -9,7 +9,6 @@
 //! the place of.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -114,23 +113,25 @@ impl Server {
         let mut seen = self.client_memory.largest.lock();
         if seen.0 == 0 || now_ms.saturating_sub(seen.0) >= LOOK_EVERY_MS {
             let mut holders = self.holders().1;
-            holders.sort_unstable_by_key(|(holder, _)| Reverse(holder.bytes));
-            let nth = |index: usize| holders.get(index).map_or_else(Holder::default, |(holder, _)| *holder);
+            holders.sort_unstable_by_key(|holder| Reverse(holder.bytes));
+            let nth = |index: usize| holders.get(index).copied().unwrap_or_default();
             *seen = (now_ms.max(1), [nth(0), nth(1)]);
         }
         seen.1.into_iter().find(|holder| holder.id != id).map_or(0, |holder| holder.bytes)
     }
 
     /// What clients hold that are not being closed, and those of them who may be.
-    fn holders(&self) -> (usize, Vec<(Holder, Arc<Client>)>) {
-        let mut all = self.client_memory.held.load(Ordering::Relaxed);
-        let mut holders = Vec::new();
+    fn holders(&self) -> (usize, Vec<Holder>) {
+        let (mut all, mut holders) = (0, Vec::new());
         for client in self.registry.all() {
-            let bytes = client.held_bytes.load(Ordering::Relaxed);
+            // What those held who are not here any more is about to be let go of.
             if client.killed.load(Ordering::Relaxed) {
-                all = all.saturating_sub(bytes);
-            } else if bytes > SPARED_BYTES && !client.stays.load(Ordering::Relaxed) {
-                holders.push((Holder { bytes, id: client.id }, client));
+                continue;
+            }
+            let bytes = client.held_bytes.load(Ordering::Relaxed);
+            all += bytes;
+            if bytes > SPARED_BYTES && !client.stays.load(Ordering::Relaxed) {
+                holders.push(Holder { bytes, id: client.id });
             }
         }
         (all, holders)
@@ -140,8 +141,7 @@ impl Server {
     #[cold]
     fn close_largest(&self, wants: Option<(u64, usize)>) -> bool {
         let (all, holders) = self.holders();
-        let known: Vec<Holder> = holders.iter().map(|(holder, _)| *holder).collect();
-        let (close, stays) = plan(known, all, wants, self.client_limit());
+        let (close, stays) = plan(holders, all, wants, self.client_limit());
         for id in close {
             // One that held little and wants much is not among the holders.
             if let Some(client) = self.registry.get(id) {

@@ -277,7 +277,7 @@ fn cve_2023_28856_hincrbyfloat_of_no_number() {
 fn cve_2023_36824_getkeys_of_requests_that_lie() {
     let target = Target::from_environment();
     let mut client = Client::connect(&target);
-    for keys in ["-1", "0", "2", "2147483647", "4294967297", "9223372036854775807", "-9223372036854775808"] {
+    for keys in ["-1", "0", "3", "2147483647", "4294967297", "9223372036854775807", "-9223372036854775808"] {
         for request in ["ZUNIONSTORE d # a", "SINTERCARD # a", "LMPOP # a LEFT", "BLMPOP 0 # a LEFT", "ZINTER # a"] {
             for command in ["GETKEYS", "GETKEYSANDFLAGS"] {
                 let reply = line(&mut client, &format!("COMMAND {command} {}", request.replace('#', keys)));

@@ -78,45 +78,50 @@ fn requests_of_all_clients_have_a_limit_and_who_holds_little_is_spared() {
     }
 }
 
+/// What watching one of the keys of [`hold`] takes.
+const HELD: usize = 2 * 200_000 + 256;
+
+/// A client that holds so many times [`HELD`].
+fn hold(target: &Target, keys: usize) -> Client {
+    let mut client = Client::connect(target);
+    (0..keys).for_each(|key| hold_more(&mut client, key));
+    client
+}
+
+fn hold_more(client: &mut Client, key: usize) {
+    let name = format!("{key:04}").repeat(50_000);
+    client.send(format!("*2\r\n$5\r\nWATCH\r\n$200000\r\n{name}\r\n"));
+    client.expect_reply("+OK\r\n");
+}
+
 #[test]
 fn the_largest_client_is_closed_first_and_one_that_may_stay_is_not() {
     let Some(target) = own() else { return };
     let mut owner = Client::connect(&target);
-    owner.expect("CONFIG SET maxmemory-clients 8mb", "+OK\r\n");
-    let begin = |size: usize| {
-        let mut client = Client::connect(&target);
-        client.expect("PING", "+PONG\r\n");
-        client.send(&set("key", 6 * MIB)[..size]);
-        owner_waits(&target, size);
-        client
-    };
-    let mut large = begin(3 * MIB);
-    let mut little = begin(MIB / 2);
-    let mut middle = begin(2 * MIB);
-    // One more makes it too much for all, but it is not the one who holds most.
-    let mut another = begin(MIB);
-    another.send(&set("key", 6 * MIB)[MIB..2 * MIB]);
+    owner.expect(&format!("CONFIG SET maxmemory-clients {}", 23 * HELD), "+OK\r\n");
+    let [mut large, mut middle, mut another] = [10, 6, 4].map(|keys| hold(&target, keys));
+    let mut little = Client::connect(&target);
+    little.expect("WATCH a", "+OK\r\n");
+    assert_eq!(owner.info("evicted_clients"), 0);
+    // It becomes too much for all, but this is not the one who holds most.
+    for key in 4..8 {
+        hold_more(&mut another, key);
+    }
     assert!(large.rest().is_empty());
     assert_eq!(owner.info("evicted_clients"), 1);
     owner.expect("CONFIG SET maxmemory-clients 1mb", "+OK\r\n");
     assert!(middle.rest().is_empty() && another.rest().is_empty());
     assert_eq!(owner.info("evicted_clients"), 3);
-    little.send(&set("key", 6 * MIB)[MIB / 2..MIB / 2 + 1000]);
-    owner.expect("CONFIG SET maxmemory-clients 8mb", "+OK\r\n");
-    little.send(&set("key", 6 * MIB)[MIB / 2 + 1000..]);
-    little.expect_reply("+OK\r\n");
+    little.expect("PING", "+PONG\r\n");
     let mut stays = Client::connect(&target);
     stays.expect("CLIENT NO-EVICT ON", "+OK\r\n");
-    stays.send(&set("key", 20 * MIB)[..12 * MIB]);
-    owner_waits(&target, 12 * MIB);
-    assert_eq!(owner.info("evicted_clients"), 3);
-    stays.send(&set("key", 20 * MIB)[12 * MIB..]);
-    stays.expect_reply("+OK\r\n");
-}
-
-/// Waits until the server has read so much of somebody's request.
-fn owner_waits(target: &Target, bytes: usize) {
-    Client::connect(target).until("client_recent_max_input_buffer", |most| most >= bytes as u64);
+    for key in 0..6 {
+        hold_more(&mut stays, key);
+    }
+    stays.expect("CLIENT NO-EVICT OFF", "+OK\r\n");
+    owner.expect("CONFIG SET maxmemory-clients 2mb", "+OK\r\n");
+    assert!(stays.rest().is_empty());
+    assert_eq!(owner.info("evicted_clients"), 4);
 }
 
 #[test]
@@ -124,17 +129,15 @@ fn a_reply_takes_the_place_of_the_largest_client() {
     let Some(target) = own() else { return };
     let mut owner = Client::connect(&target);
     for key in ["a", "b", "c", "d"] {
-        owner.send(set(key, MIB));
+        owner.send(set(key, 8 * MIB));
         owner.expect_reply("+OK\r\n");
     }
-    owner.expect("CONFIG SET maxmemory-clients 8mb", "+OK\r\n");
-    let mut hoarder = Client::connect(&target);
-    hoarder.send(&set("key", 16 * MIB)[..7 * MIB]);
-    owner.until("client_recent_max_input_buffer", |bytes| bytes >= 7 * MIB as u64);
+    owner.expect("CONFIG SET maxmemory-clients 40mb", "+OK\r\n");
+    let mut hoarder = hold(&target, 70);
     let mut modest = Client::connect(&target);
     modest.send("MGET a b c d\r\nQUIT\r\n");
     assert!(hoarder.rest().is_empty());
-    assert_eq!(modest.rest().len(), "*4\r\n".len() + 4 * bulk(MIB) + "+OK\r\n".len());
+    assert_eq!(modest.rest().len(), "*4\r\n".len() + 4 * bulk(8 * MIB) + "+OK\r\n".len());
     assert_eq!([owner.info("evicted_clients"), owner.info("client_output_buffer_limit_disconnections")], [1, 0]);
 }
 
