@@ -86,6 +86,7 @@ fn one(attack: &Attack, victim: &mut Victim, options: &Options) -> Result<Row> {
     let (pid, address) = (victim.pid(), victim.address()?);
     // Connected before anything happens: it has its password, whatever is wanted later.
     let mut keeper = victim.connect()?;
+    keeper.call(&[b"PING"])?;
     let halt = Arc::new(Halt::after(options.time));
     let chance = (victim.kind.is_store, options.small, options.seed);
     let scene = Scene::new(address, pid, victim.launch.clone(), chance, halt.clone());
