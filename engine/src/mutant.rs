@@ -136,7 +136,10 @@ mod planting {
     });
 
     fn is_known(name: &str) -> bool {
-        [super::NAMES, super::OF_CONCURRENCY, super::FUZZED, super::ATTACKED].concat().iter().any(|(known, _)| *known == name)
+        [super::NAMES, super::OF_CONCURRENCY, super::FUZZED, super::ATTACKED]
+            .concat()
+            .iter()
+            .any(|(known, _)| *known == name)
     }
 
     thread_local! {

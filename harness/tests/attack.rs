@@ -97,5 +97,8 @@ fn a_planted_bug_is_found() {
     kind.env.push((harness::fault::MUTANT.to_owned(), "request_waited_for".to_owned()));
     let row = siege(kind).attack(attack::named("drip").unwrap()).unwrap();
     let broken = judge(&row, None);
-    assert!(broken.iter().any(|broken| matches!(broken, Broken::Figure(name, _) if name.contains("limited"))), "{row:?}");
+    assert!(
+        broken.iter().any(|broken| matches!(broken, Broken::Figure(name, _) if name.contains("limited"))),
+        "{row:?}"
+    );
 }

@@ -26,7 +26,12 @@ struct Iterated {
 }
 
 const ITERATED: [Iterated; 4] = [
-    Iterated { name: "DJB", first: 5381, step: |h, b| h.wrapping_mul(33).wrapping_add(u64::from(b)), mask: 0xffff_ffff },
+    Iterated {
+        name: "DJB",
+        first: 5381,
+        step: |h, b| h.wrapping_mul(33).wrapping_add(u64::from(b)),
+        mask: 0xffff_ffff,
+    },
     Iterated { name: "FNV-1a", first: 0xcbf2_9ce4_8422_2325, step: fnv, mask: 0xff_ffff },
     Iterated { name: "CRC-16", first: 0, step: crc16, mask: 0xffff },
     Iterated { name: "CRC-32", first: 0xffff_ffff, step: crc32, mask: 0xffff_ffff },
@@ -127,10 +132,8 @@ pub fn run(scene: &Scene) -> Result<()> {
         if scene.is_over() {
             return Ok(());
         }
-        let others: Vec<Vec<u8>> = colliding
-            .iter()
-            .map(|key| key.iter().map(|_| b'A' + (random.next() % 26) as u8).collect())
-            .collect();
+        let others: Vec<Vec<u8>> =
+            colliding.iter().map(|key| key.iter().map(|_| b'A' + (random.next() % 26) as u8).collect()).collect();
         stored += 2 * colliding.iter().map(|key| key.len() as u64 + 128).sum::<u64>();
         let mut client = scene.client()?;
         // In turn, and the best of three: whatever else the machine does must not count.

@@ -9,7 +9,8 @@ pub fn prepare(scene: &Scene) -> Result<()> {
     let mut client = scene.client()?;
     for first in (0..scene.amount(200_000, 10_000)).step_by(100) {
         let members: Vec<Vec<u8>> = (first..first + 100).map(|index| format!("member:{index}").into_bytes()).collect();
-        let words: Vec<&[u8]> = [&b"SADD"[..], b"attack:set"].into_iter().chain(members.iter().map(Vec::as_slice)).collect();
+        let words: Vec<&[u8]> =
+            [&b"SADD"[..], b"attack:set"].into_iter().chain(members.iter().map(Vec::as_slice)).collect();
         client.call(&words)?;
     }
     Ok(())

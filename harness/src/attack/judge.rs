@@ -92,7 +92,10 @@ mod tests {
             (Row { life: dead.clone(), ..row() }, Broken::Gone(dead)),
             (Row { growth: 101, ..row() }, Broken::Grew(101, 100)),
             (Row { ping_p99_ms: 11.5, ..row() }, Broken::Late(11.5, 11.0)),
-            (Row { ping_broken: Some("end of file".to_owned()), ..row() }, Broken::Unanswered("end of file".to_owned())),
+            (
+                Row { ping_broken: Some("end of file".to_owned()), ..row() },
+                Broken::Unanswered("end of file".to_owned()),
+            ),
         ];
         for (row, broken) in cases {
             assert_eq!(judge(&row, Some(&null)), [broken]);

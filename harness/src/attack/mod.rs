@@ -88,14 +88,23 @@ pub const ALL: &[Attack] = &[
     row("nested", "Arrays in arrays, 200,000 deep.", nested::run),
     row("inline", "An inline request of 1 MiB without an end, at once and in pieces.", inline::run),
     row("foreign", "A TLS handshake and an HTTP POST with commands in it.", foreign::run),
-    row("arguments", "1,048,576 arguments, 2^31 announced, and as many connections that announce and hold.", arguments::run),
-    row("mutations", "1,000,000 broken frames: requests with bytes changed, cut, doubled, over many connections.", mutations::run),
+    row(
+        "arguments",
+        "1,048,576 arguments, 2^31 announced, and as many connections that announce and hold.",
+        arguments::run,
+    ),
+    row(
+        "mutations",
+        "1,000,000 broken frames: requests with bytes changed, cut, doubled, over many connections.",
+        mutations::run,
+    ),
     row("unread_pings", "10,000,000 PINGs by a client that reads nothing.", unread::pings),
     row("unread_gets", "10,000,000 GETs of a value of 64 KiB by a client that reads nothing.", unread::gets)
         .after(unread::prepare),
     row("drip", "100 clients that send a request of one byte a second.", drip::run),
     row("half_open", "10,000 clients that send half a request and hold.", half_open::run).after(crowd::prepare),
-    row("crowd", "10,000 clients that are held and send a PING each, again and again.", crowd::run).after(crowd::prepare),
+    row("crowd", "10,000 clients that are held and send a PING each, again and again.", crowd::run)
+        .after(crowd::prepare),
     row("storm", "Clients that connect, ask once and go, as fast as they can.", storm::run),
     row("descriptors", "More clients than the server may have files, beside those that come and go.", descriptors::run),
     row("stranger_bulks", "No password: bulks as large as are taken, held.", strangers::bulks)
@@ -111,20 +120,29 @@ pub const ALL: &[Attack] = &[
         .after(strangers::prepare)
         .within(STRANGER),
     row("deaf", "Subscribers that read nothing while others publish.", deaf::run),
-    row("names", "Names of channels, watched keys, queued requests and of the client itself, without end.", hoards::run)
-        .after(hoards::prepare),
+    row(
+        "names",
+        "Names of channels, watched keys, queued requests and of the client itself, without end.",
+        hoards::run,
+    )
+    .after(hoards::prepare),
     row("subscriptions", "SUBSCRIBE to 1,000,000 channels by one client.", hoards::subscribe).after(hoards::prepare),
     row("patterns", "Patterns with many stars against long names: KEYS, SCAN, PSUBSCRIBE.", patterns::run)
         .after(patterns::prepare),
     row("draws", "Random elements, -2^63 of them.", draws::run).after(draws::prepare),
-    row("extremes", "Every number of every command around 2^31, 2^32 and 2^63.", extremes::run).after(extremes::prepare),
+    row("extremes", "Every number of every command around 2^31, 2^32 and 2^63.", extremes::run)
+        .after(extremes::prepare),
     row("payloads", "RESTORE of values that are damaged, with a checksum that is right.", payloads::run)
         .after(payloads::prepare),
     row("inspections", "COMMAND DOCS, OBJECT, DEBUG, MEMORY and INFO without end.", inspections::run)
         .after(inspections::prepare),
     row("offsets", "SETRANGE, SETBIT and BITFIELD at offsets around 2^32.", offsets::run),
     row("walks", "KEYS, SORT, SUNION and DEL of 1,000,000 elements.", walks::run).after(walks::prepare),
-    row("collisions", "Keys that collide under FNV, CRC, DJB and SipHash of a known key, beside random ones.", collisions::run),
+    row(
+        "collisions",
+        "Keys that collide under FNV, CRC, DJB and SipHash of a known key, beside random ones.",
+        collisions::run,
+    ),
 ];
 
 /// The attack of a name.

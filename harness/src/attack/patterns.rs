@@ -28,7 +28,9 @@ pub fn run(scene: &Scene) -> Result<()> {
         let stars = scene.amount(stars, stars.min(20)) as usize;
         for pattern in ["a*", "?*", "[a-z]*", "*a", "\\a*"] {
             let pattern = format!("{}b", pattern.repeat(stars));
-            for command in [&[&b"KEYS"[..]][..], &[b"SCAN", b"0", b"COUNT", b"100", b"MATCH"], &[b"PUBSUB", b"CHANNELS"]] {
+            for command in
+                [&[&b"KEYS"[..]][..], &[b"SCAN", b"0", b"COUNT", b"100", b"MATCH"], &[b"PUBSUB", b"CHANNELS"]]
+            {
                 if scene.is_over() {
                     return Ok(());
                 }

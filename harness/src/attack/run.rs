@@ -17,6 +17,8 @@ use crate::error::Result;
 const FAR: u64 = 1 << 30;
 /// The same beyond what a row with a larger limit may take.
 const BEYOND: u64 = 256 << 20;
+/// What an attack needs to be there is there by then.
+const PREPARED_WITHIN: Duration = Duration::from_secs(600);
 /// Memory that a server may keep from attack to attack before it is started anew.
 const KEPT: u64 = 64 << 20;
 
@@ -87,12 +89,13 @@ fn one(attack: &Attack, victim: &mut Victim, options: &Options) -> Result<Row> {
     // Connected before anything happens: it has its password, whatever is wanted later.
     let mut keeper = victim.connect()?;
     keeper.call(&[b"PING"])?;
-    let halt = Arc::new(Halt::after(options.time));
     let chance = (victim.kind.is_store, options.small, options.seed);
-    let scene = Scene::new(address, pid, victim.launch.clone(), chance, halt.clone());
+    let scene = |halt: &Arc<Halt>| Scene::new(address, pid, chance, halt.clone());
     // So do those who ping. What they see of the preparation does not count.
     let pings = Pings::start(&Address::Tcp(address))?;
-    (attack.prepare)(&scene)?;
+    (attack.prepare)(&scene(&Arc::new(Halt::after(PREPARED_WITHIN))))?;
+    let halt = Arc::new(Halt::after(options.time));
+    let scene = scene(&halt);
     watch::forget_peak(pid)?;
     let (before, _) = watch::memory(pid)?;
     let watch = Watch::start(pid, before + FAR.max(attack.growth_limit + BEYOND), halt.clone());
@@ -103,7 +106,9 @@ fn one(attack: &Attack, victim: &mut Victim, options: &Options) -> Result<Row> {
     let peak = watch.finish();
     let halted = match done {
         Err(error) => Some(error.to_string()),
-        Ok(()) if halt.is_over() => Some(if peak > before + FAR { "it grew too far" } else { "no time left" }.to_owned()),
+        Ok(()) if halt.is_over() => {
+            Some(if peak > before + FAR { "it grew too far" } else { "no time left" }.to_owned())
+        }
         Ok(()) => None,
     };
     let life = victim.life(&mut keeper);

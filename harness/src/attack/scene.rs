@@ -33,8 +33,6 @@ pub struct Scene {
     pub small: bool,
     /// Seeds what is left to chance.
     pub seed: u64,
-    /// How to start another of its kind.
-    pub launch: crate::process::Launch,
     /// Whether the attack is to end.
     pub halt: Arc<Halt>,
     notes: Mutex<Notes>,
@@ -58,14 +56,8 @@ pub fn nothing(_: &Scene) -> Result<()> {
 
 impl Scene {
     /// Where nothing was noted yet.
-    pub fn new(
-        address: SocketAddr,
-        pid: u32,
-        launch: crate::process::Launch,
-        (is_store, small, seed): (bool, bool, u64),
-        halt: Arc<Halt>,
-    ) -> Self {
-        Self { address, pid, is_store, small, seed, launch, halt, notes: Mutex::default() }
+    pub fn new(address: SocketAddr, pid: u32, (is_store, small, seed): (bool, bool, u64), halt: Arc<Halt>) -> Self {
+        Self { address, pid, is_store, small, seed, halt, notes: Mutex::default() }
     }
 
     /// A number, or the one for a test.

@@ -34,8 +34,11 @@ pub struct Kind {
 impl Kind {
     /// A program's, or a command line's with `{port}`.
     pub fn of(server: &str) -> Self {
-        let program =
-            if server.contains("{port}") { Program::Template(server.to_owned()) } else { Program::Redis(server.into()) };
+        let program = if server.contains("{port}") {
+            Program::Template(server.to_owned())
+        } else {
+            Program::Redis(server.into())
+        };
         let name = Path::new(program.name()).file_name().map_or("server".into(), |name| name.to_string_lossy());
         Self { name: name.into_owned(), program: program.clone(), is_store: true, env: Vec::new() }
     }
@@ -56,8 +59,6 @@ impl Kind {
 pub struct Victim {
     /// Which.
     pub kind: Kind,
-    /// How it was started.
-    pub launch: Launch,
     server: Server,
     _room: TempDir,
 }
@@ -77,7 +78,7 @@ impl Victim {
             env: kind.env.clone(),
             wrapper: Vec::new(),
         };
-        let victim = Self { kind: kind.clone(), server: launch.start()?, launch, _room: room };
+        let victim = Self { kind: kind.clone(), server: launch.start()?, _room: room };
         if kind.is_store {
             let mut client = victim.server.connect()?;
             for index in 0..KEPT {

@@ -18,7 +18,8 @@ pub fn prepare(scene: &Scene) -> Result<()> {
         for _ in 0..BATCH {
             client.reply()?;
         }
-        for (command, key) in [("RPUSH", "list"), ("SADD", "set"), ("SADD", "set2"), ("ZADD", "zset"), ("HSET", "hash")] {
+        for (command, key) in [("RPUSH", "list"), ("SADD", "set"), ("SADD", "set2"), ("ZADD", "zset"), ("HSET", "hash")]
+        {
             let words = words(command, key, first..first + BATCH);
             client.call(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
         }
@@ -81,7 +82,9 @@ pub fn run(scene: &Scene) -> Result<()> {
 /// A million elements in one request.
 fn many(scene: &Scene, client: &mut Client) -> Result<()> {
     // Two words for each element of the last two; there may be 1,048,576 words.
-    for (command, key, count) in [("LPUSH", "list", size(scene)), ("SADD", "set", size(scene)), ("ZADD", "zset", size(scene) / 2)] {
+    for (command, key, count) in
+        [("LPUSH", "list", size(scene)), ("SADD", "set", size(scene)), ("ZADD", "zset", size(scene) / 2)]
+    {
         let words = words(command, key, 0..count);
         let start = clock::now();
         scene.ask(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>());

@@ -99,8 +99,7 @@ fn run(chosen: Chosen) -> Result<bool> {
 }
 
 fn parse(words: &[String]) -> Result<Chosen> {
-    let options =
-        Options { small: false, seed: clock::fresh_seed(), time: Duration::from_secs(120), args: Vec::new() };
+    let options = Options { small: false, seed: clock::fresh_seed(), time: Duration::from_secs(120), args: Vec::new() };
     let mut chosen = Chosen { attacks: Vec::new(), servers: Vec::new(), out: None, only: false, options };
     let mut words = words.iter();
     while let Some(word) = words.next() {

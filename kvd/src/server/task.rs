@@ -18,8 +18,8 @@ use super::halt::Pause;
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
-use crate::commands::error::CommandError;
 use crate::commands::Reply;
+use crate::commands::error::CommandError;
 use crate::session::{Replies, Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.

@@ -48,7 +48,10 @@ fn cve_2016_8339_output_limits_of_a_class_that_has_none() {
     let Some(target) = own() else { return };
     let mut client = Client::connect(&target);
     for class in ["master", "unknown", "", "3"] {
-        let reply = line(&mut client, &format!("CONFIG SET client-output-buffer-limit \"{class} 3735928559 3405691582 373529054\""));
+        let reply = line(
+            &mut client,
+            &format!("CONFIG SET client-output-buffer-limit \"{class} 3735928559 3405691582 373529054\""),
+        );
         assert!(reply.starts_with("-ERR CONFIG SET failed"), "{class}: {reply}");
     }
     lives(&target, &mut client);
@@ -99,8 +102,13 @@ fn cve_2021_21309_and_32627_and_32628_and_32687_and_41099_settings_beyond_32_bit
         assert!(reply.starts_with("-ERR CONFIG SET failed"), "{size}: {reply}");
     }
     for setting in [
-        "hash-max-listpack-value", "hash-max-listpack-entries", "zset-max-listpack-value", "zset-max-listpack-entries",
-        "set-max-intset-entries", "set-max-listpack-entries", "set-max-listpack-value",
+        "hash-max-listpack-value",
+        "hash-max-listpack-entries",
+        "zset-max-listpack-value",
+        "zset-max-listpack-entries",
+        "set-max-intset-entries",
+        "set-max-listpack-entries",
+        "set-max-listpack-value",
     ] {
         client.expect(&format!("CONFIG SET {setting} 4294967296"), "+OK\r\n");
     }
@@ -202,7 +210,12 @@ fn cve_2022_36021_and_2024_31228_patterns() {
     let name = "a".repeat(30_000);
     client.send(array(&[b"SET", name.as_bytes(), b"1"]));
     client.expect_reply("+OK\r\n");
-    let patterns = [format!("{}b", "a*".repeat(10_000)), format!("{}b", "*?".repeat(10_000)), "[a".repeat(10_000), "\\".repeat(20_001)];
+    let patterns = [
+        format!("{}b", "a*".repeat(10_000)),
+        format!("{}b", "*?".repeat(10_000)),
+        "[a".repeat(10_000),
+        "\\".repeat(20_001),
+    ];
     for pattern in patterns.iter().map(String::as_bytes) {
         client.send(array(&[b"KEYS", pattern]));
         client.expect_reply("*0\r\n");
@@ -226,7 +239,9 @@ fn cve_2023_22458_and_2023_25155_random_elements() {
     client.expect("HSET hash a 1", ":1\r\n");
     client.expect("SADD set a", ":1\r\n");
     client.expect("ZADD zset 1 a", ":1\r\n");
-    for count in ["-9223372036854775808", "-9223372036854775807", "-4611686018427387905", "-4611686018427387904", "-1000000000"] {
+    for count in
+        ["-9223372036854775808", "-9223372036854775807", "-4611686018427387905", "-4611686018427387904", "-1000000000"]
+    {
         for command in ["HRANDFIELD hash", "SRANDMEMBER set", "ZRANDMEMBER zset"] {
             let with = match command.as_bytes()[0] {
                 b'H' => " WITHVALUES",
