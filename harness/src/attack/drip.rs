@@ -21,8 +21,8 @@ pub fn run(scene: &Scene) -> Result<()> {
     while clock::now() < end && !scene.is_over() {
         std::thread::sleep(Duration::from_secs(1));
         streams.retain_mut(|(stream, at)| {
-            *at += 1;
             let goes_on = stream.write_all(&whole[*at..=*at]).is_ok();
+            *at += 1;
             if !goes_on {
                 scene.hear_end(stream, Duration::from_millis(10));
             }

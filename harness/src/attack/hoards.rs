@@ -9,7 +9,7 @@ const NAME: usize = 1 << 20;
 
 /// Clients may hold so much together.
 pub fn prepare(scene: &Scene) -> Result<()> {
-    scene.configure("maxmemory-clients", "32mb")
+    scene.configure("maxmemory-clients", "16mb")
 }
 
 /// Each until it is refused, or has cost half a gigabyte.
