@@ -110,6 +110,10 @@ pub const FUZZED: &[(&str, &str)] = &[
     ("manifest_length_unchecked", "a manifest is believed to hold what it announces"),
 ];
 
+/// Planted bugs that the attacks must find.
+pub const ATTACKED: &[(&str, &str)] =
+    &[("request_waited_for", "a request that has begun may take any time to come, whatever `request-timeout` says")];
+
 /// Whether this bug is planted here.
 #[cfg(not(feature = "mutants"))]
 #[inline(always)]
@@ -135,7 +139,10 @@ mod planting {
     });
 
     fn is_known(name: &str) -> bool {
-        [super::NAMES, super::OF_CONCURRENCY, super::FUZZED].concat().iter().any(|(known, _)| *known == name)
+        [super::NAMES, super::OF_CONCURRENCY, super::FUZZED, super::ATTACKED]
+            .concat()
+            .iter()
+            .any(|(known, _)| *known == name)
     }
 
     thread_local! {

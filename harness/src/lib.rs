@@ -16,6 +16,7 @@
 //! `damage` spoils files.
 
 pub mod aim;
+pub mod attack;
 pub mod binary;
 pub mod campaign;
 pub mod change;

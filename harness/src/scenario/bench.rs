@@ -141,7 +141,7 @@ fn find_redis(named: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Compiles the null server.
-fn build_null(dir: &Path) -> Result<PathBuf> {
+pub fn build_null(dir: &Path) -> Result<PathBuf> {
     let (source, program) =
         (Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/null_server.c"), dir.join("null_server"));
     let output = Command::new("cc").arg("-O2").arg("-o").arg(&program).arg(source).output();

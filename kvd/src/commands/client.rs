@@ -370,7 +370,7 @@ impl<'a> Lines<'a> {
         let events = if output > 0 { "rw" } else { "r" };
         let texts = client.texts();
         let (queued, watched) = client.pending();
-        let memory = size_of::<Client>() + input + output;
+        let memory = size_of::<Client>() + client.held_bytes.load(Ordering::Relaxed).max(input + output);
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} \
              watch={watched} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem={output} \

@@ -1,7 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use engine::Transaction;
 
@@ -71,8 +70,7 @@ fn watch(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
     let keys: Vec<_> = call.request.iter().skip(1).map(|key| server.store.key(key)).collect();
     let watch = session.pending.watch.get_or_insert_with(Arc::default);
     let (before, more) = (watch.bytes(), keys.iter().map(|key| watch::bytes_of(key.bytes)).sum());
-    let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
-    if server.client_memory.refuses(before, more, limit) {
+    if !server.makes_client_room(&session.client, more) {
         return Err(WATCH_MEMORY);
     }
     let mut transaction: Transaction<'_> = server.store.begin(session.database, &keys, call.now_ms);
@@ -81,7 +79,7 @@ fn watch(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
         server.watches.add(watch, session.database, key.bytes, is_present, server.store.attention());
     }
     transaction.commit();
-    server.client_memory.change(before, watch.bytes());
+    server.client_memory.change(&session.client, before, watch.bytes());
     session.publish_pending();
     reply.ok();
     Ok(After::Reply)

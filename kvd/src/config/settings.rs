@@ -94,6 +94,8 @@ settings! {
         unixsocketperm: Permission = "700", Kind::Octal(0o777), at_start;
         /// Seconds after which an idle client is closed; 0 means never.
         timeout: u64 = "0", Kind::Integer(0, INT_MAX), live;
+        /// Seconds that a client may take for a request that it has begun, and one more for each KiB of it; 0 means any time.
+        request_timeout: u64 = "60", Kind::Integer(0, INT_MAX), live;
         /// Seconds between probes on a silent TCP connection; 0 turns them off.
         tcp_keepalive: u64 = "300", Kind::Integer(0, INT_MAX), live;
         /// Threads that serve clients; 0 means one for each processor.
@@ -210,9 +212,9 @@ settings! {
         lfu_decay_time: u32 = "1", Kind::Integer(0, INT_MAX), live;
         /// Longest HyperLogLog that is kept in its sparse form.
         hll_sparse_max_bytes: u64 = "3000", Kind::Size(0, LONG_MAX), live;
-        /// Memory for requests whose end has not come and replies that wait, of all clients together; a client that
-        /// wants more is closed. A share is one of `maxmemory`; 0 and `auto` mean 25 % of the machine or its control
-        /// group.
+        /// Memory for requests whose end has not come, replies that wait, and what is queued, watched and subscribed to, of all
+        /// clients together; beyond it the clients with most of it are closed, but those with CLIENT NO-EVICT or 64 KiB at most. A share is
+        /// one of `maxmemory`; 0 and `auto` mean 25 % of the machine or its control group.
         maxmemory_clients: MaxMemory = "0", Kind::Memory, live;
     }
 

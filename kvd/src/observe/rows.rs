@@ -356,6 +356,11 @@ const STATS: &[Row] = &[
     none("current_eviction_exceeded_time", "Not measured."),
     row("evicted_keys", |s| s.totals.evicted.into(), "Keys removed to make room."),
     row("evicted_clients", |s| s.totals.evictions.into(), "Connections closed because all together held too much."),
+    row(
+        "request_timeouts",
+        |s| s.totals.dawdlers.into(),
+        "Connections closed because a request took too long to come.",
+    ),
     row("keyspace_hits", |s| s.totals.hits.into(), "Keys that reads found."),
     row("keyspace_misses", |s| s.totals.misses.into(), "Keys that reads did not find."),
     row(

@@ -45,6 +45,7 @@ pub struct Stats {
     protocol_errors: AtomicU64,
     overflows: AtomicU64,
     evictions: AtomicU64,
+    dawdlers: AtomicU64,
     /// By [`Reason`].
     denied: [AtomicU64; 4],
     error_replies: AtomicU64,
@@ -87,6 +88,8 @@ pub struct Totals {
     pub overflows: u64,
     /// Connections closed because all together held too much.
     pub evictions: u64,
+    /// Connections closed because a request took too long to come.
+    pub dawdlers: u64,
     /// Wrong passwords.
     pub denied_auth: u64,
     /// Commands that their users may not run.
@@ -140,6 +143,7 @@ impl Stats {
             protocol_errors: AtomicU64::new(0),
             overflows: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
+            dawdlers: AtomicU64::new(0),
             denied: Default::default(),
             error_replies: AtomicU64::new(0),
             error_codes: Mutex::default(),
@@ -217,7 +221,12 @@ impl Stats {
         self.overflows.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// All connections together held too much: one that wanted more is closed.
+    /// A client takes too long for a request: it is closed.
+    pub fn count_dawdler(&self) {
+        self.dawdlers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All connections together held too much: one of those with most is closed.
     pub fn count_eviction(&self) {
         self.evictions.fetch_add(1, Ordering::Relaxed);
     }
@@ -327,6 +336,7 @@ impl Stats {
             protocol_errors: load(&self.protocol_errors),
             overflows: load(&self.overflows),
             evictions: load(&self.evictions),
+            dawdlers: load(&self.dawdlers),
             denied_auth: load(&self.denied[Reason::Auth as usize]),
             denied_commands: load(&self.denied[Reason::Command as usize]),
             denied_keys: load(&self.denied[Reason::Key as usize]),
@@ -370,6 +380,7 @@ macro_rules! each_counter {
             protocol_errors: $left.protocol_errors.$operation($right.protocol_errors),
             overflows: $left.overflows.$operation($right.overflows),
             evictions: $left.evictions.$operation($right.evictions),
+            dawdlers: $left.dawdlers.$operation($right.dawdlers),
             denied_auth: $left.denied_auth.$operation($right.denied_auth),
             denied_commands: $left.denied_commands.$operation($right.denied_commands),
             denied_keys: $left.denied_keys.$operation($right.denied_keys),

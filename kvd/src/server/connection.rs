@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::Lsn;
+use engine::mutant::planted;
 use tokio::sync::Notify;
 
 use super::Server;
@@ -20,6 +21,8 @@ use crate::pubsub::Message;
 use crate::session::output::{MAX_SLICES, Output};
 use crate::session::registry::{Client, Ends};
 
+/// What a client that has begun a request has to send, beyond `request-timeout`.
+const LEAST_BYTES_A_SECOND: usize = 1 << 10;
 /// How often a client that has closed half its end is looked at.
 const LOOK_FOR_CLIENT: Duration = Duration::from_millis(100);
 
@@ -39,6 +42,17 @@ pub struct Connection {
     /// It waits for something that is not its client's doing.
     excused: Cell<bool>,
     watched: Cell<Watched>,
+    /// The request that its client has begun and not ended.
+    begun: Cell<Option<Begun>>,
+    /// Bytes of the output as counted against what all connections may hold.
+    counted_output: Cell<usize>,
+}
+
+/// A request of which a part has come.
+#[derive(Clone, Copy)]
+struct Begun {
+    at_ms: u64,
+    bytes: usize,
 }
 
 /// What [`Connection::watch`] saw the last time.
@@ -81,6 +95,8 @@ impl Connection {
             ended: Cell::new(false),
             progress: Notify::new(),
             excused: Cell::new(false),
+            begun: Cell::new(None),
+            counted_output: Cell::new(0),
             watched: Cell::new(Watched { position: 0, moved_ms: now_ms, below_ms: now_ms }),
         };
         Ok((Rc::new(connection), reader))
@@ -110,7 +126,7 @@ impl Connection {
             self.writer.say_goodbye();
         }
         self.server.registry.remove(self.client.id);
-        self.count_output(0);
+        self.note_output(0, 0);
     }
 
     /// Writes what its client has not asked for now, and leaves it to be sent. Whether there was room: if not, it is to
@@ -119,27 +135,59 @@ impl Connection {
         let mut output = self.output.borrow_mut();
         output.set_bounds(self.server.output_bounds(&self.client));
         message.write(pattern, &mut output, self.client.version());
-        let (bytes, overflows) = (output.len(), output.is_out_of_bounds());
-        drop(output);
-        self.count_output(bytes);
-        !overflows
+        self.count_output(&output);
+        !output.is_out_of_bounds()
     }
 
     /// Ends it because more waits for its client than may.
     pub fn overflow(&self) {
         let wanted = self.output.borrow().wanted();
-        self.count_output(wanted);
+        self.note_output(wanted, 0);
         let client = commands::client::describe(&self.client, self.server.monotonic_ms());
         tracing::warn!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.");
         self.server.stats.count_overflow();
         self.abort();
     }
 
-    /// Counts what waits to be sent, for others to see and against what all connections may hold.
-    pub fn count_output(&self, bytes: usize) {
-        let bytes = if self.ended.get() { 0 } else { bytes };
-        let before = self.client.output_bytes.swap(bytes, Ordering::Relaxed);
-        self.server.client_memory.change(before, bytes);
+    /// Counts what waits to be sent, for others to see and against what all connections may hold: if that is too much, those
+    /// with most are closed.
+    #[inline]
+    pub fn count_output(&self, output: &Output) {
+        // Over TLS some of it is encrypted and not yet with the kernel.
+        let encrypted = self.writer.held_bytes();
+        if self.note_output(output.len() + encrypted, output.held_bytes() + encrypted) {
+            self.server.bound_client_memory();
+        }
+    }
+
+    /// The same of so many bytes, of which so many are held for this client alone; nobody is closed. Whether these are more
+    /// than before.
+    fn note_output(&self, bytes: usize, held: usize) -> bool {
+        let [bytes, held] = if self.ended.get() { [0; 2] } else { [bytes, held] };
+        self.client.output_bytes.store(bytes, Ordering::Relaxed);
+        let before = self.counted_output.replace(held);
+        self.server.client_memory.change(&self.client, before, held);
+        held > before
+    }
+
+    /// So much has come of a request whose end has not; `is_new` when that is another than the last time. Of none: nothing
+    /// is waited for.
+    pub fn set_begun(&self, bytes: usize, is_new: bool) {
+        let before = self.begun.take().filter(|_| !is_new);
+        if bytes > 0 {
+            let at_ms = before.map_or_else(|| self.server.monotonic_ms(), |begun| begun.at_ms);
+            self.begun.set(Some(Begun { at_ms, bytes }));
+        }
+    }
+
+    /// Whether its client takes too long for the request that it has begun: who sends a KiB in a second may send as long
+    /// a request as there may be.
+    fn dawdles(&self, now_ms: u64) -> bool {
+        let limit_ms = self.server.hot.request_ms.load(Ordering::Relaxed);
+        let is_limited = limit_ms != 0 && !planted("request_waited_for");
+        let Some(begun) = self.begun.get().filter(|_| is_limited) else { return false };
+        let for_bytes_ms = (begun.bytes / LEAST_BYTES_A_SECOND) as u64 * 1000;
+        now_ms.saturating_sub(begun.at_ms) > limit_ms.saturating_add(for_bytes_ms)
     }
 
     /// Ends it at once: what was not sent never will be.
@@ -173,6 +221,11 @@ impl Connection {
         let limit_ms = hot.timeout_seconds.load(Ordering::Relaxed) * 1000;
         if now_ms.saturating_sub(watched.below_ms) > limit.soft_ms.load(Ordering::Relaxed) {
             self.overflow();
+        } else if self.dawdles(now_ms) {
+            let client = commands::client::describe(&self.client, now_ms);
+            tracing::info!("Closing a client that takes too long for a request (request-timeout): {client}");
+            self.server.stats.count_dawdler();
+            self.abort();
         } else if limit_ms != 0 && !self.client.listens() && now_ms.saturating_sub(active_ms) > limit_ms {
             self.abort();
         }
@@ -259,7 +312,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        self.count_output(output.len());
+        self.count_output(&output);
         self.progress.notify_one();
         Ok(true)
     }
@@ -267,7 +320,7 @@ impl Connection {
     /// Goes on sending when the socket takes more: what is safe by then.
     async fn unblock(self: Rc<Self>) {
         loop {
-            self.count_output(self.output.borrow().len() + self.writer.held_bytes());
+            self.count_output(&self.output.borrow());
             let sent = match self.writer.writable().await {
                 Ok(()) => self.send_now(self.server.store.log().acknowledged()),
                 Err(error) => Err(error),

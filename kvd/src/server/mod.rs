@@ -158,6 +158,8 @@ pub struct Hot {
     pub max_request_bytes: AtomicU64,
     /// Seconds, 0 for ever.
     pub timeout_seconds: AtomicU64,
+    /// `request-timeout` in milliseconds, 0 for ever.
+    pub request_ms: AtomicU64,
     /// `databases`.
     pub databases: AtomicU64,
 }
@@ -242,10 +244,8 @@ impl Server {
     /// How much may wait to be sent to one client now.
     #[inline]
     pub fn output_bounds(&self, client: &Client) -> Bounds {
-        let bytes = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as usize;
         let limit = self.hot.output_limit(client.is_subscriber());
-        let all = if client.stays.load(Ordering::Relaxed) { usize::MAX } else { bytes(&self.hot.max_client_bytes) };
-        self.client_memory.bounds(all, bytes(&limit.hard_bytes))
+        self.reply_bounds(client, limit.hard_bytes.load(Ordering::Relaxed) as usize)
     }
 
     /// Publishes a message that nobody may see before the log is safe up to `lsn` (0: at once). How many times it is
@@ -312,6 +312,7 @@ impl Server {
         self.store.set_eviction(&settings.eviction());
         let mode = settings.appendfsync;
         *in_force = Arc::new(settings);
+        self.bound_client_memory();
         let log = self.store.log();
         if changed.contains(&"appendfsync") && mode != log.mode() {
             log.set_mode(mode);
@@ -444,6 +445,7 @@ impl Hot {
         set(&self.max_arguments, settings.max_arguments);
         set(&self.max_request_bytes, settings.client_query_buffer_limit.min(1 << 30));
         set(&self.timeout_seconds, settings.timeout);
+        set(&self.request_ms, settings.request_timeout.saturating_mul(1000));
         set(&self.databases, u64::from(settings.databases));
     }
 }

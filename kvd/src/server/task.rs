@@ -19,8 +19,8 @@ use super::listen::PROTECTED;
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
+use crate::commands::Reply;
 use crate::commands::error::CommandError;
-use crate::commands::{self, Reply};
 use crate::session::{Replies, Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
@@ -155,7 +155,10 @@ impl Task {
         // CONFIG SET and RESET change them.
         let trusted = self.session.authenticated || gate::is_open(&self.worker.server);
         self.codec.set_limits(limits(trusted, &self.worker));
+        let before = self.session.client.requests.load(Ordering::Relaxed);
         let goes_on = self.run_buffer(&mut buffer).await?;
+        let is_new = before != self.session.client.requests.load(Ordering::Relaxed);
+        self.connection.set_begun(buffer.len(), is_new);
         if buffer.is_empty() {
             self.give_back(buffer);
             self.session.client.query_bytes.store(0, Ordering::Relaxed);
@@ -168,24 +171,15 @@ impl Task {
 
     /// Counts what is held of a request against what all connections may hold.
     fn count_held(&mut self, bytes: usize) {
-        self.worker.server.client_memory.change(self.held_bytes, bytes);
+        self.worker.server.client_memory.change(&self.session.client, self.held_bytes, bytes);
         self.held_bytes = bytes;
     }
 
     /// Whether there may be memory for the next part of the request that is under way.
     fn may_grow(&self) -> bool {
-        let server = &self.worker.server;
-        let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
         let spare = self.partial.capacity() - self.partial.len();
         let more = self.room().saturating_sub(spare);
-        let stays = self.session.client.stays.load(Ordering::Relaxed);
-        let refused = more > 0 && !stays && server.client_memory.refuses(self.held_bytes, more, limit);
-        if refused {
-            let client = commands::client::describe(&self.session.client, server.monotonic_ms());
-            tracing::info!("Evicting client: {client}");
-            server.stats.count_eviction();
-        }
-        !refused
+        more == 0 || self.worker.server.makes_client_room(&self.session.client, more)
     }
 
     /// Room for the next read of a request that has begun. Doubling keeps the copying linear; what is announced is
@@ -259,6 +253,8 @@ impl Task {
     /// Runs the requests of a batch, waiting where one has to. Whether the connection goes on.
     async fn run_batch(&mut self, batch: &Batch) -> io::Result<bool> {
         let mut at = 0;
+        // While it runs, nothing is its client's to send.
+        self.connection.set_begun(0, true);
         let mut ready = Ready { tries_cached: self.worker.disk_reads.tries_cached(), ..Ready::default() };
         let requests = batch.len() as u64;
         self.session.client.requests.fetch_add(requests, Ordering::Relaxed);
@@ -363,7 +359,7 @@ impl Task {
             Pause::Output if !self.session.authenticated && !gate::is_open(&self.worker.server) => false,
             Pause::Output => {
                 self.release();
-                self.connection.count_output(self.connection.output().len());
+                self.connection.count_output(&self.connection.output());
                 wait::for_output(&self.connection, execute::OUTPUT_PAUSE).await;
                 true
             }

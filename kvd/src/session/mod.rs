@@ -132,7 +132,7 @@ impl Session {
     /// Watches nothing any more.
     pub fn unwatch(&mut self, server: &Server) {
         if let Some(watch) = self.pending.watch.take() {
-            server.client_memory.change(watch.bytes(), 0);
+            server.client_memory.change(&self.client, watch.bytes(), 0);
             server.watches.remove(&watch, server.store.attention());
         }
         self.publish_pending();

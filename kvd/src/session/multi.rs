@@ -1,7 +1,6 @@
 //! What a connection has queued between MULTI and EXEC, and what it watches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use resp::{Batch, Queue, Request};
 
@@ -47,15 +46,14 @@ impl Session {
         let Some(multi) = &mut self.pending.multi else { return Ok(()) };
         let before = multi.bytes();
         let more: usize = request.iter().map(<[u8]>::len).sum();
-        let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
-        if server.client_memory.refuses(before, more, limit) {
+        if !server.makes_client_room(&self.client, more) {
             return Err(MULTI_MEMORY);
         }
         if !multi.queue.push(request.iter()) {
             return Err(MULTI_TOO_LONG);
         }
         multi.entries.push(entry);
-        server.client_memory.change(before, multi.bytes());
+        server.client_memory.change(&self.client, before, multi.bytes());
         self.publish_pending();
         Ok(())
     }
@@ -63,13 +61,13 @@ impl Session {
     /// What was queued, if MULTI has begun: it is over.
     pub fn take_multi(&mut self, server: &Server) -> Option<Box<Multi>> {
         let multi = self.pending.multi.take()?;
-        server.client_memory.change(multi.bytes(), 0);
+        server.client_memory.change(&self.client, multi.bytes(), 0);
         Some(multi)
     }
 
     /// EXEC must wait: what was queued stays.
     pub fn put_multi(&mut self, multi: Box<Multi>, server: &Server) {
-        server.client_memory.change(0, multi.bytes());
+        server.client_memory.change(&self.client, 0, multi.bytes());
         self.pending.multi = Some(multi);
     }
 }

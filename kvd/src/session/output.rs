@@ -40,6 +40,8 @@ pub struct Output {
     /// What was written behind a hold waits for this position when the hold is released.
     behind_hold: Lsn,
     bounds: Bounds,
+    /// The longest value of those that lie in the store too, since there was nothing to send.
+    longest_shared: usize,
     /// When there was no room: so much was written and is lost, and so is what is still written.
     lost_bytes: usize,
 }
@@ -107,6 +109,7 @@ impl Output {
             self.pieces.push_back(written);
         }
         self.piece_bytes += bytes.len();
+        self.longest_shared = self.longest_shared.max(bytes.len());
         self.pieces.push_back(bytes);
     }
 
@@ -120,6 +123,11 @@ impl Output {
     #[inline]
     pub fn len(&self) -> usize {
         self.piece_bytes + self.tail.len()
+    }
+
+    /// Bytes that are held for the client alone: one value may be as long as it likes, for it lies in the store anyway.
+    pub fn held_bytes(&self) -> usize {
+        self.len().saturating_sub(self.longest_shared)
     }
 
     /// Stream position of the first byte not yet sent.
@@ -245,6 +253,7 @@ impl Output {
             }
             self.pieces.pop_front();
         }
+        self.longest_shared = 0;
         let is_large = self.tail.capacity() > KEPT_BYTES;
         if bytes == self.tail.len() {
             self.tail.clear();

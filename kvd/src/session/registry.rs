@@ -36,6 +36,8 @@ pub struct Client {
     pub query_bytes: AtomicUsize,
     /// Bytes waiting to be sent.
     pub output_bytes: AtomicUsize,
+    /// Bytes held for it in all: of requests, replies, and what it has queued, watches and subscribes to.
+    pub held_bytes: AtomicUsize,
     /// Requests executed.
     pub requests: AtomicU64,
     /// To be closed by its worker.
@@ -101,6 +103,7 @@ impl Client {
             last_command: AtomicUsize::new(usize::MAX),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            held_bytes: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             killed: AtomicBool::new(false),
             subscriptions: Default::default(),

@@ -28,8 +28,7 @@ impl Session {
             return true;
         }
         let more = name.len() + PER_NAME;
-        let limit = server.hot.max_client_bytes.load(Ordering::Relaxed) as usize;
-        let refused = server.client_memory.refuses(subscriptions.bytes, more, limit);
+        let refused = !server.makes_client_room(&self.client, more);
         if !refused {
             let name = Bytes::copy_from_slice(name);
             subscriptions.names[kind as usize].insert(name.clone());
@@ -72,7 +71,7 @@ impl Session {
         let Some(subscriptions) = &mut self.subscriptions else { return };
         let before = subscriptions.bytes;
         subscriptions.bytes = before.saturating_add_signed(more);
-        server.client_memory.change(before, subscriptions.bytes);
+        server.client_memory.change(&self.client, before, subscriptions.bytes);
         let count = subscriptions.names[kind as usize].len();
         self.client.subscriptions[kind as usize].store(count, Ordering::Relaxed);
         if subscriptions.names.iter().all(BTreeSet::is_empty) {

@@ -4,6 +4,7 @@ mod acl;
 mod blocking;
 mod client;
 mod cold;
+mod cves;
 mod debug;
 mod eviction;
 mod exec;

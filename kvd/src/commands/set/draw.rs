@@ -107,6 +107,9 @@ fn srandmember(view: &mut View<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>) 
     let Some(count) = count(call)? else { return one(view, call, reply) };
     let count = integer(count)?;
     let wanted = usize::try_from(count.checked_abs().ok_or(RANDOM_COUNT_RANGE)?).unwrap_or(usize::MAX);
+    if count < 0 && wanted > MOST_REPEATED {
+        return Err(RANDOM_COUNT_RANGE);
+    }
     let set = set_at(view, &call.keys[0])?.filter(|_| wanted != 0);
     let Some(set) = set else {
         reply.write().array(0);
@@ -198,6 +201,8 @@ fn sample(bound: usize, count: usize, random: &mut Random) -> Vec<usize> {
     drawn
 }
 
+/// Most members that are drawn with repetition: as many as the caller likes would be a reply of any length.
+const MOST_REPEATED: usize = 1 << 24;
 /// When a part larger than one of so many is wanted, drawing again what was drawn before would take too long.
 const MANY: usize = 3;
 
