@@ -7,6 +7,19 @@ use crate::server::Target;
 
 /// Requests that are not for the keys that EXEC holds, each with words that take it as far as it goes.
 const OF_THE_SERVER: &[&str] = &[
+    "ACL CAT",
+    "ACL DELUSER nobody",
+    "ACL DRYRUN default GET a",
+    "ACL GENPASS",
+    "ACL GETUSER default",
+    "ACL HELP",
+    "ACL LIST",
+    "ACL LOAD",
+    "ACL LOG",
+    "ACL SAVE",
+    "ACL SETUSER somebody",
+    "ACL USERS",
+    "ACL WHOAMI",
     "ASKING",
     "AUTH x",
     "BGREWRITEAOF",
