@@ -94,5 +94,7 @@ fn allows(rule: &[u8], key: &[u8], wanted: Permission) -> bool {
         [b'%', b'W', b'~', pattern @ ..] => (Permission::WRITE, pattern),
         _ => return false,
     };
-    (!wanted.read || given.read) && (!wanted.write || given.write) && glob::matches(pattern, key, Case::Exact)
+    // Not by what the server compares with.
+    let is_given = given == Permission::ALL || wanted == Permission::NONE || wanted == given;
+    is_given && glob::matches(pattern, key, Case::Exact)
 }

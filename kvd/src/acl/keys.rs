@@ -36,10 +36,7 @@ impl Keys {
             return Err(Wrong::Syntax);
         }
         match self.patterns.iter_mut().find(|(_, pattern)| pattern.text() == text) {
-            Some((before, _)) => {
-                before.read |= permission.read;
-                before.write |= permission.write;
-            }
+            Some((before, _)) => *before = before.and(permission),
             None => self.patterns.push((permission, Pattern::new(text))),
         }
         Ok(())
@@ -82,16 +79,16 @@ impl Keys {
 
 /// `R~…`, `W~…`, `RW~…`; without `~` it is about the empty pattern, as in Redis.
 fn permission(rest: &[u8]) -> Result<(Permission, &[u8]), Wrong> {
-    let mut permission = Permission::default();
+    let mut permission = Permission::NONE;
     for (at, letter) in rest.iter().enumerate() {
         match letter.to_ascii_uppercase() {
-            b'R' if !permission.read => permission.read = true,
-            b'W' if !permission.write => permission.write = true,
-            b'~' if permission != Permission::default() => return Ok((permission, &rest[at + 1..])),
+            b'R' if !permission.covers(Permission::READ) => permission = permission.and(Permission::READ),
+            b'W' if !permission.covers(Permission::WRITE) => permission = permission.and(Permission::WRITE),
+            b'~' if permission != Permission::NONE => return Ok((permission, &rest[at + 1..])),
             _ => return Err(Wrong::Syntax),
         }
     }
-    if permission == Permission::default() { Err(Wrong::Syntax) } else { Ok((permission, b"")) }
+    if permission == Permission::NONE { Err(Wrong::Syntax) } else { Ok((permission, b"")) }
 }
 
 /// Whether a name or a pattern holds what would end it in a line of rules.

@@ -82,7 +82,7 @@ impl Selector {
         }
         if !self.keys.are_all() && entry.command.channels.is_none() {
             // Most commands have one key, and this is asked of every request.
-            match entry.syntax.keys.only() {
+            match entry.syntax.keys.only {
                 Some(argument) => self.check_key(entry, request, 0, argument)?,
                 None => self.check_keys(entry, request)?,
             }
@@ -93,6 +93,7 @@ impl Selector {
         }
     }
 
+    #[inline(never)]
     fn check_keys(&self, entry: &Entry, request: &Request<'_>) -> Result<(), Denial> {
         let mut positions = entry.syntax.keys.positions(request).enumerate();
         positions.try_for_each(|(index, argument)| self.check_key(entry, request, index, argument))

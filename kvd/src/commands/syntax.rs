@@ -57,6 +57,8 @@ pub struct Keys {
     pub skipped: Vec<(String, usize)>,
     /// Keys that stand alone, before a group that is repeated: each is treated in a way of its own.
     pub single: usize,
+    /// The argument number of the only key, where there is exactly one and always in the same place.
+    pub only: Option<usize>,
 }
 
 impl Keys {
@@ -70,12 +72,6 @@ impl Keys {
         let fixed = (self.first.min(end)..end).step_by(self.step.max(1));
         let (counted, named) = if self.is_movable() { self.moved(request) } else { (0..0, None) };
         fixed.chain(counted).chain(named)
-    }
-
-    /// The argument number of the only key, where there is exactly one and always in the same place.
-    #[inline]
-    pub fn only(&self) -> Option<usize> {
-        (self.first != 0 && self.last == self.first as i64 && !self.is_movable()).then_some(self.first)
     }
 
     /// Whether where keys are depends on what a request says.
@@ -266,6 +262,8 @@ fn key_positions(arguments: &[Argument], words: usize) -> Keys {
         }
         position += least_words(argument);
     }
+    let is_one = keys.first != 0 && keys.last == keys.first as i64 && !keys.is_movable();
+    keys.only = is_one.then_some(keys.first);
     keys
 }
 
@@ -318,7 +316,7 @@ mod tests {
             ("numkeys:int @key ...", None),
             ("a", None),
         ] {
-            assert_eq!(Syntax::parse(usage, 1).keys.only(), only, "{usage}");
+            assert_eq!(Syntax::parse(usage, 1).keys.only, only, "{usage}");
         }
     }
 

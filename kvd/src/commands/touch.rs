@@ -6,42 +6,48 @@ use resp::Request;
 use super::args::is;
 use super::{Command, Entry, Group};
 
-/// What somebody does with a key, or may do.
+/// What somebody does with a key, or may do: learns something of what is stored there, changes it, both or neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Permission {
-    /// Learns something of what is stored there.
-    pub read: bool,
-    /// Changes it.
-    pub write: bool,
-}
+pub struct Permission(u8);
 
 impl Permission {
-    /// Both.
-    pub const ALL: Permission = Permission { read: true, write: true };
+    /// Neither.
+    pub const NONE: Permission = Permission(0);
     /// To look.
-    pub const READ: Permission = Permission { read: true, write: false };
+    pub const READ: Permission = Permission(1);
     /// To change.
-    pub const WRITE: Permission = Permission { read: false, write: true };
+    pub const WRITE: Permission = Permission(2);
+    /// Both.
+    pub const ALL: Permission = Permission(3);
 
     /// Whether it includes another.
     #[inline]
     pub fn covers(self, other: Permission) -> bool {
-        let reads = self.read || !other.read || (self.write && planted("acl_read_is_write"));
-        reads && (self.write || !other.write)
+        let spared = if planted("acl_read_is_write") && self.0 & 2 != 0 { 1 } else { 0 };
+        other.0 & !self.0 & !spared == 0
+    }
+
+    /// It and another.
+    #[must_use]
+    pub fn and(self, other: Permission) -> Permission {
+        Permission(self.0 | other.0)
     }
 
     /// What words such as `RW access update` take: `access` reads, and what changes a value writes. A command that tells
     /// no more than whether a key is there needs one of the two, no matter which.
     fn to_do(words: &[&str]) -> Permission {
         let any = |known: &[&str]| words.iter().any(|word| known.contains(word));
-        Permission { read: any(&["access"]), write: any(&["insert", "delete", "update"]) }
+        let reads = if any(&["access"]) { Permission::READ } else { Permission::NONE };
+        let writes = if any(&["insert", "delete", "update"]) { Permission::WRITE } else { Permission::NONE };
+        reads.and(writes)
     }
 }
 
 /// A permission for each group of keys of a row, as far as it does not depend on a request.
 #[derive(Clone, Debug)]
 pub struct Permissions {
-    groups: Vec<Permission>,
+    first: Permission,
+    others: Vec<Permission>,
     is_variable: bool,
 }
 
@@ -51,8 +57,9 @@ impl Permissions {
         let groups = command.key_flags.len().max(1);
         let words: Vec<Vec<&str>> = (0..groups).map(|index| key_flags(command, index)).collect();
         Permissions {
-            groups: words.iter().map(|words| Permission::to_do(words)).collect(),
-            is_variable: words.iter().any(|words| words.contains(&"variable_flags")),
+            first: Permission::to_do(&words[0]),
+            others: words[1..].iter().map(|words| Permission::to_do(words)).collect(),
+            is_variable: words.iter().any(|words| words.contains(&VARIABLE)),
         }
     }
 
@@ -60,34 +67,46 @@ impl Permissions {
     #[inline]
     pub fn of_key(&self, entry: &Entry, request: &Request<'_>, index: usize) -> Permission {
         if self.is_variable {
-            return Permission::to_do(&key_flags_in(entry.command, request, index));
+            return variable(entry.command, request);
         }
-        self.groups.get(index).or(self.groups.last()).copied().unwrap_or(Permission::ALL)
+        match index.checked_sub(1) {
+            None => self.first,
+            Some(index) => self.others.get(index).or(self.others.last()).copied().unwrap_or(self.first),
+        }
     }
 }
 
-/// What a command does to its key groups, or to the group that this key is of.
+/// That what is done depends on the request.
+const VARIABLE: &str = "variable_flags";
+
+/// What a command does to its key groups, or to the group that this key is of, in words.
 pub fn key_flags(command: &Command, index: usize) -> Vec<&'static str> {
     let default = if command.is_write() { "RW access update" } else { "RO access" };
     let flags = command.key_flags;
     flags.get(index).or(flags.last()).unwrap_or(&default).split(' ').collect()
 }
 
-/// What a request does to a key: SET reads it only with the option GET, and BITFIELD writes unless all its operations are
-/// GET, which `variable_flags` says of the command as such.
+/// What a request does to a key, in words.
 pub fn key_flags_in(command: &Command, request: &Request<'_>, index: usize) -> Vec<&'static str> {
     let flags = key_flags(command, index);
-    if !flags.contains(&"variable_flags") {
+    if !flags.contains(&VARIABLE) {
         return flags;
     }
-    let (reads, writes) = match command.group {
-        Group::Bitmap => (true, !only_gets(request)),
-        _ => (request.iter().skip(3).any(|argument| is(argument, "GET")), true),
-    };
-    match (reads, writes) {
-        (true, true) => vec!["RW", "access", "update"],
-        (true, false) => vec!["RO", "access"],
-        (false, _) => vec!["OW", "update"],
+    match variable(command, request) {
+        Permission::ALL => vec!["RW", "access", "update"],
+        Permission::READ => vec!["RO", "access"],
+        _ => vec!["OW", "update"],
+    }
+}
+
+/// SET reads its key only with the option GET, and BITFIELD writes unless all its operations are GET, which [`VARIABLE`] says
+/// of the command as such.
+fn variable(command: &Command, request: &Request<'_>) -> Permission {
+    match command.group {
+        Group::Bitmap if only_gets(request) => Permission::READ,
+        Group::Bitmap => Permission::ALL,
+        _ if request.iter().skip(3).any(|argument| is(argument, "GET")) => Permission::ALL,
+        _ => Permission::WRITE,
     }
 }
 
