@@ -105,7 +105,7 @@ fn variable(command: &Command, request: &Request<'_>) -> Permission {
     match command.group {
         Group::Bitmap if only_gets(request) => Permission::READ,
         Group::Bitmap => Permission::ALL,
-        _ if request.iter().skip(3).any(|argument| is(argument, "GET")) => Permission::ALL,
+        _ if request.len() > 3 && request.iter().skip(3).any(|argument| is(argument, "GET")) => Permission::ALL,
         _ => Permission::WRITE,
     }
 }
