@@ -3,6 +3,7 @@
 use resp::Request;
 
 use super::error::Wrong;
+use super::keys::has_spaces;
 use crate::commands::category::Categories;
 use crate::commands::{self, Entry};
 
@@ -86,7 +87,8 @@ impl Commands {
         if container.contains(&b'|') {
             return Err(Wrong::WordOfSubcommand);
         }
-        if word.is_empty() {
+        // A line of rules could not tell a word with a space.
+        if word.is_empty() || has_spaces(word) {
             return Err(Wrong::Syntax);
         }
         if !entry.subcommands.is_empty() {
