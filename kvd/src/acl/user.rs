@@ -106,10 +106,9 @@ impl User {
             [b'!', digest @ ..] => self.remove(Digest::parse(digest)?)?,
             [b'(', rules @ .., b')'] => {
                 let mut selector = Selector::new(all_channels);
-                let mut words = text::words(rules).peekable();
-                while let Some(rule) = words.next() {
+                for rule in text::words(rules) {
                     // In a line this would be taken for the end.
-                    if rule.ends_with(b")") && words.peek().is_some() {
+                    if rule.ends_with(b")") {
                         return Err(Wrong::Syntax);
                     }
                     selector.apply(rule)?;
