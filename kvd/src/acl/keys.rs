@@ -39,6 +39,10 @@ impl Keys {
             Some((before, _)) => *before = before.and(permission),
             None => self.patterns.push((permission, Pattern::new(text))),
         }
+        if self.allow_any(Permission::ALL) {
+            // It is told as `~*`, behind which no other pattern may stand.
+            self.allow_all();
+        }
         Ok(())
     }
 
