@@ -8,6 +8,7 @@ use super::password::Digest;
 use super::selector::{Denial, Selector};
 use super::text;
 use crate::commands::Entry;
+use crate::commands::error::CommandError;
 use crate::commands::touch::Permission;
 use crate::pubsub::Kind;
 
@@ -169,8 +170,16 @@ impl User {
         Err(furthest)
     }
 
-    /// Whether it may send a request that does this with keys that it does not name.
-    pub fn reaches(&self, entry: &Entry, request: &Request<'_>, wanted: Permission) -> bool {
+    /// Why it may not send a request, which [`User::check`] allows, for what it does with keys that it does not name.
+    #[inline]
+    pub fn check_reach(&self, entry: &Entry, request: &Request<'_>) -> Result<(), CommandError> {
+        match entry.command.reaches.and_then(|reaches| reaches(request)) {
+            Some((wanted, error)) if !self.reaches(entry, request, wanted) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn reaches(&self, entry: &Entry, request: &Request<'_>, wanted: Permission) -> bool {
         self.selectors().any(|selector| selector.reaches(entry, request, wanted))
     }
 

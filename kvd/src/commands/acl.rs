@@ -103,12 +103,15 @@ fn dry_run(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>
     if !entry.syntax.fits(request.len()) || matches!(entry.command.handler, Handler::Container) {
         return Err(CommandError::arity(&entry.full_name));
     }
-    match user.check(entry, &request) {
-        Ok(()) => reply.ok(),
-        Err(denial) => {
-            let text = CommandError::denied_in_detail(user.name(), entry, &request, denial);
-            reply.bulk(text.as_bytes());
-        }
+    if let Err(denial) = user.check(entry, &request) {
+        let text = CommandError::denied_in_detail(user.name(), entry, &request, denial);
+        reply.bulk(text.as_bytes());
+    } else if let Err(denied) = user.check_reach(entry, &request) {
+        // Without the word that clients match errors by.
+        let text = denied.0.split_once(' ').map_or("", |(_, text)| text);
+        reply.bulk(text.as_bytes());
+    } else {
+        reply.ok();
     }
     Ok(After::Reply)
 }

@@ -24,6 +24,7 @@ use super::Server;
 use super::looks::measure_in;
 use super::stopwatch;
 use super::watch::Place;
+use crate::acl::User;
 use crate::commands::error;
 use crate::commands::{Attempt, Call, Entry, Handler, Reply};
 use crate::session::output::Output;
@@ -92,16 +93,12 @@ impl Waiter {
         }
         // What its user may do has perhaps changed since it was asked.
         let (user, _) = server.users.now(&self.client.user());
-        if let Err(denied) = gate::check_user(self.entry, &request, &user, &self.client, server, false) {
+        if user.check(self.entry, &request).is_err() {
+            let sender = ended.take();
+            // Whoever ends the wait of a client locks the client first, and to tell of a client is to lock it too.
+            drop(ended);
             transaction.commit();
-            self.entry.calls[0].fetch_sub(1, Ordering::Relaxed);
-            self.entry.calls[1].fetch_add(1, Ordering::Relaxed);
-            server.stats.count_error(&denied.0);
-            let mut output = Output::default();
-            Reply::new(&mut output, self.version).write().error(denied.0.as_bytes());
-            if let Some(sender) = ended.take() {
-                let _ = sender.send(Ended::Served(Box::new(output), 0));
-            }
+            self.deny(&user, sender, server);
             return true;
         }
         let call = Call { is_retry: true, ..Call::new(self.entry, request, &keys, now_ms, server) };
@@ -128,6 +125,21 @@ impl Waiter {
             let _ = sender.send(Ended::Served(Box::new(output), gate));
         }
         true
+    }
+
+    /// Answers that its user may do no more what it waits for. It has not run, as if it had been refused when it came.
+    fn deny(&self, user: &User, sender: Option<oneshot::Sender<Ended>>, server: &Server) {
+        let request = self.batch.request(0);
+        let Err(denied) = gate::check_user(self.entry, &request, user, &self.client, server, false) else { return };
+        self.entry.calls[0].fetch_sub(1, Ordering::Relaxed);
+        self.entry.calls[1].fetch_add(1, Ordering::Relaxed);
+        server.stats.count_error(&denied.0);
+        let mut output = Output::default();
+        Reply::new(&mut output, self.version).write().error(denied.0.as_bytes());
+        if let Some(sender) = sender {
+            // Who has gone is told nothing.
+            let _ = sender.send(Ended::Served(Box::new(output), 0));
+        }
     }
 }
 

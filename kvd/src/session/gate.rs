@@ -108,10 +108,7 @@ pub fn check_user(
         return Ok(());
     }
     user.check(entry, request).map_err(|denial| deny(denial, entry, request, user, client, server, in_multi))?;
-    match entry.command.reaches.and_then(|reaches| reaches(request)) {
-        Some((wanted, error)) if !user.reaches(entry, request, wanted) => Err(error),
-        _ => Ok(()),
-    }
+    user.check_reach(entry, request)
 }
 
 /// Notes that a user may not send a request. The error for it.
