@@ -23,17 +23,24 @@ fn user(rules: &[&str]) -> User {
 /// Words of a request, and which of them are keys.
 #[derive(Default)]
 struct Words {
+    /// Which it takes where one of several may stand; the last where there are fewer.
+    choice: usize,
     words: Vec<String>,
     keys: Vec<usize>,
 }
 
+/// More than there are to choose from anywhere.
+const CHOICES: usize = 12;
+
 impl Words {
-    /// A request for a command with all that its usage line allows, and two of what may be repeated.
-    fn of(entry: &Entry) -> Words {
-        let mut words = Words::default();
-        words.words.extend(entry.full_name.split('|').map(str::to_owned));
-        words.add_all(&entry.syntax.arguments);
-        words
+    /// Requests for a command with all that its usage line allows, and two of what may be repeated: one for each choice.
+    fn of(entry: &Entry) -> impl Iterator<Item = Words> {
+        (0..CHOICES).map(|choice| {
+            let mut words = Words { choice, ..Words::default() };
+            words.words.extend(entry.full_name.split('|').map(str::to_owned));
+            words.add_all(&entry.syntax.arguments);
+            words
+        })
     }
 
     fn add_all(&mut self, arguments: &[Argument]) {
@@ -50,8 +57,10 @@ impl Words {
             Argument::Value { name, .. } if name == "numkeys" => self.words.push("2".to_owned()),
             Argument::Value { .. } => self.words.push("7".to_owned()),
             Argument::Sequence(parts) => self.add_all(parts),
-            // What stands first of several; those with keys are told apart below.
-            Argument::OneOf(parts) => parts.first().into_iter().for_each(|part| self.add(part)),
+            Argument::OneOf(parts) => {
+                assert!(parts.len() <= CHOICES, "{parts:?}");
+                self.add(&parts[self.choice.min(parts.len() - 1)]);
+            }
             Argument::Optional(part) => self.add(part),
             Argument::Repeated(part) => (0..2).for_each(|_| self.add(part)),
         }
@@ -65,6 +74,12 @@ impl Words {
         let batch = queue.into_batch();
         user(&rules).check(entry, &batch.request(0)).map_err(|denial| (denial.reason, denial.argument))
     }
+}
+
+/// Requests of all commands but those about channels.
+fn requests() -> impl Iterator<Item = (&'static Entry, Words)> {
+    let of_keys = entries().filter(|entry| entry.command.channels.is_none());
+    of_keys.flat_map(|entry| Words::of(entry).map(move |words| (entry, words)))
 }
 
 #[test]
@@ -98,28 +113,27 @@ fn a_category_allows_its_commands_and_no_others() {
 #[test]
 fn every_place_of_a_key_is_guarded() {
     let mut guarded = BTreeSet::new();
-    for entry in entries().filter(|entry| entry.command.channels.is_none()) {
-        let words = Words::of(entry);
+    for (entry, words) in requests() {
         let all: Vec<String> = words.keys.iter().map(|at| format!("~{}", words.words[*at])).collect();
         assert_eq!(words.check(entry, &all), Ok(()), "{}", words.words.join(" "));
         for (index, at) in words.keys.iter().enumerate() {
             let others: Vec<String> = all.iter().filter(|rule| **rule != all[index]).cloned().collect();
             let denied = words.check(entry, &others);
             assert_eq!(denied, Err((Reason::Key, *at)), "{}", words.words.join(" "));
-            guarded.insert(entry.full_name.as_str());
+            guarded.insert((entry.full_name.as_str(), words.words[at - 1].clone()));
         }
     }
-    for name in
-        ["get", "mset", "sort", "georadius", "zunionstore", "blmpop", "object|encoding", "memory|usage", "bitop"]
-    {
-        assert!(guarded.contains(name), "{name} has keys");
+    for name in ["get", "mset", "sort", "zunionstore", "blmpop", "object|encoding", "memory|usage", "bitop"] {
+        assert!(guarded.iter().any(|(command, _)| *command == name), "{name} has keys");
+    }
+    for word in ["STORE", "STOREDIST"] {
+        assert!(guarded.contains(&("georadius", word.to_owned())), "{word} names a key");
     }
 }
 
 #[test]
 fn a_key_is_for_those_who_may_do_with_it_what_is_done() {
-    for entry in entries().filter(|entry| entry.command.channels.is_none()) {
-        let words = Words::of(entry);
+    for (entry, words) in requests() {
         let all: Vec<String> = words.keys.iter().map(|at| format!("~{}", words.words[*at])).collect();
         for (index, at) in words.keys.iter().enumerate() {
             let mut queue = Queue::default();
@@ -143,7 +157,7 @@ fn every_place_of_a_channel_is_guarded() {
     for entry in entries() {
         let Some(channels) = entry.command.channels else { continue };
         let words =
-            Words { words: [&entry.full_name, "one", "two"].map(|word| word.to_owned()).to_vec(), keys: Vec::new() };
+            Words { words: [&entry.full_name, "one", "two"].map(|word| word.to_owned()).to_vec(), ..Words::default() };
         let check = |rules: &[&str]| {
             let rules: Vec<String> = rules.iter().map(|rule| rule.to_string()).collect();
             words.check(entry, &rules)
