@@ -47,3 +47,4 @@ pub use value::{
     BindAddress, ChannelDefault, ClientAuth, LogLevel, MaxMemory, Named, NamespacePolicies, OutputLimit, OutputLimits,
     Percentiles, Permission, Permit, Recover, Secret, SpillReads, Value,
 };
+pub use warnings::exposed;

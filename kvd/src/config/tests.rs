@@ -186,6 +186,7 @@ fn a_port_that_others_reach_without_password_is_said() {
     let warnings = |flags: &[&str]| loaded(&[], &[], flags).warnings;
     assert!(warnings(&["--bind", "127.0.0.1", "-::1", "localhost"]).is_empty());
     assert!(warnings(&["--bind", "*", "--requirepass", "x"]).is_empty());
+    assert_eq!(warnings(&["--aclfile", "a", "--requirepass", "x"]).len(), 1, "it has no effect");
     assert!(warnings(&["--bind", "*", "--port", "0"]).is_empty());
     assert!(warnings(&["--bind", "* -::*"])[0].contains("are refused"));
     assert!(warnings(&["--bind", "10.0.0.1", "--protected-mode", "no"])[0].contains("whoever reaches"));

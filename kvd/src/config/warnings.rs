@@ -13,6 +13,7 @@ pub(super) fn settle(settings: &mut Settings, given: Given) -> Vec<String> {
     warnings.extend(settle_appendonly(settings, &given));
     warnings.extend(say_without_effect(settings, &given));
     warnings.extend(say_exposed(settings));
+    warnings.extend(say_unused_password(settings));
     warnings.extend(given.warnings);
     warnings
 }
@@ -51,17 +52,25 @@ fn say_without_effect(settings: &Settings, given: &Given) -> Vec<String> {
     warnings
 }
 
-/// A server that others can reach and that has no password.
+/// A server that others can reach and that has no password. What declared users make of it is seen when they are made.
 fn say_exposed(settings: &Settings) -> Option<String> {
+    let has_users = settings.aclfile.is_some() || !settings.users.is_empty();
+    if has_users || !settings.requirepass.is_empty() { None } else { exposed(settings).map(str::to_owned) }
+}
+
+/// What it means that the default user needs no password: nothing where nobody else can reach the server.
+pub fn exposed(settings: &Settings) -> Option<&'static str> {
     let listens = settings.port != 0 || settings.tls_port != 0;
     let listens_outside = listens && settings.bind.iter().any(|address| !address.is_loopback());
-    let has_users = settings.aclfile.is_some() || !settings.users.is_empty();
-    if !listens_outside || has_users || !settings.requirepass.is_empty() {
-        return None;
-    }
-    Some(if settings.protected_mode {
-        "no requirepass: clients from other machines are refused (protected-mode)".to_owned()
+    listens_outside.then_some(if settings.protected_mode {
+        "no requirepass: clients from other machines are refused (protected-mode)"
     } else {
-        "no requirepass and protected-mode no: whoever reaches this port can read and change everything".to_owned()
+        "no requirepass and protected-mode no: whoever reaches this port can read and change everything"
     })
+}
+
+/// A password that nobody is asked for.
+fn say_unused_password(settings: &Settings) -> Option<String> {
+    let is_unused = settings.aclfile.is_some() && !settings.requirepass.is_empty();
+    is_unused.then(|| "requirepass has no effect: all users, the default one too, are those of the aclfile".to_owned())
 }

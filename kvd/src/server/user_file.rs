@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::rewrite;
 use crate::acl::{Declaration, User, Users, text};
-use crate::config::{ChannelDefault, Settings};
+use crate::config::{self, ChannelDefault, Settings};
 
 /// The users that the settings of a start make: those of the file, or the default one and those that are declared.
 pub fn users(settings: &Settings) -> Result<Users, String> {
@@ -19,7 +19,15 @@ pub fn users(settings: &Settings) -> Result<Users, String> {
         Some(path) => users.load(&read(&path)?),
         None => users.declare(&settings.users),
     };
-    made.map(|()| users).map_err(|error| error.to_string())
+    made.map_err(|error| error.to_string())?;
+    let is_declared = settings.aclfile.is_some() || !settings.users.is_empty();
+    if is_declared
+        && users.is_open()
+        && let Some(warning) = config::exposed(settings)
+    {
+        tracing::warn!("the default user needs no password: {warning}");
+    }
+    Ok(users)
 }
 
 const BOTH: &str = "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is \
@@ -57,4 +65,33 @@ pub fn write(path: &Path, users: &[Arc<User>]) -> io::Result<()> {
     let _writing = WRITING.lock();
     let lines: Vec<u8> = users.iter().flat_map(|user| user.line().into_iter().chain([b'\n'])).collect();
     rewrite::replace(path, &lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    #[test]
+    fn users_are_declared_in_one_place() {
+        let mut settings = Settings::default();
+        settings.aclfile = Some("users.acl".into());
+        let alice = Declaration::parse(&[b"alice", b"on"]).expect("it is right");
+        settings.users.push(alice);
+        assert_eq!(users(&settings).err().as_deref(), Some(BOTH));
+        settings.users.clear();
+        assert!(users(&settings).is_err_and(|error| error.contains("users.acl")), "there is no such file");
+    }
+
+    #[test]
+    fn the_default_user_is_declared_only_if_requirepass_does_not_say_it_all() {
+        let mut settings = Settings::default();
+        settings.requirepass = Secret::from("secret");
+        let users = users(&settings).expect("nothing is declared");
+        assert!(to_declare(&settings, &users).is_empty());
+        users.set(b"default", &[b"-flushall".to_vec()]).expect("it is a rule");
+        users.set(b"alice", &[]).expect("it has no rules");
+        let lines = to_declare(&settings, &users);
+        assert!(lines.len() == 2 && lines[1].starts_with(b"user default on sanitize-payload #"), "{lines:?}");
+    }
 }
