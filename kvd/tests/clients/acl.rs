@@ -56,7 +56,7 @@ fn keys_that_a_request_does_not_name_are_for_those_who_may_touch_every_key() {
     reader.expect("PDEL secret", NO_KEY);
     admin.expect("EXISTS secret", ":1\r\n");
     // DRYRUN says what would be answered.
-    admin.expect("ACL DRYRUN some PDEL secret", "$31\r\nNo permissions to access a key\r\n");
+    admin.expect("ACL DRYRUN some PDEL secret", "$30\r\nNo permissions to access a key\r\n");
     admin.expect("ACL DRYRUN reader KEYS secret WITHVALUES", "+OK\r\n");
 }
 
