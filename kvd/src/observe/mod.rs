@@ -9,6 +9,7 @@ pub mod recent;
 pub mod rows;
 pub mod slow_log;
 pub mod stats;
+mod values;
 
 /// The version whose commands, replies and error texts these are.
 pub const REDIS_VERSION: &str = "7.4.0";

@@ -4,14 +4,16 @@
 //! that read INFO expect it; what is not known is left out. Beside them stand kvd's own: `kvd_version`, `log_…`,
 //! `recovery_…`, `checkpoint_…`, `protocol_errors`, `max_shard_hold_…`.
 
-use engine::DATABASES;
-
 use crate::pubsub::Kind;
 use std::sync::atomic::Ordering;
 
 use super::REDIS_VERSION;
 use super::info::{Section, Shown, Sources, human};
 use super::machine;
+use super::values::{
+    config_file, executable, loaded_percent, max_memory, ratio, saved_keys, spill_reads, tcp_port, unused_bytes,
+    uptime_seconds, write_status,
+};
 use crate::config::Named;
 
 /// One line of INFO.
@@ -446,62 +448,3 @@ const CPU: &[Row] = &[
 ];
 
 const CLUSTER: &[Row] = &[none("cluster_enabled", "There is no cluster.")];
-
-fn uptime_seconds(sources: &Sources<'_>) -> u64 {
-    let server = sources.server;
-    server.monotonic_ms().saturating_sub(server.started_ms) / 1000
-}
-
-fn executable() -> String {
-    std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string())
-}
-
-fn tcp_port(sources: &Sources<'_>) -> u16 {
-    let settings = &sources.settings;
-    if settings.port == 0 { settings.tls_port } else { settings.port }
-}
-
-fn config_file(sources: &Sources<'_>) -> String {
-    sources.server.config_file.as_ref().map_or_else(String::new, |path| path.display().to_string())
-}
-
-/// What reads values back, for all workers.
-fn spill_reads(sources: &Sources<'_>) -> &'static str {
-    match sources.server.rings.load(Ordering::Relaxed) {
-        0 => "threads",
-        rings if rings >= sources.server.stats.workers() => "io_uring",
-        _ => "io_uring and threads",
-    }
-}
-
-fn max_memory(sources: &Sources<'_>) -> u64 {
-    sources.server.hot.max_memory.load(Ordering::Relaxed)
-}
-
-fn unused_bytes(sources: &Sources<'_>) -> i64 {
-    sources.process().resident_bytes as i64 - sources.store().memory() as i64
-}
-
-/// Keys that the checkpoint under way has looked at, and all.
-fn saved_keys(sources: &Sources<'_>) -> [u64; 2] {
-    let store = sources.store();
-    if !store.is_checkpointing() {
-        return [0; 2];
-    }
-    let keys = (0..DATABASES as u8).map(|database| store.key_count(database)).sum();
-    [store.checkpointed_keys().min(keys), keys]
-}
-
-fn loaded_percent(sources: &Sources<'_>) -> f64 {
-    let progress = &sources.server.store.progress;
-    100.0 * ratio(progress.loaded_bytes(), progress.total_bytes())
-}
-
-fn write_status(sources: &Sources<'_>) -> &'static str {
-    let log = sources.store().log();
-    if log.is_read_only() || log.is_full() { "err" } else { "ok" }
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}

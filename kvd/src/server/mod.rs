@@ -21,6 +21,7 @@ mod looks;
 pub mod mailbox;
 pub mod memory;
 pub mod pause;
+mod prepare;
 pub mod resident;
 pub mod rewrite;
 pub mod room;
