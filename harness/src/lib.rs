@@ -22,6 +22,7 @@ pub mod campaign;
 pub mod change;
 pub mod client;
 pub mod clock;
+pub mod command_line;
 pub mod compare;
 pub mod content;
 pub mod damage;

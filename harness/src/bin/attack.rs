@@ -10,6 +10,7 @@ use harness::attack::report::Report;
 use harness::attack::run::{Options, Siege};
 use harness::attack::victim::Kind;
 use harness::attack::{self, Attack};
+use harness::command_line::{self, number};
 use harness::error::{Failure, Result};
 use harness::scenario::bench;
 use harness::{binary, clock, files};
@@ -35,19 +36,7 @@ struct Chosen {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.iter().any(|word| word == "--help") {
-        print!("{}", usage());
-        return ExitCode::SUCCESS;
-    }
-    match parse(&words).and_then(run) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("attack: no verdict: {failure}");
-            ExitCode::from(3)
-        }
-    }
+    command_line::run("attack", &usage(), |words| run(parse(words)?))
 }
 
 fn usage() -> String {
@@ -104,13 +93,12 @@ fn parse(words: &[String]) -> Result<Chosen> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| Failure::Usage(format!("{word} needs a value\n{}", usage())));
-        let number = |text: &str| text.parse().map_err(|_| Failure::Usage(format!("{text} is no number")));
         match word.as_str() {
             "--server" => chosen.servers.push(Kind::of(value()?)),
             "--only" => chosen.only = true,
             "--small" => chosen.options.small = true,
-            "--time" => chosen.options.time = Duration::from_secs(number(value()?)?),
-            "--seed" => chosen.options.seed = number(value()?)?,
+            "--time" => chosen.options.time = Duration::from_secs(number(word, value()?)?),
+            "--seed" => chosen.options.seed = number(word, value()?)?,
             "--out" => chosen.out = Some(value()?.into()),
             "--" => {
                 chosen.options.args = words.by_ref().cloned().collect();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use harness::clock;
+use harness::command_line::{self, number};
 use harness::compare::{self, Amounts};
 use harness::damage::tail::{self, Tail};
 use harness::damage::victim::{End, Victim};
@@ -65,19 +66,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.is_empty() || words.iter().any(|word| word == "--help") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match parse(&words).and_then(|options| run(&options)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("faults: no verdict: {failure}");
-            ExitCode::from(3)
-        }
-    }
+    command_line::run("faults", USAGE, |words| run(&parse(words)?))
 }
 
 /// Whether no rule was broken.
@@ -261,9 +250,10 @@ fn row(case: &str, fault: &str, found: &Found) -> String {
 }
 
 fn parse(words: &[String]) -> Result<Options> {
+    let what = words.first().ok_or_else(|| Failure::Usage(USAGE.to_owned()))?;
     let mut options = Options {
         words: words.to_vec(),
-        what: words[0].clone(),
+        what: what.clone(),
         servers: Vec::new(),
         case: None,
         call: None,
@@ -291,19 +281,18 @@ fn parse(words: &[String]) -> Result<Options> {
 }
 
 fn set(options: &mut Options, word: &str, value: &str) -> Result<()> {
-    let number = || value.parse().map_err(|_| Failure::Usage(format!("{word}: {value} is no number")));
     let none = || Failure::Usage(format!("{word}: there is no {value}"));
     match word {
         "--case" => options.case = Some(Case::named(value).ok_or_else(none)?),
         "--call" => options.call = Some(value.to_owned()),
         "--failpoint" => options.failpoint = Some(value.to_owned()),
-        "--mode" => options.mode = Some(Mode::ALL.into_iter().find(|mode| mode.word() == value).ok_or_else(none)?),
-        "--most" => options.most = number()?,
-        "--stride" => options.stride = number()?.max(1),
-        "--dense" => options.dense = Some(number()?),
-        "--count" => options.count = number()?,
-        "--kills" => options.kills = number()?,
-        "--seed" => options.seed = number()?,
+        "--mode" => options.mode = Some(command_line::mode(value)?),
+        "--most" => options.most = number(word, value)?,
+        "--stride" => options.stride = number::<u64>(word, value)?.max(1),
+        "--dense" => options.dense = Some(number(word, value)?),
+        "--count" => options.count = number(word, value)?,
+        "--kills" => options.kills = number(word, value)?,
+        "--seed" => options.seed = number(word, value)?,
         "--mutant" => options.mutant = Some(value.to_owned()),
         "--notes" => options.notes = value.into(),
         _ => return Err(Failure::Usage(format!("no option {word}\n{USAGE}"))),

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use harness::command_line;
 use harness::error::{Failure, Result};
-use harness::fault;
 use harness::files;
 use harness::fuzzing::{self, Report, TARGETS, Target};
 
@@ -24,23 +24,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.iter().any(|word| word == "--help") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    if let Some(reason) = fuzzing::missing() {
-        fault::skipped("L6", &reason);
-        return ExitCode::from(3);
-    }
-    match parse(&words).and_then(|options| run(&options)) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("fuzz: no verdict: {failure}");
-            ExitCode::from(3)
+    command_line::run("fuzz", USAGE, |words| {
+        let options = parse(words)?;
+        match fuzzing::missing() {
+            Some(reason) => Err(Failure::Usage(format!("SKIPPED L6: {reason}"))),
+            None => Ok(run(&options)? == 0),
         }
-    }
+    })
 }
 
 /// How many findings there were.
@@ -66,9 +56,7 @@ fn parse(words: &[String]) -> Result<Options> {
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| Failure::Usage(format!("{word} needs a value\n{USAGE}")))?;
         match word.as_str() {
-            "--seconds" => {
-                options.seconds = value.parse().map_err(|_| Failure::Usage(format!("{value} is no number")))?;
-            }
+            "--seconds" => options.seconds = command_line::number(word, value)?,
             "--targets" => options.targets = value.split(',').map(find).collect::<Result<_>>()?,
             "--resume" => options.resume = Some(value.into()),
             _ => return Err(Failure::Usage(format!("no option {word}\n{USAGE}"))),

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use harness::command_line::{self, number};
 use harness::error::{Failure, Result};
 use harness::linear::figures::Rows;
 use harness::linear::history::History;
@@ -45,19 +46,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.iter().any(|word| word == "--help") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match parse(&words).and_then(|options| run(&options)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("linear: no verdict: {failure}");
-            ExitCode::from(3)
-        }
-    }
+    command_line::run("linear", USAGE, |words| run(&parse(words)?))
 }
 
 /// Whether nothing was broken.
@@ -177,11 +166,7 @@ fn parse(words: &[String]) -> Result<Options> {
 fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
     match name {
         "--histories" => options.histories = number(name, value)?,
-        "--mode" if value == "all" => options.modes = Mode::ALL.to_vec(),
-        "--mode" => {
-            let mode = Mode::ALL.into_iter().find(|mode| mode.word() == value);
-            options.modes = vec![mode.ok_or_else(|| Failure::Usage(format!("no mode {value}")))?];
-        }
+        "--mode" => options.modes = command_line::modes(value)?,
         "--clients" => options.clients = number(name, value)?,
         "--requests" => options.requests = number(name, value)?,
         "--stretch" => options.stretch = number(name, value)?,
@@ -194,8 +179,4 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
         _ => return Err(Failure::Usage(format!("no option {name}\n{USAGE}"))),
     }
     Ok(())
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
-    value.parse().map_err(|_| Failure::Usage(format!("{name}: {value} is no number")))
 }

@@ -4,19 +4,14 @@
 
 use std::process::ExitCode;
 
+use harness::command_line;
 use harness::error::{Failure, Result};
 use harness::planted::{self, Level};
 
+const USAGE: &str = "mutants [simulation] [kills] [fuzz]: those of these levels, of all when none is named\n";
+
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match run(&words) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("mutants: no verdict: {failure}");
-            ExitCode::from(3)
-        }
-    }
+    command_line::run("mutants", USAGE, |words| Ok(run(words)? == 0))
 }
 
 /// How many were missed.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use harness::aim::{self, Aim};
 use harness::campaign::Campaign;
 use harness::clock;
+use harness::command_line::{self, number};
 use harness::error::{Failure, Result};
 use harness::mix::Mix;
 use harness::process::{Mode, Program};
@@ -66,19 +67,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.iter().any(|word| word == "--help") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match parse(&words).and_then(|options| run(&options)) {
-        Ok(broken) if broken.is_empty() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(1),
-        Err(failure) => {
-            eprintln!("torture: no verdict: {failure}");
-            ExitCode::from(3)
-        }
-    }
+    command_line::run("torture", USAGE, |words| Ok(run(&parse(words)?)?.is_empty()))
 }
 
 fn run(options: &Options) -> Result<Vec<Violation>> {
@@ -238,11 +227,7 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
             options.kills = number(name, value)?;
             options.by_cuts = true;
         }
-        "--mode" if value == "all" => options.modes = Mode::ALL.to_vec(),
-        "--mode" => {
-            let mode = Mode::ALL.into_iter().find(|mode| mode.word() == value);
-            options.modes = vec![mode.ok_or_else(|| Failure::Usage(format!("no mode {value}")))?];
-        }
+        "--mode" => options.modes = command_line::modes(value)?,
         "--clients" => options.clients = number(name, value)?,
         "--server" => value.clone_into(&mut options.server),
         "--seed" => options.seed = number(name, value)?,
@@ -265,8 +250,4 @@ fn set(options: &mut Options, name: &str, value: &str) -> Result<()> {
         _ => return Err(Failure::Usage(format!("no option {name}\n{USAGE}"))),
     }
     Ok(())
-}
-
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
-    value.parse().map_err(|_| Failure::Usage(format!("{name}: {value} is no number")))
 }

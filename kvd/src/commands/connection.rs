@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use engine::DATABASES;
 use resp::{Request, Version, exact_integer};
 
@@ -14,7 +13,6 @@ use super::error::{
 use super::{After, Call, Command, CommandError, Context, Done, Flag, Group, Reply};
 use crate::acl::{DEFAULT_USER, Reason};
 use crate::observe::REDIS_VERSION;
-use crate::session::gate;
 
 /// Flags of what is allowed before AUTH.
 const OPEN: &[Flag] = &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy];
@@ -213,15 +211,8 @@ fn authenticate(context: &mut Context<'_, '_>, call: &Call<'_>, user: &[u8], pas
     match context.server.users.authenticate(user, password) {
         Some(user) => context.session.set_user(user),
         None => {
-            let (command, user) = (Bytes::copy_from_slice(call.arg(0)), Bytes::copy_from_slice(user));
-            gate::note_denied(
-                Reason::Auth,
-                command,
-                user,
-                &context.session.client,
-                context.server,
-                context.held.is_some(),
-            );
+            let asker = context.session.asker(context.held.is_some());
+            asker.note_denied(Reason::Auth, call.arg(0), user, context.server);
             return Err(WRONG_PASSWORD);
         }
     }

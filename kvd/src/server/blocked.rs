@@ -27,6 +27,7 @@ use super::watch::Place;
 use crate::acl::User;
 use crate::commands::error;
 use crate::commands::{Attempt, Call, Entry, Handler, Reply};
+use crate::session::gate::Asker;
 use crate::session::output::Output;
 use crate::session::registry::Client;
 use crate::session::{Session, gate};
@@ -130,7 +131,10 @@ impl Waiter {
     /// Answers that its user may do no more what it waits for. It has not run, as if it had been refused when it came.
     fn deny(&self, user: &User, sender: Option<oneshot::Sender<Ended>>, server: &Server) {
         let request = self.batch.request(0);
-        let Err(denied) = gate::check_user(self.entry, &request, user, &self.client, server, false) else { return };
+        let Err(denied) = Asker { user, client: &self.client, in_multi: false }.check(self.entry, &request, server)
+        else {
+            return;
+        };
         self.entry.calls[0].fetch_sub(1, Ordering::Relaxed);
         self.entry.calls[1].fetch_add(1, Ordering::Relaxed);
         server.stats.count_error(&denied.0);

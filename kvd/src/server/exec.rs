@@ -247,7 +247,7 @@ fn run_admitted(
         let start = output.position();
         // One of those before may have changed what its user may do.
         session.renew_user(&server.users);
-        let allowed = gate::check_user(entry, &request, &session.user, &session.client, server, true);
+        let allowed = session.asker(true).check(entry, &request, server);
         let room_taken = allowed
             .map_err(|denied| CommandError::rules_changed(&denied))
             .and_then(|()| take_room(&call, &room, &mut transaction));

@@ -45,8 +45,7 @@ pub fn check(
     if !session.authenticated && !entry.gate.no_auth && !is_open(server) {
         return Verdict::Refuse(error::NO_AUTH);
     }
-    let in_multi = session.pending.multi.is_some();
-    if let Err(refusal) = check_user(entry, request, &session.user, &session.client, server, in_multi) {
+    if let Err(refusal) = session.asker(session.pending.multi.is_some()).check(entry, request, server) {
         return Verdict::Refuse(refusal);
     }
     if is_loading && !entry.gate.loading {
@@ -94,49 +93,47 @@ pub fn check(
     Verdict::Pass(growth)
 }
 
-/// Whether its user may send a request; what is denied is noted.
-#[inline]
-pub fn check_user(
-    entry: &Entry,
-    request: &Request<'_>,
-    user: &User,
-    client: &Client,
-    server: &Server,
-    in_multi: bool,
-) -> Result<(), CommandError> {
-    if user.is_unrestricted() {
-        return Ok(());
+/// Who asks for something.
+pub struct Asker<'a> {
+    /// Its user, as of now.
+    pub user: &'a User,
+    /// Its connection.
+    pub client: &'a Client,
+    /// Between MULTI and EXEC, or when EXEC runs it.
+    pub in_multi: bool,
+}
+
+impl Asker<'_> {
+    /// Whether it may send a request; what is denied is noted. The connection is locked for that.
+    #[inline]
+    pub fn check(&self, entry: &Entry, request: &Request<'_>, server: &Server) -> Result<(), CommandError> {
+        if self.user.is_unrestricted() {
+            return Ok(());
+        }
+        self.user.check(entry, request).map_err(|denial| self.deny(denial, entry, request, server))?;
+        self.user.check_reach(entry, request)
     }
-    user.check(entry, request).map_err(|denial| deny(denial, entry, request, user, client, server, in_multi))?;
-    user.check_reach(entry, request)
-}
 
-/// Notes that a user may not send a request. The error for it.
-#[cold]
-fn deny(
-    denial: Denial,
-    entry: &Entry,
-    request: &Request<'_>,
-    user: &User,
-    client: &Client,
-    server: &Server,
-    in_multi: bool,
-) -> CommandError {
-    let object = match denial.reason {
-        Reason::Command => Bytes::copy_from_slice(entry.full_name.as_bytes()),
-        _ => Bytes::copy_from_slice(request.get(denial.argument).unwrap_or_default()),
-    };
-    note_denied(denial.reason, object, user.name().clone(), client, server, in_multi);
-    CommandError::denied(user.name(), entry, denial.reason)
-}
+    /// Notes that it may not send a request. The error for it.
+    #[cold]
+    fn deny(&self, denial: Denial, entry: &Entry, request: &Request<'_>, server: &Server) -> CommandError {
+        let object = match denial.reason {
+            Reason::Command => entry.full_name.as_bytes(),
+            _ => request.get(denial.argument).unwrap_or_default(),
+        };
+        self.note_denied(denial.reason, object, self.user.name(), server);
+        CommandError::denied(self.user.name(), entry, denial.reason)
+    }
 
-/// Keeps what was denied to a user, or to who said to be one, for ACL LOG.
-pub fn note_denied(reason: Reason, object: Bytes, user: Bytes, client: &Client, server: &Server, in_multi: bool) {
-    server.stats.count_denied(reason);
-    let context = if in_multi { "multi" } else { "toplevel" };
-    let client = describe(client, server.monotonic_ms());
-    let denied = Denied { reason, context, object, user, client };
-    server.users.log.add(denied, server.clock.wall_ms(), server.settings().acllog_max_len);
+    /// Keeps for ACL LOG what was denied to a user, or to who said to be one.
+    pub fn note_denied(&self, reason: Reason, object: &[u8], user: &[u8], server: &Server) {
+        server.stats.count_denied(reason);
+        let context = if self.in_multi { "multi" } else { "toplevel" };
+        let client = describe(self.client, server.monotonic_ms());
+        let (object, user) = (Bytes::copy_from_slice(object), Bytes::copy_from_slice(user));
+        let denied = Denied { reason, context, object, user, client };
+        server.users.log.add(denied, server.clock.wall_ms(), server.settings().acllog_max_len);
+    }
 }
 
 /// The key that a request is about, or the first of them; nothing when it has none.

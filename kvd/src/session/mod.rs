@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use engine::random::Random;
 use resp::Version;
 
+use gate::Asker;
 use multi::Pending;
 use registry::Client;
 use subscriptions::Subscriptions;
@@ -107,6 +108,12 @@ impl Session {
         self.users_epoch = 0;
         self.user = user;
         self.authenticated = true;
+    }
+
+    /// Who asks, between MULTI and EXEC or not.
+    #[inline]
+    pub fn asker(&self, in_multi: bool) -> Asker<'_> {
+        Asker { user: &self.user, client: &self.client, in_multi }
     }
 
     /// Looks whether its user has changed since the last request.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::server::Target;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for an answer.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 const LOOKS: usize = 2000;
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -21,7 +22,7 @@ pub fn own() -> Option<Target> {
 }
 
 /// A connection of a client.
-pub struct Client(pub TcpStream);
+pub struct Client<S: Read + Write = TcpStream>(pub S);
 
 impl Client {
     pub fn connect(target: &Target) -> Client {
@@ -30,8 +31,20 @@ impl Client {
         Client(stream)
     }
 
+    /// Everything until the server closes the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.0.read_to_end(&mut bytes) {
+            Ok(_) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
+            Err(error) => panic!("the connection is still open after {} bytes: {error}", bytes.len()),
+        }
+    }
+}
+
+impl<S: Read + Write> Client<S> {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).expect("the server reads");
+        self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).expect("the server reads");
     }
 
     /// Sends a line and checks the reply, which is known.
@@ -46,16 +59,6 @@ impl Client {
         let mut bytes = vec![0; reply.len()];
         self.0.read_exact(&mut bytes).expect("the server answers");
         assert_eq!(String::from_utf8_lossy(&bytes), reply);
-    }
-
-    /// Everything until the server closes the connection.
-    pub fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        match self.0.read_to_end(&mut bytes) {
-            Ok(_) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => bytes,
-            Err(error) => panic!("the connection is still open after {} bytes: {error}", bytes.len()),
-        }
     }
 
     /// Waits until a number in INFO is as it is to become.

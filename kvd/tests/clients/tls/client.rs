@@ -3,15 +3,14 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::client::{Client, PATIENCE};
 
 /// A connection, over a socket or what stands before it.
-pub struct TlsClient<T: Read + Write = TcpStream>(pub StreamOwned<ClientConnection, T>);
+pub type TlsClient<T = TcpStream> = Client<StreamOwned<ClientConnection, T>>;
 
 /// A TCP connection to a port of this machine.
 pub fn tcp(port: u16) -> TcpStream {
@@ -23,7 +22,7 @@ pub fn tcp(port: u16) -> TcpStream {
 
 impl TlsClient {
     /// A connection, if the server lets the client in.
-    pub fn connect(port: u16, config: ClientConfig) -> io::Result<TlsClient> {
+    pub fn connect_tls(port: u16, config: ClientConfig) -> io::Result<TlsClient> {
         TlsClient::over(tcp(port), config)
     }
 }
@@ -34,41 +33,12 @@ impl<T: Read + Write> TlsClient<T> {
     pub fn over(stream: T, config: ClientConfig) -> io::Result<TlsClient<T>> {
         let name = ServerName::try_from("localhost").expect("it is a name");
         let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-        let mut client = TlsClient(StreamOwned::new(connection, stream));
+        let mut client = Client(StreamOwned::new(connection, stream));
         client.0.write_all(b"ECHO in\r\n")?;
         let mut reply = [0; 8];
         client.0.read_exact(&mut reply)?;
         assert_eq!(&reply, b"$2\r\nin\r\n");
         Ok(client)
-    }
-
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).expect("the server reads");
-    }
-
-    /// Sends a line and checks the reply, which is known.
-    #[track_caller]
-    pub fn expect(&mut self, request: &str, reply: &str) {
-        self.send(format!("{request}\r\n"));
-        self.expect_reply(reply);
-    }
-
-    #[track_caller]
-    pub fn expect_reply(&mut self, reply: &str) {
-        let mut bytes = vec![0; reply.len()];
-        self.0.read_exact(&mut bytes).expect("the server answers");
-        assert_eq!(String::from_utf8_lossy(&bytes), reply);
-    }
-
-    /// The next line of a reply.
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        while !line.ends_with('\n') {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).expect("the server answers");
-            line.push(char::from(byte[0]));
-        }
-        line.trim_end().to_owned()
     }
 
     /// Everything until the server says that nothing more comes, which it does.

@@ -34,7 +34,7 @@ fn a_client_without_a_certificate_is_let_in_as_the_setting_says() {
             (server.authority.trust_as(&stranger.issue("client")), with_foreign),
         ];
         for (number, (config, is_let_in)) in tries.into_iter().enumerate() {
-            let connected = TlsClient::connect(server.tls_port, config);
+            let connected = TlsClient::connect_tls(server.tls_port, config);
             assert_eq!(connected.is_ok(), is_let_in, "{setting}, {number}: {:?}", connected.err());
             refused += u64::from(!is_let_in);
         }
@@ -49,7 +49,7 @@ fn a_client_without_a_certificate_is_let_in_as_the_setting_says() {
 fn a_server_of_another_authority_is_not_trusted() {
     let server = TlsServer::start();
     let other = Authority::new("other");
-    let error = TlsClient::connect(server.tls_port, other.trust()).err().expect("it is not trusted");
+    let error = TlsClient::connect_tls(server.tls_port, other.trust()).err().expect("it is not trusted");
     assert!(error.to_string().contains("certificate"), "{error}");
     server.plain().until("failed_tls_handshakes", |failed| failed == 1);
     server.connect().expect("PING", "+PONG\r\n");
@@ -59,7 +59,7 @@ fn a_server_of_another_authority_is_not_trusted() {
 fn only_the_versions_and_suites_of_the_settings_are_spoken() {
     let server = TlsServer::start();
     let mut plain = server.plain();
-    let connect = |version| TlsClient::connect(server.tls_port, server.authority.trust_in(version));
+    let connect = |version| TlsClient::connect_tls(server.tls_port, server.authority.trust_in(version));
     for (setting, older, newer) in [("TLSv1.2", true, false), ("TLSv1.3", false, true), ("TLSv1.2 TLSv1.3", true, true)]
     {
         plain.expect(&format!("CONFIG SET tls-protocols \"{setting}\""), "+OK\r\n");
@@ -93,7 +93,7 @@ fn a_session_is_resumed_where_that_is_turned_on() {
         for version in [&TLS12, &TLS13] {
             let config = server.authority.trust_in(version);
             for kind in [HandshakeKind::Full, again] {
-                let mut client = TlsClient::connect(server.tls_port, config.clone()).expect("it is let in");
+                let mut client = TlsClient::connect_tls(server.tls_port, config.clone()).expect("it is let in");
                 client.expect("PING", "+PONG\r\n");
                 assert_eq!(client.0.conn.handshake_kind(), Some(kind), "{setting} {:?}", version.version);
             }
@@ -149,7 +149,7 @@ fn what_is_no_tls_is_told_so_and_closed() {
 fn a_tls_client_at_the_plain_port_is_told_so_and_closed() {
     let server = TlsServer::start();
     let port: u16 = server.target.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    let error = TlsClient::connect(port, server.authority.trust()).err().expect("it is no TLS");
+    let error = TlsClient::connect_tls(port, server.authority.trust()).err().expect("it is no TLS");
     assert!(!matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{error}");
     let mut stream = tcp(port);
     stream.write_all(HELLO_BEGUN).expect("the server reads");
@@ -165,7 +165,7 @@ fn a_client_with_bytes_behind_its_handshake_loses_none() {
     for version in [&TLS12, &TLS13] {
         for _ in 0..20 {
             let config = server.authority.trust_in(version);
-            let mut client = TlsClient::connect(server.tls_port, config).expect("it is let in");
+            let mut client = TlsClient::connect_tls(server.tls_port, config).expect("it is let in");
             client.send("PING\r\n".repeat(1000));
             client.expect_reply(&"+PONG\r\n".repeat(1000));
         }
@@ -183,7 +183,7 @@ fn strangers_are_told_of_protected_mode_within_tls() {
     let name = rustls::pki_types::ServerName::try_from("localhost").expect("it is a name");
     let config = std::sync::Arc::new(server.authority.trust());
     let connection = rustls::ClientConnection::new(config, name).expect("it is a configuration");
-    let mut client = TlsClient(rustls::StreamOwned::new(connection, stream));
+    let mut client = Client(rustls::StreamOwned::new(connection, stream));
     let said = String::from_utf8(client.rest()).expect("it is text");
     assert!(said.starts_with("-DENIED ") && said.ends_with("\r\n"), "{said}");
     server.plain().until("rejected_connections", |rejected| rejected == 1);
@@ -212,7 +212,7 @@ fn the_port_for_tls_can_be_opened_and_closed_and_shows_itself() {
     let other = free_port();
     plain.expect(&format!("CONFIG SET tls-port {other}"), "+OK\r\n");
     assert!(std::net::TcpStream::connect(("127.0.0.1", server.tls_port)).is_err());
-    let mut client = TlsClient::connect(other, server.authority.trust()).expect("it is let in");
+    let mut client = TlsClient::connect_tls(other, server.authority.trust()).expect("it is let in");
     plain.expect("CONFIG SET tls-port 0", "+OK\r\n");
     assert!(std::net::TcpStream::connect(("127.0.0.1", other)).is_err());
     client.expect("CONFIG SET port 0 tls-port 0", "+OK\r\n");
@@ -221,13 +221,13 @@ fn the_port_for_tls_can_be_opened_and_closed_and_shows_itself() {
         .expect("CONFIG GET tls-port", &format!("*2\r\n$8\r\ntls-port\r\n${}\r\n{other}\r\n", other.to_string().len()));
     client.send("INFO server\r\n");
     while client.line() != format!("tcp_port:{other}") {}
-    let mut again = TlsClient::connect(other, server.authority.trust()).expect("it is let in");
+    let mut again = TlsClient::connect_tls(other, server.authority.trust()).expect("it is let in");
     // The two ports change places.
     again.expect(&format!("CONFIG SET port {other} tls-port {}", server.tls_port), "+OK\r\n");
     server.connect().expect("PING", "+PONG\r\n");
     let mut bare = Client(tcp(other));
     bare.expect(&format!("CONFIG SET port {} tls-port {other}", server.tls_port), "+OK\r\n");
-    TlsClient::connect(other, server.authority.trust()).expect("it is let in").expect("PING", "+PONG\r\n");
+    TlsClient::connect_tls(other, server.authority.trust()).expect("it is let in").expect("PING", "+PONG\r\n");
 }
 
 #[test]

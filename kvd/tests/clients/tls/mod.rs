@@ -68,7 +68,7 @@ impl TlsServer {
 
     /// A client that trusts the server's authority and has no certificate.
     fn connect(&self) -> TlsClient {
-        TlsClient::connect(self.tls_port, self.authority.trust()).expect("it is let in")
+        TlsClient::connect_tls(self.tls_port, self.authority.trust()).expect("it is let in")
     }
 
     /// A client without TLS.

@@ -96,13 +96,13 @@ fn other_authorities_count_from_the_next_handshake_on() {
     let other = Authority::new("second");
     let known = server.authority.trust_as(&server.authority.issue("client"));
     let unknown = server.authority.trust_as(&other.issue("client"));
-    let mut before = TlsClient::connect(server.tls_port, known.clone()).expect("it is let in");
-    assert!(TlsClient::connect(server.tls_port, unknown.clone()).is_err());
+    let mut before = TlsClient::connect_tls(server.tls_port, known.clone()).expect("it is let in");
+    assert!(TlsClient::connect_tls(server.tls_port, unknown.clone()).is_err());
     files::put(server.path("ca.pem"), other.pem());
     server.plain().expect(&format!("CONFIG SET tls-ca-cert-file {}", server.path("ca.pem").display()), "+OK\r\n");
-    TlsClient::connect(server.tls_port, unknown).expect("it is let in");
+    TlsClient::connect_tls(server.tls_port, unknown).expect("it is let in");
     // Nor does it resume what the authorities before have let in.
-    assert!(TlsClient::connect(server.tls_port, known).is_err());
+    assert!(TlsClient::connect_tls(server.tls_port, known).is_err());
     before.expect("PING", "+PONG\r\n");
 }
 
@@ -116,9 +116,9 @@ fn a_directory_of_authorities_is_as_good_as_a_file() {
     let server =
         TlsServer::with(&["--tls-ca-cert-file", "", "--tls-ca-cert-dir", &folder.path().display().to_string()]);
     let config = server.authority.trust_as(&other.issue("client"));
-    TlsClient::connect(server.tls_port, config).expect("it is let in").expect("PING", "+PONG\r\n");
+    TlsClient::connect_tls(server.tls_port, config).expect("it is let in").expect("PING", "+PONG\r\n");
     let config = server.authority.trust_as(&server.authority.issue("client"));
-    assert!(TlsClient::connect(server.tls_port, config).is_err());
+    assert!(TlsClient::connect_tls(server.tls_port, config).is_err());
 }
 
 #[test]

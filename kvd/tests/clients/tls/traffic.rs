@@ -35,7 +35,7 @@ fn requests_come_through_in_both_versions() {
     let server = TlsServer::start();
     for version in [&TLS12, &TLS13] {
         let config = server.authority.trust_in(version);
-        let mut client = TlsClient::connect(server.tls_port, config).expect("it is let in");
+        let mut client = TlsClient::connect_tls(server.tls_port, config).expect("it is let in");
         client.expect("PING", "+PONG\r\n");
         client.expect("SET key value", "+OK\r\n");
         client.expect("GET key", "$5\r\nvalue\r\n");
