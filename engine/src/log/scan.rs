@@ -19,6 +19,14 @@ use crate::mutant::planted;
 /// Largest segment file that is read.
 pub const MAX_SEGMENT: u64 = 1 << 30;
 
+/// Where a frame says at which LSN it stands.
+const LSN_AT: usize = 8;
+
+const _: () = assert!(LSN_AT + ALIGN == frame::HEADER, "a place is all of a header from the LSN on");
+
+/// Zeros that are passed over at once.
+const ZEROS: usize = 256;
+
 /// A segment that should be there is not.
 pub(crate) const MISSING: &str = "the segment is missing or its header is damaged";
 
@@ -97,16 +105,24 @@ impl Loaded {
             let ends = self.places_from(from).map(|(offset, _)| self.claimed_end(offset));
             return ends.max().map_or(0, |end| (end - from) as u64);
         }
-        let behind = self.bytes.get(from..).unwrap_or_default();
+        let mut behind = self.bytes.get(from..).unwrap_or_default();
+        // Segments are made ahead full of zeros: whole pieces of them go first, at the speed of memory.
+        while let Some((rest, piece)) = behind.split_last_chunk::<ZEROS>()
+            && piece == &[0; ZEROS]
+        {
+            behind = rest;
+        }
         behind.iter().rposition(|&byte| byte != 0).map_or(0, |last| last as u64 + 1)
     }
 
     /// Offsets from one on at which the LSN of the place stands, and that LSN: frames, or what is left of them.
     fn places_from(&self, offset: usize) -> impl Iterator<Item = (usize, Lsn)> {
-        let last = self.bytes.len().saturating_sub(frame::HEADER);
-        (offset..=last).step_by(ALIGN).filter_map(move |offset| {
-            let here = self.base.wrapping_add((offset as u64).wrapping_sub(segment::HEADER));
-            (u64_at(&self.bytes, offset + 8) == here).then_some((offset, here))
+        // Each holds the LSN and the rest of the shortest header.
+        let places = self.bytes.get(offset + LSN_AT..).unwrap_or_default().as_chunks::<ALIGN>().0;
+        let first = self.base.wrapping_add((offset as u64).wrapping_sub(segment::HEADER));
+        places.iter().enumerate().filter_map(move |(index, place)| {
+            let here = first.wrapping_add((index * ALIGN) as u64);
+            (u64_at(place, 0) == here).then_some((offset + index * ALIGN, here))
         })
     }
 

@@ -826,9 +826,12 @@ impl Session {
             n if n % 3 == 0 => 200 + self.chance.below(400),
             _ => self.chance.below(40),
         };
-        let mut value = format!("{}.", self.sequence).into_bytes();
+        let name = format!("{}.", self.sequence);
         let pattern = self.chance.next_u64().to_le_bytes();
-        while (value.len() as u64) < length {
+        let patterns = (length as usize).saturating_sub(name.len()).div_ceil(pattern.len());
+        let mut value = Vec::with_capacity(name.len() + patterns * pattern.len());
+        value.extend_from_slice(name.as_bytes());
+        for _ in 0..patterns {
             value.extend_from_slice(&pattern);
         }
         value
