@@ -21,4 +21,5 @@ pub mod replies;
 pub mod requests;
 pub mod restored;
 pub mod stores;
+pub mod tail;
 pub mod words;

@@ -1,36 +1,47 @@
 //! Any command on data with any words: one whole reply, figures that are right, and the same keys after a kill.
 //!
-//! An input is what `arbitrary` makes of it: a command of kvd's table, then its words. Most are words that mean something to it:
-//! names of a few keys, numbers at the ends of their ranges, options from the command's own usage, what the last reply said.
+//! An input is what `arbitrary` makes of it: a command of kvd's table, then its words. Most requests follow the command's usage
+//! line, with the names of a few keys that hold something, numbers at the ends of their ranges and what the last reply said; the
+//! others are any words.
 
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
 use bytes::{Bytes, BytesMut};
-use kvd::commands::{self, Group};
+use kvd::commands::syntax::Argument;
+use kvd::commands::{self, Entry, Group};
 use resp::{Frame, ReplyCodec, Version};
 use tokio_util::codec::Decoder;
 
 use crate::in_process::{Kvd, with_kvd};
+use crate::tail::with_tail;
 
-/// Requests of an input at most, and words of a request.
+/// Requests of an input at most, and words of a request that follows no usage line.
 const REQUESTS: usize = 100;
 const WORDS: usize = 8;
 
-/// A command's name, and the options that stand in its usage.
-type Row = (&'static str, Vec<&'static str>);
+/// What is there when an input begins: a value of each type.
+const FIRST: &[&[&[u8]]] = &[
+    &[b"RPUSH", b"a", b"1", b"2", b"a", b"3"],
+    &[b"SADD", b"b", b"1", b"2", b"a"],
+    &[b"HSET", b"c", b"1", b"2", b"a", b"3"],
+    &[b"ZADD", b"d", b"1", b"2", b"3", b"a"],
+    &[b"SET", b"e", b"1"],
+];
 
-/// Commands that look at keys, change them, or choose how replies look.
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+/// Commands and subcommands that look at keys, change them, or choose how replies look.
+static ENTRIES: LazyLock<Vec<&'static Entry>> = LazyLock::new(|| {
     let others = ["SELECT", "HELLO", "SWAPDB", "FLUSHDB", "FLUSHALL", "ECHO"];
-    let chosen = commands::all().iter().map(|entry| entry.command).filter(|command| {
-        let is_of_data = !matches!(command.group, Group::Server | Group::Connection | Group::PubSub | Group::Cluster);
-        is_of_data || others.contains(&command.name)
+    let of_data = commands::all().iter().filter(|entry| {
+        let group = entry.command.group;
+        let is_of_data = !matches!(group, Group::Server | Group::Connection | Group::PubSub | Group::Cluster);
+        is_of_data || others.contains(&entry.command.name)
     });
-    let is_option = |word: &&str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase());
-    let options = |usage: &'static str| usage.split(|letter: char| !letter.is_ascii_alphabetic()).filter(is_option);
-    chosen.map(|command| (command.name, options(command.usage).collect())).collect()
+    of_data.flat_map(|entry| [entry].into_iter().chain(&entry.subcommands)).collect()
 });
+
+/// Names of keys.
+const KEYS: &[&[u8]] = &[b"a", b"b", b"c", b"d", b"e", b"f"];
 
 /// Words that mean something to many commands.
 const COMMON: &[&[u8]] = &[
@@ -38,9 +49,6 @@ const COMMON: &[&[u8]] = &[
     b"b",
     b"c",
     b"d",
-    b"a",
-    b"b",
-    b"c",
     b"0",
     b"1",
     b"2",
@@ -79,11 +87,15 @@ const COMMON: &[&[u8]] = &[
 
 /// Sends what the input describes.
 pub fn check(input: &[u8]) {
-    let mut choices = Unstructured::new(input);
+    let bytes = with_tail(input);
+    let mut choices = Unstructured::new(&bytes);
     with_kvd(|kvd| {
+        for words in FIRST {
+            kvd.call(words).expect("nothing closes this connection");
+        }
         let mut last = Vec::new();
         for _ in 0..REQUESTS {
-            let Ok(words) = request(&mut choices, &last) else { break };
+            let Ok(words) = (Chosen { choices: &mut choices, last: &last, words: Vec::new() }).request() else { break };
             if let Some(reply) = send(kvd, &words) {
                 last = words_of(&reply);
             }
@@ -108,23 +120,85 @@ fn send(kvd: &mut Kvd, words: &[Vec<u8>]) -> Option<Frame> {
     Some(frame.unwrap_or_else(|| panic!("{}: less than a reply: {}", shown(), bytes.escape_ascii())))
 }
 
-fn request(choices: &mut Unstructured<'_>, last: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-    if choices.is_empty() {
-        return Err(arbitrary::Error::NotEnoughData);
+/// A request as it is put together.
+struct Chosen<'c, 'i> {
+    choices: &'c mut Unstructured<'i>,
+    /// What the last reply said.
+    last: &'c [Vec<u8>],
+    words: Vec<Vec<u8>>,
+}
+
+impl Chosen<'_, '_> {
+    fn request(mut self) -> Result<Vec<Vec<u8>>> {
+        if self.choices.is_empty() {
+            return Err(arbitrary::Error::NotEnoughData);
+        }
+        let entry: &Entry = self.choices.choose(&ENTRIES)?;
+        self.words.extend(entry.full_name.split('|').map(|word| word.as_bytes().to_vec()));
+        if self.choices.ratio(1, 4)? {
+            for _ in 0..self.choices.int_in_range(0..=WORDS)? {
+                let word = self.word()?;
+                self.words.push(word);
+            }
+        } else {
+            self.add_all(&entry.syntax.arguments)?;
+        }
+        Ok(self.words)
     }
-    let (name, options) = choices.choose(&ROWS)?;
-    let count = choices.int_in_range(0..=WORDS)?;
-    let mut words = vec![name.as_bytes().to_vec()];
-    for _ in 0..count {
-        words.push(match choices.int_in_range(0..=15_u8)? {
-            0..=3 if !options.is_empty() => choices.choose(options)?.as_bytes().to_vec(),
-            4 if !last.is_empty() => choices.choose(last)?.clone(),
-            5 => choices.bytes(choices.len().min(4))?.to_vec(),
-            6 => vec![b'x'; *choices.choose(&[20, 65, 300, 5000])?],
-            _ => choices.choose(COMMON)?.to_vec(),
-        });
+
+    /// What a usage line asks for.
+    fn add_all(&mut self, arguments: &[Argument]) -> Result<()> {
+        let mut keys = None;
+        for argument in arguments {
+            match (argument, keys.take()) {
+                (Argument::Value { name, .. }, _) if name == "numkeys" => {
+                    let count = self.choices.int_in_range(1..=3)?;
+                    self.words.push(count.to_string().into_bytes());
+                    keys = Some(count);
+                }
+                (Argument::Repeated(part), Some(count)) => (0..count).try_for_each(|_| self.add(part))?,
+                (argument, _) => self.add(argument)?,
+            }
+        }
+        Ok(())
     }
-    Ok(words)
+
+    fn add(&mut self, argument: &Argument) -> Result<()> {
+        match argument {
+            Argument::Token(token) => self.words.push(token.as_bytes().to_vec()),
+            Argument::Value { key, .. } => {
+                let word =
+                    if *key && !self.choices.ratio(1, 8)? { self.choices.choose(KEYS)?.to_vec() } else { self.word()? };
+                self.words.push(word);
+            }
+            Argument::Sequence(parts) => self.add_all(parts)?,
+            Argument::OneOf(parts) => {
+                let part = self.choices.choose(parts)?;
+                self.add(part)?;
+            }
+            Argument::Optional(part) => {
+                if self.choices.arbitrary()? {
+                    self.add(part)?;
+                }
+            }
+            Argument::Repeated(part) => {
+                for _ in 0..self.choices.int_in_range(1..=4)? {
+                    self.add(part)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Any word.
+    fn word(&mut self) -> Result<Vec<u8>> {
+        Ok(match self.choices.int_in_range(0..=15_u8)? {
+            0 | 1 if !self.last.is_empty() => self.choices.choose(self.last)?.clone(),
+            2 => self.choices.bytes(self.choices.len().min(4))?.to_vec(),
+            3 => vec![b'x'; *self.choices.choose(&[20, 65, 300, 5000])?],
+            _ => self.choices.choose(COMMON)?.to_vec(),
+        })
+    }
 }
 
 /// What of a reply can be said again: dumps, cursors, members.

@@ -270,6 +270,7 @@ impl Oracle {
     fn expire(&mut self, op: &Op, at: Interval) {
         let looked_at = match op {
             Op::Get(key) | Op::Read(key, _) => vec![*key],
+            Op::Copy(from, to) => vec![*from, *to],
             _ => op.writes(),
         };
         for key in looked_at {

@@ -94,6 +94,11 @@ const TICK_MS: u64 = 20;
 /// No crash is planned so far ahead.
 const NEVER: u64 = 1 << 60;
 
+/// Without power nothing is read either.
+fn with_power(disk: &SimDisk, asked: Verdict) -> Verdict {
+    asked.or_else(|why| if disk.is_down() && why.starts_with(UNREADABLE) { Ok(()) } else { Err(why) })
+}
+
 /// So small that collections become large and lists small again all the time.
 fn small_limits() -> Limits {
     Limits {
@@ -228,9 +233,7 @@ impl World {
         match self.chance.below(24) {
             0..=12 => {
                 let asked = session.borrow_mut().request();
-                // Without power nothing is read either.
-                let without_power = |why: &String| self.disk.is_down() && why.starts_with(UNREADABLE);
-                asked.or_else(|why| if without_power(&why) { Ok(()) } else { Err(why) })?;
+                with_power(&self.disk, asked)?;
             }
             13..=16 => session.borrow_mut().end_turn(),
             17..=19 if slow => self.sync_slowly(session, machines)?,
@@ -357,7 +360,7 @@ impl World {
                 clock.advance_ms(part);
                 left_ms -= part;
                 let mut clients = clients.borrow_mut();
-                *failure.borrow_mut() = clients.request().err();
+                *failure.borrow_mut() = with_power(&disk, clients.request()).err();
                 if clients.chance.below(2) == 0 {
                     clients.end_turn();
                 }

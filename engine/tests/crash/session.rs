@@ -442,11 +442,13 @@ impl Session {
         let expected = self.model.get(key, 0);
         let may_be_gone = expected.as_ref().is_some_and(|cell| cell.may_be_gone(newest_ms));
         let say = |cell: Option<&Cell>| cell.map(|cell| format!("{cell:.300?}"));
+        // What is due is not shown, and is still there, where the log has no room for its tomb.
+        let may_stay = self.store.log().is_read_only() || self.store.log().is_full();
         match (expected.as_deref(), &got) {
             (None, None) => Ok(()),
             (Some(expected), Some(got)) if expected == got && got.deadline.is_none_or(|at| at > now_ms) => Ok(()),
             (Some(_), None) if may_be_gone => {
-                if !self.store.log().is_read_only() {
+                if !may_stay {
                     self.model.vanish(key, None);
                 }
                 Ok(())
@@ -454,7 +456,7 @@ impl Session {
             (Some(expected), Some(got))
                 if expected.may_be(got, newest_ms) && got.deadline.is_none_or(|at| at > now_ms) =>
             {
-                if !self.store.log().is_read_only() {
+                if !may_stay {
                     self.model.vanish(key, Some(got.clone()));
                 }
                 Ok(())

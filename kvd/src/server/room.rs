@@ -20,7 +20,8 @@ pub struct Room<'s> {
     taken: Cell<u64>,
     /// Bytes of these that stand for what the present one makes of the values it finds.
     growth: Cell<u64>,
-    /// Whoever needs more can come again when there is room. Within EXEC nobody can: there it goes on as if there were.
+    /// Whoever needs more can come again when there is room. Within EXEC nobody can: where there will be room it goes on as if
+    /// there were, and is refused only when there will be none.
     waits: bool,
     /// There was no room at this moment.
     stalled: Cell<bool>,
@@ -60,9 +61,9 @@ impl<'s> Room<'s> {
             };
             let need = if entry.gate.shrinks { Need::Shrink } else { Need::Grow };
             let admitted = match memory {
-                engine::Room::Enough => self.server.store.admit(need, taken),
                 engine::Room::Later if self.waits => Err(Refusal::Stalled),
-                engine::Room::Later | engine::Room::Full => Err(Refusal::OutOfMemory),
+                engine::Room::Enough | engine::Room::Later => self.server.store.admit(need, taken),
+                engine::Room::Full => Err(Refusal::OutOfMemory),
             };
             match admitted {
                 Err(Refusal::Stalled) if !self.waits => {}

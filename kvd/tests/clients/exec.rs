@@ -206,6 +206,28 @@ fn what_grows_by_what_exec_has_made_is_refused_alone() {
 }
 
 #[test]
+fn what_grows_by_what_exec_has_made_goes_on_where_values_leave_memory_for_it() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    for key in 0..40 {
+        client.expect(&format!("SETRANGE b{key} 3000000 x"), ":3000001\r\n");
+    }
+    client.expect("SETRANGE a 3000000 x", ":3000001\r\n");
+    client.expect("RPUSH list 1", ":1\r\n");
+    let limit = client.info("used_memory_rss") + (10 << 20);
+    client.expect(&format!("CONFIG SET maxmemory {limit}"), "+OK\r\n");
+    client.until("used_memory_goal", |goal| goal < limit);
+    client.expect("MULTI", "+OK\r\n");
+    client.expect("RENAME a a1", "+QUEUED\r\n");
+    // Nobody could know what these need. The second finds more than the limit in memory.
+    for list in ["c", "d"] {
+        let request = format!("SORT list BY none GET a* GET a* GET a* GET a* GET a* GET a* STORE {list}");
+        client.expect(&request, "+QUEUED\r\n");
+    }
+    client.expect("EXEC", "*3\r\n+OK\r\n:6\r\n:6\r\n");
+}
+
+#[test]
 fn room_is_asked_for_in_the_database_that_is_selected_within() {
     let Some(target) = own() else { return };
     let mut client = Client::connect(&target);

@@ -12,6 +12,8 @@ mod corpus;
 mod globs;
 #[path = "../../../fuzz/src/in_process.rs"]
 mod in_process;
+#[path = "../../../fuzz/src/tail.rs"]
+mod tail;
 #[path = "../../../fuzz/src/words.rs"]
 mod words;
 
