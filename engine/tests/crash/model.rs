@@ -52,6 +52,8 @@ pub struct Model {
     commits: Vec<Commit>,
     /// By key: how many commits there were with the last that touched it.
     touched: Vec<usize>,
+    /// By key: what is due and not shown, and may be there nevertheless. It is found again when the clock has been set back.
+    staying: Vec<Slot>,
     /// So many commits must survive a killed process.
     acked: usize,
     /// So many commits must survive everything: acked or observed under `always`, or known durable.
@@ -65,7 +67,7 @@ pub type Verdict = Result<(), String>;
 
 impl Model {
     pub fn new(keys: usize) -> Model {
-        Model { state: vec![None; keys], touched: vec![0; keys], ..Model::default() }
+        Model { state: vec![None; keys], touched: vec![0; keys], staying: vec![None; keys], ..Model::default() }
     }
 
     /// The value of a key, unless its time has come.
@@ -84,6 +86,7 @@ impl Model {
 
     pub fn put(&mut self, key: usize, cell: Option<Cell>) {
         let old = std::mem::replace(&mut self.state[key], cell.map(Rc::new));
+        self.staying[key] = None;
         self.touched[key] = self.commits.len();
         self.commits.last_mut().unwrap().undo.push((key, old));
     }
@@ -94,6 +97,16 @@ impl Model {
         let touched = self.touched[key];
         self.put(key, left);
         self.touched[key] = touched;
+    }
+
+    /// A key that has vanished may still be there as it was.
+    pub fn stay(&mut self, key: usize, cell: Slot) {
+        self.staying[key] = cell;
+    }
+
+    /// Whether a key that has vanished may be found like this.
+    pub fn may_stay(&self, key: usize, got: &Cell) -> bool {
+        self.staying[key].as_deref().is_some_and(|cell| cell.may_be(got, self.newest_ms))
     }
 
     /// Ends a transaction; its number if it changed anything.
@@ -157,7 +170,7 @@ impl Model {
             (None, None) => true,
             (Some(cell), Some(got)) => cell.may_be(got, self.newest_ms),
             (Some(cell), None) => cell.may_be_gone(self.newest_ms),
-            (None, Some(_)) => false,
+            (None, Some(got)) => self.may_stay(key, got),
         };
         let mut at = self.state.clone();
         let mut agreement: Vec<bool> = (0..at.len()).map(|key| agrees(&at[key], key)).collect();
@@ -193,6 +206,7 @@ impl Model {
         }
         self.commits.clear();
         self.touched.fill(0);
+        self.staying.fill(None);
         (self.acked, self.firm) = (0, 0);
     }
 

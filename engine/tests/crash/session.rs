@@ -442,21 +442,26 @@ impl Session {
         let expected = self.model.get(key, 0);
         let may_be_gone = expected.as_ref().is_some_and(|cell| cell.may_be_gone(newest_ms));
         let say = |cell: Option<&Cell>| cell.map(|cell| format!("{cell:.300?}"));
-        // What is due is not shown, and is still there, where the log has no room for its tomb.
-        let may_stay = self.store.log().is_read_only() || self.store.log().is_full();
+        let log = self.store.log();
+        let (is_read_only, is_full) = (log.is_read_only(), log.is_full());
         match (expected.as_deref(), &got) {
             (None, None) => Ok(()),
             (Some(expected), Some(got)) if expected == got && got.deadline.is_none_or(|at| at > now_ms) => Ok(()),
+            (None, Some(got)) if self.model.may_stay(key, got) => Ok(()),
             (Some(_), None) if may_be_gone => {
-                if !may_stay {
+                if !is_read_only {
                     self.model.vanish(key, None);
+                }
+                if is_full {
+                    // What is due is not shown, and is still there, where the log has no room for its tomb.
+                    self.model.stay(key, expected);
                 }
                 Ok(())
             }
             (Some(expected), Some(got))
                 if expected.may_be(got, newest_ms) && got.deadline.is_none_or(|at| at > now_ms) =>
             {
-                if !may_stay {
+                if !is_read_only {
                     self.model.vanish(key, Some(got.clone()));
                 }
                 Ok(())
