@@ -55,7 +55,7 @@ impl std::fmt::Debug for Errand {
 }
 
 /// A command that takes long, cut into slices between which other clients are served.
-pub trait Slices {
+pub trait Slices: Send {
     /// Does some of it. Within EXEC, in its transaction.
     fn step(&mut self, server: &Server, held: Option<&mut Transaction<'_>>) -> Step;
 

@@ -21,6 +21,7 @@ pub const COMMANDS: &[Command] = &[
         .relogs()
         .doc("Gives a key another name that no key has."),
     Command::write("COPY", "@source @destination [DB destination-db:int] [REPLACE]", copy)
+        .whole()
         .flags(&[Flag::DenyOom])
         .since("6.2.0")
         .cost("O(N) worst case for collections, N being the number of elements; O(1) for strings")

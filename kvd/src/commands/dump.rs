@@ -18,6 +18,7 @@ use super::{Call, Command, Done, Flag, Reply, View};
 /// The rows of this family.
 pub const COMMANDS: &[Command] = &[
     Command::read("DUMP", "@key", dump)
+        .whole()
         .flags(&[Flag::NoUse])
         .since("2.6.0")
         .cost(

@@ -236,6 +236,8 @@ pub struct Command {
     pub waits_for_first: bool,
     /// Whether its arguments are logged as they are, however large.
     pub inline: bool,
+    /// It looks at every element of its keys: it runs apart when these are many.
+    pub whole: bool,
     /// Whether a request may look at keys that it does not name; all are locked then.
     pub widens: Option<Widens>,
     /// What a request does with keys that it does not name, where its user must be allowed to.
@@ -270,6 +272,7 @@ impl Command {
             logs_again: None,
             waits_for_first: false,
             inline: false,
+            whole: false,
             widens: None,
             reaches: None,
             channels: None,
@@ -345,6 +348,12 @@ impl Command {
     /// Sets the hints for clients.
     pub const fn tips(mut self, tips: &'static [&'static str]) -> Command {
         self.tips = tips;
+        self
+    }
+
+    /// Says that it looks at every element of its keys.
+    pub const fn whole(mut self) -> Command {
+        self.whole = true;
         self
     }
 

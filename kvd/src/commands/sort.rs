@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[
         "SORT",
         "@key [BY by-pattern:pattern] [LIMIT offset:int count:int] [GET get-pattern:pattern] [ASC | DESC] [ALPHA] [STORE @destination]",
         sort,
-    )
+    ).whole()
     .flags(&[Flag::DenyOom, Flag::Dangerous, Flag::OfCollections])
     .cost(COST)
     .key_flags(&["RO access", "OW update"])
@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
     .reaches(reaches)
     .growth(growth)
     .doc("Returns or stores the elements of a list, a set or a sorted set in order."),
-    Command::read("SORT_RO", USAGE, sort_ro)
+    Command::read("SORT_RO", USAGE, sort_ro).whole()
         .flags(&[Flag::Dangerous, Flag::OfCollections])
         .since("7.0.0")
         .cost(COST)

@@ -376,6 +376,11 @@ const STATS: &[Row] = &[
         |s| s.store().holds().longest_cpu_us().into(),
         "The same in time that the thread had a processor: what max_shard_hold_us is more than this, it waited for one.",
     ),
+    row(
+        "requests_run_apart",
+        |s| s.server.apart.count().into(),
+        "Requests that looked at very many elements and ran on a thread of their own.",
+    ),
     row("pubsub_channels", |s| (s.server.pubsub.count(Kind::Channel) as u64).into(), "Channels with subscribers."),
     row("pubsub_patterns", |s| (s.server.pubsub.count(Kind::Pattern) as u64).into(), "Patterns with subscribers."),
     row(

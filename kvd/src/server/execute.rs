@@ -4,15 +4,17 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use engine::cold::Fetched;
+use engine::value::STRING;
 use engine::{Item, Key, Lsn, Reference, Transaction, Use};
 use resp::{Batch, Request};
 
+use super::apart::Held;
 use super::halt::{Pause, Waiting};
 use super::looks::{Looks, measure_in};
 use super::prepare::prepare;
 use super::room::Room;
 use super::stopwatch::Stopwatch;
-use super::{Server, cold, exec};
+use super::{Server, apart, cold, exec};
 use crate::commands::error::{self, CommandError};
 use crate::commands::{After, Attempt, Call, Context, Entry, Flag, Handler, Reply, ServerHandler, View};
 use crate::pubsub::monitor;
@@ -36,6 +38,8 @@ pub struct Ready {
     pub fetched: Vec<Fetched>,
     /// Whether the kernel is asked first for those that it has in memory.
     pub tries_cached: bool,
+    /// It runs apart.
+    pub is_apart: bool,
 }
 
 /// Runs the requests of a batch from `from` on. `None` when all have run, else where it stopped and why.
@@ -72,6 +76,7 @@ fn run_from(
     let now_ms = server.store.now_ms();
     let mut blobs = &ready.blobs[..];
     let fetched = &mut ready.fetched;
+    let is_apart = ready.is_apart;
     let mut at = from;
     while at < batch.len() {
         let group = GROUP.min(batch.len() - at);
@@ -83,7 +88,9 @@ fn run_from(
         for (entry, hash) in &prepared[..group] {
             let request = batch.request(at);
             let run = |fetched: &[Fetched], session: &mut Session, output: &mut Output, stopwatch: &mut Stopwatch| {
-                let run = Run { entry: *entry, at, hash: *hash, request, blobs, fetched, now_ms, now_us, is_loading };
+                let hash = *hash;
+                let run =
+                    Run { entry: *entry, at, hash, request, blobs, fetched, now_ms, now_us, is_loading, is_apart };
                 run.run(session, server, output, stopwatch)
             };
             stopwatch.start(*entry, request.len(), batch, &session.client, server);
@@ -139,6 +146,8 @@ struct Run<'a> {
     now_us: u64,
     /// Whether the store was still being opened when the batch began.
     is_loading: bool,
+    /// It runs apart: it need not wait for itself.
+    is_apart: bool,
 }
 
 impl Run<'_> {
@@ -171,7 +180,9 @@ impl Run<'_> {
             }
         }
         session.renew_user(&server.users);
-        session.renew_user(&server.users);
+        if server.apart.is_busy() && !self.is_apart && self.meets_apart(entry, session, server) {
+            return Some(Pause::Stalled);
+        }
         let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms, self.fetched);
         let measure = |index, of: &dyn Fn(Item<'_>) -> u64| looks.measure(index, of);
         let growth = match gate::check(entry, &self.request, session, server, self.now_us, self.is_loading, measure) {
@@ -206,6 +217,23 @@ impl Run<'_> {
             show(entry, &self.request, session, server);
         }
         pause
+    }
+
+    /// Whether it may need a lock that is held by what runs apart.
+    #[cold]
+    fn meets_apart(&self, entry: &Entry, session: &Session, server: &Server) -> bool {
+        let command = entry.command;
+        match command.handler {
+            Handler::Container => false,
+            Handler::Server(_) => {
+                let runs_queued = session.pending.multi.is_some() && command.name == "EXEC";
+                runs_queued || [Flag::Reads, Flag::Writes, Flag::WalksShards].iter().any(|flag| command.has(*flag))
+            }
+            Handler::Read(_) | Handler::Write(_) | Handler::Blocking(_) => {
+                command.widens.is_some_and(|widens| widens(&self.request))
+                    || keys_of(entry, &self.request, server).any(|key| server.apart.holds(&key))
+            }
+        }
     }
 
     /// Keeps a request for EXEC.
@@ -309,6 +337,12 @@ impl Run<'_> {
             transaction.commit();
             return Some(Pause::Stalled);
         }
+        if entry.gate.whole && !self.is_apart && is_large(&mut transaction, keys) {
+            transaction.commit();
+            let widens = entry.command.widens.is_some_and(|widens| widens(&self.request));
+            let shards = || keys.iter().map(Key::shard).collect();
+            return Some(Pause::Apart(if widens { Held::All } else { Held::Shards(shards()) }));
+        }
         let start = output.position();
         engine::cold::take_missed();
         let attempt = run_handler(&call, &mut transaction, session, server, output);
@@ -380,6 +414,13 @@ impl Run<'_> {
             Ok(after) => Some(Pause::After(after)),
         }
     }
+}
+
+/// Whether to look at all elements at these keys takes long.
+fn is_large(transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
+    let bytes = |item: Item<'_>| if item.value_type() == STRING { 0 } else { item.image_bytes() as u64 };
+    let each = (0..keys.len()).map(|index| measure_in(transaction, keys, index, &bytes));
+    each.sum::<u64>() > apart::LARGE
 }
 
 /// Runs the handler of a command on keys, which must not be a [`ServerHandler`].

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use engine::cold::{Reading, Want};
 use tokio::sync::oneshot;
 
+use super::apart::Held;
 use super::blocked::{Ended, Waiter};
 use crate::commands::{After, Wait};
 
@@ -18,6 +19,8 @@ pub enum Pause {
     Postponed,
     /// Large arguments go to files of their own first, off this thread; then the request runs with them.
     Blobs,
+    /// The request looks at so much that it is to run apart, with the locks of these shards.
+    Apart(Held),
     /// The value of this key goes to a file of its own first, off this thread; then the request runs.
     Unsettled(Bytes),
     /// These values lie in the log only and have not been read yet.
@@ -60,7 +63,13 @@ impl Pause {
     pub(super) fn has_run(&self) -> bool {
         !matches!(
             self,
-            Pause::Stalled | Pause::Postponed | Pause::Blobs | Pause::Unsettled(_) | Pause::Wants(_) | Pause::Cold(_)
+            Pause::Stalled
+                | Pause::Postponed
+                | Pause::Blobs
+                | Pause::Apart(_)
+                | Pause::Unsettled(_)
+                | Pause::Wants(_)
+                | Pause::Cold(_)
         )
     }
 

@@ -5,6 +5,7 @@
 //!                                  └─► connection: its output ◄─ worker: sends what is safe, at the end of a turn
 //! ```
 
+pub mod apart;
 pub mod blocked;
 pub mod cold;
 pub mod connection;
@@ -49,6 +50,7 @@ use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
+use self::apart::Apart;
 use self::blocked::Blocked;
 use self::listen::Listeners;
 use self::loading::LateStore;
@@ -124,6 +126,8 @@ pub struct Server {
     pub watches: Watches,
     /// Who waits for what.
     pub blocked: Blocked,
+    /// What takes long.
+    pub apart: Apart,
     /// Whether clients have to wait.
     pub pause: ClientPause,
     /// Requests that took long.
@@ -219,6 +223,7 @@ impl Server {
             pubsub: Hub::new(workers),
             watches: Watches::default(),
             blocked: Blocked::default(),
+            apart: Apart::default(),
             pause: ClientPause::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),

@@ -33,7 +33,7 @@ pub(super) fn prepare(
             count += 1;
         }
     }
-    if count > 1 {
+    if count > 1 && !server.apart.is_busy() {
         server.store.prefetch(database, &keys[..count]);
         prefetch_elements(batch, from, prepared, database, server);
     }

@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use resp::{Batch, Limits, RequestCodec};
+use resp::{Batch, Limits, Queue, Request, RequestCodec};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
+use super::Server;
+use super::apart::{self, Held};
 use super::cold;
 use super::connection::Connection;
 use super::execute::{self, Ready};
@@ -19,8 +21,9 @@ use super::listen::PROTECTED;
 use super::socket::Reader;
 use super::wait;
 use super::worker::Worker;
-use crate::commands::Reply;
 use crate::commands::error::CommandError;
+use crate::commands::{After, Reply};
+use crate::session::output::Output;
 use crate::session::{Replies, Session, gate};
 
 /// Room for one read: an exactly filled buffer would cost another call that finds nothing.
@@ -346,6 +349,15 @@ impl Task {
                 let reply = (!self.session.silenced).then_some(self.session.version);
                 wait::for_element(*waiting, &self.session.client, &self.connection, &self.worker, reply).await
             }
+            Pause::Apart(held) => {
+                self.release();
+                let (ran, pause) = self.run_apart(batch.request(*at), held, ready).await;
+                *at += ran;
+                match pause {
+                    None => true,
+                    Some(pause) => Box::pin(self.pass(pause, batch, at, ready)).await,
+                }
+            }
             Pause::Unsettled(key) => {
                 self.release();
                 let settled = wait::settle(self.session.database, key, &self.worker.server.store);
@@ -364,6 +376,35 @@ impl Task {
                 true
             }
         }
+    }
+
+    /// Runs a request apart. How many have run, and what remains to be done.
+    async fn run_apart(&mut self, request: Request<'_>, held: Held, ready: &mut Ready) -> (usize, Option<Pause>) {
+        let server = self.worker.server.clone();
+        let mut queue = Queue::default();
+        let is_queued = queue.push(request.iter());
+        debug_assert!(is_queued, "it came in a batch, which is no longer than a queue may be");
+        let batch = queue.into_batch();
+        let substitute = Session::new(self.session.client.clone(), &server.users);
+        let mut session = std::mem::replace(&mut self.session, substitute);
+        let mut given = Ready { is_apart: true, tries_cached: true, ..std::mem::take(ready) };
+        let work = move |server: &Server| {
+            let mut output = Output::default();
+            let stopped = execute::run(&batch, 0, &mut given, &mut session, server, &mut output);
+            (session, given, output, stopped)
+        };
+        let Ok(done) = self.connection.excused(apart::run(&server, held, work)).await else {
+            return (1, Some(Pause::After(After::Close)));
+        };
+        let (session, given, output, stopped) = done;
+        self.session = session;
+        *ready = Ready { is_apart: false, tries_cached: self.worker.disk_reads.tries_cached(), ..given };
+        self.connection.output().append(output);
+        let (ran, pause) = stopped.map_or((1, None), |(ran, pause)| (ran, Some(pause)));
+        if ran != 0 {
+            server.apart.note_run();
+        }
+        (ran, pause)
     }
 
     /// Answers a request that cannot be run.

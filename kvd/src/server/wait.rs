@@ -125,7 +125,9 @@ pub async fn carry_out(
         After::Slices(mut slices) => {
             worker.release(connection);
             let failed = loop {
-                match slices.step(server, None) {
+                // It may need any lock.
+                let step = if server.apart.is_busy() { Step::Stalled } else { slices.step(server, None) };
+                match step {
                     Step::Done => break None,
                     Step::More => tokio::task::yield_now().await,
                     Step::Stalled => {

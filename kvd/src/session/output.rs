@@ -100,8 +100,29 @@ impl Output {
 
     /// Puts a value behind what was written, without a copy.
     pub fn push_shared(&mut self, bytes: Bytes) {
+        let length = bytes.len();
+        if self.push(bytes) {
+            self.longest_shared = self.longest_shared.max(length);
+        }
+    }
+
+    /// Puts what another has gathered behind what was written, with what it waits for.
+    pub fn append(&mut self, other: Output) {
+        let gate = other.gates.back().map(|gate| gate.1);
+        self.longest_shared = self.longest_shared.max(other.longest_shared);
+        self.lost_bytes = self.lost_bytes.max(other.lost_bytes);
+        for piece in other.into_pieces() {
+            self.push(piece);
+        }
+        if let Some(lsn) = gate {
+            self.gate(lsn);
+        }
+    }
+
+    /// Whether there was room.
+    fn push(&mut self, bytes: Bytes) -> bool {
         if !self.has_room() {
-            return;
+            return false;
         }
         if !self.tail.is_empty() {
             let written = self.tail.split().freeze();
@@ -109,8 +130,8 @@ impl Output {
             self.pieces.push_back(written);
         }
         self.piece_bytes += bytes.len();
-        self.longest_shared = self.longest_shared.max(bytes.len());
         self.pieces.push_back(bytes);
+        true
     }
 
     /// All that was written, to be sent by another.

@@ -1,6 +1,7 @@
 //! The real `kvd` as its clients find it, where a golden script cannot show it.
 
 mod acl;
+mod apart;
 mod blocking;
 mod client;
 mod cold;

@@ -25,18 +25,21 @@ pub const COMMANDS: &[Command] = &[
         .cost("O(N), N being the number of fields asked for")
         .doc("Returns the values of several fields."),
     Command::read("HGETALL", "@key", hgetall)
+        .whole()
         .group(Group::Hash)
         .since("2.0.0")
         .cost("O(N), N being the number of fields")
         .tips(&["nondeterministic_output_order"])
         .doc("Returns all fields and their values."),
     Command::read("HKEYS", "@key", hkeys)
+        .whole()
         .group(Group::Hash)
         .since("2.0.0")
         .cost("O(N), N being the number of fields")
         .tips(&["nondeterministic_output_order"])
         .doc("Returns the names of all fields."),
     Command::read("HVALS", "@key", hvals)
+        .whole()
         .group(Group::Hash)
         .since("2.0.0")
         .cost("O(N), N being the number of fields")

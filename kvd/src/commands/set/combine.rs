@@ -12,6 +12,7 @@ use super::super::error::{NEGATIVE_LIMIT, NUMBER_OF_KEYS, SYNTAX, TOO_MANY_KEYS}
 use super::{Call, Command, CommandError, Done, Group, Reply, View, write};
 
 pub(super) const SINTER: Command = Command::read("SINTER", "@key ...", sinter)
+    .whole()
     .group(Group::Set)
     .cost("O(N*M) worst case, N being the number of members of the smallest set and M the number of sets")
     .tips(&["nondeterministic_output_order"])
@@ -19,18 +20,21 @@ pub(super) const SINTER: Command = Command::read("SINTER", "@key ...", sinter)
 
 pub(super) const SINTERCARD: Command =
     Command::read("SINTERCARD", "numkeys:int @key ... [LIMIT limit:int]", sintercard)
+        .whole()
         .group(Group::Set)
         .since("7.0.0")
         .cost("O(N*M) worst case, N being the number of members of the smallest set and M the number of sets")
         .doc("Returns how many members all sets have, at most so many.");
 
 pub(super) const SUNION: Command = Command::read("SUNION", "@key ...", sunion)
+    .whole()
     .group(Group::Set)
     .cost("O(N), N being the number of members of all sets")
     .tips(&["nondeterministic_output_order"])
     .doc("Returns the members that any of the sets has.");
 
 pub(super) const SDIFF: Command = Command::read("SDIFF", "@key ...", sdiff)
+    .whole()
     .group(Group::Set)
     .cost("O(N), N being the number of members of all sets")
     .tips(&["nondeterministic_output_order"])

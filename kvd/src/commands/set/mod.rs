@@ -48,6 +48,7 @@ pub const COMMANDS: &[Command] = &[
         .cost("O(N), N being the number of members asked for")
         .doc("Returns for each of several members whether a set has it."),
     Command::read("SMEMBERS", "@key", smembers)
+        .whole()
         .group(Group::Set)
         .cost("O(N), N being the number of members")
         .tips(&["nondeterministic_output_order"])

@@ -13,6 +13,7 @@ const USAGE: &str = "@destination @key ...";
 const KEY_FLAGS: &[&str] = &["OW update", "RO access"];
 
 pub(super) const SINTERSTORE: Command = Command::write("SINTERSTORE", USAGE, sinterstore)
+    .whole()
     .inline()
     .flags(&[Flag::DenyOom])
     .group(Group::Set)
@@ -22,6 +23,7 @@ pub(super) const SINTERSTORE: Command = Command::write("SINTERSTORE", USAGE, sin
     .doc("Stores the members that all sets have and returns how many there are.");
 
 pub(super) const SUNIONSTORE: Command = Command::write("SUNIONSTORE", USAGE, sunionstore)
+    .whole()
     .inline()
     .flags(&[Flag::DenyOom])
     .group(Group::Set)
@@ -31,6 +33,7 @@ pub(super) const SUNIONSTORE: Command = Command::write("SUNIONSTORE", USAGE, sun
     .doc("Stores the members that any of the sets has and returns how many there are.");
 
 pub(super) const SDIFFSTORE: Command = Command::write("SDIFFSTORE", USAGE, sdiffstore)
+    .whole()
     .inline()
     .flags(&[Flag::DenyOom])
     .group(Group::Set)

@@ -215,6 +215,7 @@ pub const COMMANDS: &[Command] = &[
         "numkeys:int @key ... [WEIGHTS weight:int ...] [AGGREGATE {SUM | MIN | MAX}] [WITHSCORES]",
         algebra::zunion,
     )
+    .whole()
     .group(Group::SortedSet)
     .since("6.2.0")
     .cost("O(N)+O(M*log(M)), N being the number of members of all sets and M of the result")
@@ -224,6 +225,7 @@ pub const COMMANDS: &[Command] = &[
         "numkeys:int @key ... [WEIGHTS weight:int ...] [AGGREGATE {SUM | MIN | MAX}] [WITHSCORES]",
         algebra::zinter,
     )
+    .whole()
     .group(Group::SortedSet)
     .since("6.2.0")
     .cost(
@@ -232,6 +234,7 @@ pub const COMMANDS: &[Command] = &[
     )
     .doc("Returns the members that all of several sets have."),
     Command::read("ZDIFF", "numkeys:int @key ... [WITHSCORES]", algebra::zdiff)
+        .whole()
         .group(Group::SortedSet)
         .since("6.2.0")
         .cost(
@@ -244,6 +247,7 @@ pub const COMMANDS: &[Command] = &[
         "@destination numkeys:int @key ... [WEIGHTS weight:int ...] [AGGREGATE {SUM | MIN | MAX}]",
         algebra::zunionstore,
     )
+    .whole()
     .flags(&[Flag::DenyOom])
     .group(Group::SortedSet)
     .since("2.0.0")
@@ -256,6 +260,7 @@ pub const COMMANDS: &[Command] = &[
         "@destination numkeys:int @key ... [WEIGHTS weight:int ...] [AGGREGATE {SUM | MIN | MAX}]",
         algebra::zinterstore,
     )
+    .whole()
     .flags(&[Flag::DenyOom])
     .group(Group::SortedSet)
     .since("2.0.0")
@@ -267,6 +272,7 @@ pub const COMMANDS: &[Command] = &[
     .growth(algebra::intersection_bytes)
     .doc("Stores the members that all of several sets have."),
     Command::write("ZDIFFSTORE", "@destination numkeys:int @key ...", algebra::zdiffstore)
+        .whole()
         .flags(&[Flag::DenyOom])
         .group(Group::SortedSet)
         .since("6.2.0")
@@ -278,6 +284,7 @@ pub const COMMANDS: &[Command] = &[
         .growth(algebra::difference_bytes)
         .doc("Stores the members of a set that several others do not have."),
     Command::read("ZINTERCARD", "numkeys:int @key ... [LIMIT limit:int]", algebra::zintercard)
+        .whole()
         .group(Group::SortedSet)
         .since("7.0.0")
         .cost("O(N*K), N being the number of members of the smallest set and K of sets")

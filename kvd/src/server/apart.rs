@@ -1,0 +1,101 @@
+//! Requests that take long run apart, on a thread of their own, with the locks of their keys: who asks for a key of the same
+//! shards meanwhile waits without holding up its thread, and everybody else is served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use engine::Key;
+use parking_lot::Mutex;
+use tokio::task::JoinError;
+use tokio::time::Instant;
+
+use super::Server;
+use super::wait::STALL_RETRY;
+
+/// A request that looks at every element of collections runs apart when their images are larger than this together.
+pub const LARGE: u64 = 1 << 20;
+/// Whoever did not see what is held has its locks by then, and has given most of them back.
+const SEEN_WITHIN: Duration = Duration::from_millis(1);
+
+/// Which shards a request holds that runs apart.
+#[derive(Debug)]
+pub enum Held {
+    /// Those of its keys.
+    Shards(Vec<usize>),
+    /// All.
+    All,
+}
+
+/// What runs apart: one request at a time, for others need processors too.
+#[derive(Default)]
+pub struct Apart {
+    /// When the last one ended.
+    turn: tokio::sync::Mutex<Option<Instant>>,
+    is_busy: AtomicBool,
+    count: AtomicU64,
+    held: Mutex<Option<Held>>,
+}
+
+impl Apart {
+    /// Whether a request runs apart, or is about to.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request that has run.
+    pub fn note_run(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether it holds the shard of a key.
+    pub fn holds(&self, key: &Key<'_>) -> bool {
+        match &*self.held.lock() {
+            Some(Held::Shards(shards)) => shards.contains(&key.shard()),
+            Some(Held::All) => true,
+            None => false,
+        }
+    }
+}
+
+/// What is held, until this is dropped.
+struct Mark(Arc<Server>);
+
+impl Mark {
+    fn of(server: &Arc<Server>, held: Held) -> Mark {
+        *server.apart.held.lock() = Some(held);
+        server.apart.is_busy.store(true, Ordering::Release);
+        Mark(server.clone())
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.0.apart.is_busy.store(false, Ordering::Release);
+        *self.0.apart.held.lock() = None;
+    }
+}
+
+/// Has something done apart that holds these shards. The only error is that it panicked, which has been told.
+pub async fn run<T: Send + 'static>(
+    server: &Arc<Server>,
+    held: Held,
+    work: impl FnOnce(&Server) -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    let mut last = server.apart.turn.lock().await;
+    if let Some(ended) = *last {
+        // Those who waited for the one before go first.
+        tokio::time::sleep_until(ended + 2 * STALL_RETRY).await;
+    }
+    let mark = Mark::of(server, held);
+    tokio::time::sleep(SEEN_WITHIN).await;
+    let done = tokio::task::spawn_blocking(move || work(&mark.0)).await;
+    *last = Some(Instant::now());
+    done
+}

@@ -1,0 +1,160 @@
+//! Requests that take long run apart: what they answer and change is what they would in their place.
+
+use std::io::Read;
+
+use crate::client::{Client, own};
+use crate::server::Target;
+
+/// So many short elements that a collection's image is larger than 1 MiB.
+const ELEMENTS: usize = 150_000;
+
+const PONG: &[u8] = b"+PONG\r\n";
+
+/// A client of a server with large collections: two sets, two sorted sets, a list, a hash.
+fn with_large(target: &Target) -> Client {
+    let mut client = Client::connect(target);
+    for (command, key, from, scored) in [
+        ("SADD", "set1", 0, false),
+        ("SADD", "set2", ELEMENTS / 2, false),
+        ("ZADD", "zset1", 0, true),
+        ("ZADD", "zset2", ELEMENTS / 2, true),
+        ("RPUSH", "list", 0, false),
+        ("HSET", "hash", 0, true),
+    ] {
+        let mut request = format!("*{}\r\n$4\r\n", 2 + ELEMENTS * (1 + usize::from(scored)));
+        request = request.replacen("$4", &format!("${}", command.len()), 1);
+        request += &format!("{command}\r\n${}\r\n{key}\r\n", key.len());
+        for number in from..from + ELEMENTS {
+            if scored {
+                request += &format!("${}\r\n{number}\r\n", number.to_string().len());
+            }
+            let element = format!("element:{number}");
+            request += &format!("${}\r\n{element}\r\n", element.len());
+        }
+        client.send(request);
+        assert_eq!(client.line(), format!(":{ELEMENTS}"));
+    }
+    client
+}
+
+/// Everything up to the next PONG.
+fn until_pong(client: &mut Client) -> Vec<String> {
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 1 << 20]);
+    while !bytes.ends_with(PONG) {
+        let read = client.0.read(&mut piece).expect("the server answers");
+        bytes.extend_from_slice(&piece[..read]);
+    }
+    let lines = String::from_utf8_lossy(&bytes[..bytes.len() - PONG.len()]).into_owned();
+    lines.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn it_answers_and_changes_what_it_would_in_its_place() {
+    let Some(target) = own() else { return };
+    let mut client = with_large(&target);
+    let mut ran = 0;
+    for request in [
+        "SUNION set1 set2",
+        "SINTER set1 set2",
+        "SDIFF set1 set2",
+        "SINTERCARD 2 set1 set2 LIMIT 1000",
+        "SUNIONSTORE to set1 set2",
+        "SINTERSTORE to set1 set2",
+        "SDIFFSTORE to set1 set2",
+        "SUNION set1 list",
+        "ZUNION 2 zset1 set2 WITHSCORES",
+        "ZINTER 2 zset1 zset2 WEIGHTS 2 3 WITHSCORES",
+        "ZDIFF 2 zset1 zset2",
+        "ZINTERCARD 2 zset1 zset2",
+        "ZUNIONSTORE to 2 zset1 zset2",
+        "ZINTERSTORE to 2 zset1 zset2 AGGREGATE MAX",
+        "ZDIFFSTORE to 2 zset1 zset2",
+        "SORT list ALPHA DESC LIMIT 10 5",
+        "SORT list ALPHA STORE to",
+        "SORT list",
+        "SORT_RO set1 ALPHA GET # GET other* LIMIT 0 20",
+        "SMEMBERS set1",
+        "HGETALL hash",
+        "HKEYS hash",
+        "HVALS hash",
+        "DUMP set2",
+        "COPY hash to REPLACE",
+        "COPY hash to",
+    ] {
+        let changes = request.contains(" to") && !request.ends_with("hash to");
+        client.send(format!("{request}\r\nPING\r\n"));
+        let apart = until_pong(&mut client);
+        ran += 1;
+        assert_eq!(client.info("requests_run_apart"), ran, "{request}");
+        let digest = |client: &mut Client| {
+            client.send("DEBUG DIGEST-VALUE to\r\nPING\r\n");
+            until_pong(client)
+        };
+        let made = digest(&mut client);
+        if changes {
+            client.expect("DEL to", ":1\r\n");
+        }
+        // Within EXEC nothing runs apart.
+        client.send(format!("MULTI\r\n{request}\r\nEXEC\r\nPING\r\n"));
+        let within = until_pong(&mut client);
+        assert_eq!(within[..3], ["+OK", "+QUEUED", "*1"], "{request}");
+        let difference = apart.iter().zip(&within[3..]).find(|(apart, within)| apart != within);
+        assert!(apart.len() == within.len() - 3 && difference.is_none(), "{request}: {difference:?}");
+        assert_eq!(digest(&mut client), made, "{request}");
+    }
+    assert_eq!(client.info("requests_run_apart"), ran);
+}
+
+#[test]
+fn replies_keep_their_order_and_who_wants_the_same_keys_waits() {
+    let Some(target) = own() else { return };
+    drop(with_large(&target));
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let target = &target;
+            scope.spawn(move || {
+                let mut client = Client::connect(target);
+                for round in 0..5 {
+                    // All in one write: some of it waits for what others run apart, on the same keys.
+                    client.send(format!(
+                        "SINTERSTORE to{number} set1 set2\r\nSCARD to{number}\r\nSADD set1 {number}:{round}\r\nPING\r\n\
+                         ZUNIONSTORE both 2 zset1 zset2\r\nMULTI\r\nSCARD set2\r\nZCARD both\r\nEXEC\r\nDBSIZE\r\n"
+                    ));
+                    let half = ELEMENTS / 2;
+                    client.expect_reply(&format!(":{half}\r\n:{half}\r\n:1\r\n+PONG\r\n:{}\r\n", ELEMENTS + half));
+                    client.expect_reply("+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+                    client.expect_reply(&format!("*2\r\n:{ELEMENTS}\r\n:{}\r\n", ELEMENTS + half));
+                    assert!(client.line().starts_with(':'));
+                }
+            });
+        }
+    });
+    let mut client = Client::connect(&target);
+    client.expect("SCARD set1", &format!(":{}\r\n", ELEMENTS + 20));
+    assert_eq!(client.info("requests_run_apart"), 40);
+}
+
+#[test]
+fn it_is_silent_closed_or_told_like_any_other() {
+    let Some(target) = own() else { return };
+    let mut client = with_large(&target);
+    client.send("CLIENT REPLY SKIP\r\nSUNION set1 set2\r\nPING\r\n");
+    assert!(until_pong(&mut client).is_empty());
+    client.send("CLIENT REPLY OFF\r\nSMEMBERS set1\r\nSUNIONSTORE to set1 set2\r\nCLIENT REPLY ON\r\n");
+    client.expect_reply("+OK\r\n");
+    client.expect("SCARD to", &format!(":{}\r\n", ELEMENTS + ELEMENTS / 2));
+    client.expect("SUNIONSTORE to set1 list", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    client.expect("SCARD to", &format!(":{}\r\n", ELEMENTS + ELEMENTS / 2));
+    // Who watches a key is told of its change.
+    let mut watcher = Client::connect(&target);
+    watcher.expect("WATCH to", "+OK\r\n");
+    client.expect("SDIFFSTORE to set1 set2", &format!(":{}\r\n", ELEMENTS / 2));
+    watcher.expect("MULTI", "+OK\r\n");
+    watcher.expect("PING", "+QUEUED\r\n");
+    watcher.expect("EXEC", "*-1\r\n");
+    client.expect("CONFIG SET client-output-buffer-limit \"normal 1mb 0 0\"", "+OK\r\n");
+    let mut greedy = Client::connect(&target);
+    greedy.send("SMEMBERS set1\r\nPING\r\n");
+    assert!(greedy.rest().len() < 2 << 20);
+    client.expect("PING", "+PONG\r\n");
+}
