@@ -175,6 +175,8 @@ impl Kvd {
                 Reply::new(output, version).write().null_array();
             }
             Pause::After(after) => self.carry_out(after, &mut Reply::new(output, version)),
+            // There is no other thread.
+            Pause::Apart(_) => ready.is_apart = true,
             Pause::Stalled | Pause::Postponed | Pause::Wants(_) => self.pass(5),
             Pause::Messages | Pause::Output | Pause::Widened | Pause::Overflow => {}
         }
