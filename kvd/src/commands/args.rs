@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use resp::exact_integer;
+use resp::{Request, exact_integer};
 
 use super::error::{CommandError, FLOAT_TIMEOUT, NEGATIVE_TIMEOUT, NOT_INT, NOT_INTEGER, TIMEOUT_RANGE};
 use super::long_double::LongDouble;
@@ -20,6 +20,15 @@ pub fn index_range(start: i64, stop: i64, length: usize) -> Range<usize> {
     let from_front = |index: i64| if index < 0 { index + length } else { index };
     let (start, stop) = (from_front(start).max(0), from_front(stop).min(length - 1));
     if start <= stop { start as usize..stop as usize + 1 } else { 0..0 }
+}
+
+/// Whether the indexes behind the key of a request may be far from each other. With options they may be no indexes.
+pub fn is_long_range(request: &Request<'_>) -> bool {
+    const LONG: i64 = 20_000;
+    let index = |at| request.get(at).and_then(exact_integer);
+    let (Some(start), Some(stop)) = (index(2), index(3)) else { return false };
+    let is_long = (start < 0) != (stop < 0) || stop.saturating_sub(start) > LONG;
+    is_long && request.len() <= 5
 }
 
 /// A time to wait as seconds with a fraction, in milliseconds; 0 is for ever.

@@ -123,8 +123,6 @@ pub struct GateFlags {
     pub messages: bool,
     /// That it looks at a key is a use of it.
     pub uses: bool,
-    /// It looks at every element of its keys.
-    pub whole: bool,
 }
 
 /// All commands, in the order of the families.
@@ -203,7 +201,6 @@ fn entry(
             fast: command.has(Flag::Fast),
             messages: command.has(Flag::PubSub) && command.has(Flag::InSubscription),
             uses: !command.has(Flag::NoUse),
-            whole: command.whole,
         },
         subcommands: command.subcommands.iter().map(|sub| entry(sub, Some(&full_name), index, ids)).collect(),
         full_name,

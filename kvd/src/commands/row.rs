@@ -51,6 +51,9 @@ pub type Measure<'a> = &'a mut dyn FnMut(usize, &dyn Fn(Item<'_>) -> u64) -> u64
 /// Whether a request may look at keys that it does not name.
 pub type Widens = fn(&Request<'_>) -> bool;
 
+/// Whether a request looks at very many elements of its keys.
+pub type Whole = fn(&Request<'_>) -> bool;
+
 /// Whether a request replaces the value at its first key without looking at it.
 pub type Replaces = fn(&Request<'_>) -> bool;
 
@@ -236,8 +239,8 @@ pub struct Command {
     pub waits_for_first: bool,
     /// Whether its arguments are logged as they are, however large.
     pub inline: bool,
-    /// It looks at every element of its keys: it runs apart when these are many.
-    pub whole: bool,
+    /// Says which requests look at every element of their keys, or at very many: they run apart when there are as many.
+    pub whole: Option<Whole>,
     /// Whether a request may look at keys that it does not name; all are locked then.
     pub widens: Option<Widens>,
     /// What a request does with keys that it does not name, where its user must be allowed to.
@@ -272,7 +275,7 @@ impl Command {
             logs_again: None,
             waits_for_first: false,
             inline: false,
-            whole: false,
+            whole: None,
             widens: None,
             reaches: None,
             channels: None,
@@ -352,8 +355,13 @@ impl Command {
     }
 
     /// Says that it looks at every element of its keys.
-    pub const fn whole(mut self) -> Command {
-        self.whole = true;
+    pub const fn whole(self) -> Command {
+        self.whole_if(|_| true)
+    }
+
+    /// Says which requests look at very many elements of their keys, if there are as many.
+    pub const fn whole_if(mut self, whole: Whole) -> Command {
+        self.whole = Some(whole);
         self
     }
 

@@ -15,6 +15,10 @@ use super::wait::STALL_RETRY;
 
 /// A request that looks at every element of collections runs apart when their images are larger than this together.
 pub const LARGE: u64 = 1 << 20;
+/// So does one of more words than this.
+pub const MANY_WORDS: usize = 50_000;
+/// Of a request with more keys than this all shards count as held.
+const MANY_KEYS: usize = 256;
 /// Whoever did not see what is held has its locks by then, and has given most of them back.
 const SEEN_WITHIN: Duration = Duration::from_millis(1);
 
@@ -25,6 +29,13 @@ pub enum Held {
     Shards(Vec<usize>),
     /// All.
     All,
+}
+
+impl Held {
+    /// What a request with these keys holds.
+    pub fn of(keys: &[Key<'_>], widens: bool) -> Held {
+        if widens || keys.len() > MANY_KEYS { Held::All } else { Held::Shards(keys.iter().map(Key::shard).collect()) }
+    }
 }
 
 /// What runs apart: one request at a time, for others need processors too.

@@ -236,6 +236,13 @@ impl Run<'_> {
         }
     }
 
+    /// Whether it looks at so much, or brings so much, that it is to run apart.
+    #[inline]
+    fn takes_long(&self, entry: &Entry, transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
+        let is_whole = entry.command.whole.is_some_and(|whole| whole(&self.request)) && is_large(transaction, keys);
+        is_whole || self.request.len() > apart::MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_))
+    }
+
     /// Keeps a request for EXEC.
     #[cold]
     fn queue(
@@ -337,11 +344,10 @@ impl Run<'_> {
             transaction.commit();
             return Some(Pause::Stalled);
         }
-        if entry.gate.whole && !self.is_apart && is_large(&mut transaction, keys) {
+        if !self.is_apart && self.takes_long(entry, &mut transaction, keys) {
             transaction.commit();
             let widens = entry.command.widens.is_some_and(|widens| widens(&self.request));
-            let shards = || keys.iter().map(Key::shard).collect();
-            return Some(Pause::Apart(if widens { Held::All } else { Held::Shards(shards()) }));
+            return Some(Pause::Apart(Held::of(keys, widens)));
         }
         let start = output.position();
         engine::cold::take_missed();

@@ -10,7 +10,7 @@ mod read;
 use engine::value::ListView;
 use engine::value::op;
 
-use super::args::is;
+use super::args::{is, is_long_range};
 use super::error::SYNTAX;
 use super::{Command, CommandError, Flag, Group, Reply};
 
@@ -71,6 +71,7 @@ pub const COMMANDS: &[Command] = &[
         .key_flags(&["RO"])
         .doc("Returns the length of a list."),
     Command::read("LRANGE", "@key start:int stop:int", read::lrange)
+        .whole_if(is_long_range)
         .group(Group::List)
         .cost("O(S/B+N), S being the distance from the nearer end, B the elements of a chunk, N the elements returned")
         .doc("Returns the elements from one index to another."),

@@ -1,5 +1,6 @@
 //! The rows of the commands on sorted sets.
 
+use super::super::args::is_long_range;
 use super::super::{Command, Flag, Group};
 use super::{add, algebra, member, pop, random, range, remove};
 
@@ -69,6 +70,7 @@ pub const COMMANDS: &[Command] = &[
         "@key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset:int count:int] [WITHSCORES]",
         range::zrange,
     )
+    .whole_if(is_long_range)
     .group(Group::SortedSet)
     .since("1.2.0")
     .cost("O(log(N)+M), N being the number of members and M of those returned")
@@ -104,6 +106,7 @@ pub const COMMANDS: &[Command] = &[
     .cost("O(log(N)+M), N being the number of members and M of those returned")
     .doc("Returns the members of a sorted set with a score of a range, the highest first."),
     Command::read("ZREVRANGE", "@key start:int stop:int [WITHSCORES]", range::zrevrange)
+        .whole_if(is_long_range)
         .group(Group::SortedSet)
         .since("1.2.0")
         .cost("O(log(N)+M), N being the number of members and M of those returned")
