@@ -114,7 +114,7 @@ impl<'s> Transaction<'s> {
     }
 
     /// Takes the time from here on until it lets go of its shards.
-    pub(crate) fn time_hold(&mut self) {
+    pub fn time_hold(&mut self) {
         time_hold(&mut self.hold, self.store);
     }
 

@@ -369,7 +369,7 @@ const STATS: &[Row] = &[
         "max_shard_hold_us",
         |s| s.store().holds().longest_us().into(),
         "Microseconds of the longest time that a part of the keyspace was locked, of what was timed: inserts that make its table \
-         larger, commands that lock everything, and looks for values that can leave memory.",
+         larger, commands that lock everything, requests that run apart, and looks for values that can leave memory.",
     ),
     row(
         "max_shard_hold_cpu_us",

@@ -240,7 +240,9 @@ impl Run<'_> {
     #[inline]
     fn takes_long(&self, entry: &Entry, transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
         let is_whole = entry.command.whole.is_some_and(|whole| whole(&self.request)) && is_large(transaction, keys);
-        is_whole || self.request.len() > apart::MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_))
+        let is_long = self.request.len() > apart::MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_));
+        // What was written to files for it is for this very attempt.
+        (is_whole || is_long) && self.blobs.is_empty()
     }
 
     /// Keeps a request for EXEC.
@@ -344,7 +346,9 @@ impl Run<'_> {
             transaction.commit();
             return Some(Pause::Stalled);
         }
-        if !self.is_apart && self.takes_long(entry, &mut transaction, keys) {
+        if self.is_apart {
+            transaction.time_hold();
+        } else if self.takes_long(entry, &mut transaction, keys) {
             transaction.commit();
             let widens = entry.command.widens.is_some_and(|widens| widens(&self.request));
             return Some(Pause::Apart(Held::of(keys, widens)));

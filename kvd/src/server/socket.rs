@@ -78,6 +78,16 @@ impl Socket {
 }
 
 impl Reader {
+    /// Whether something may have come. Who waits for more of a request makes room only then: very many may wait.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Reader::Tcp(half) => half.as_ref().poll_read_ready(context),
+            Reader::Unix(half) => half.as_ref().poll_read_ready(context),
+            // Some may have come before.
+            Reader::Tls(..) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Reads once, into room for at least so many bytes.
     #[inline]
     pub fn poll_read(

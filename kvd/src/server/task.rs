@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::ready;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -209,6 +210,7 @@ impl Task {
                 debug_assert!(shared.is_empty(), "what was read is taken out at once");
                 reader.poll_read(&mut shared, READ_BYTES, context)
             } else {
+                ready!(reader.poll_ready(context))?;
                 reader.poll_read(partial, room, context)
             }
         })

@@ -143,6 +143,27 @@ fn replies_keep_their_order_and_who_wants_the_same_keys_waits() {
 }
 
 #[test]
+fn very_many_words_may_be_large_too() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    let large = "v".repeat(2 << 20);
+    let mut request = format!("*{}\r\n$4\r\nMSET\r\n", 1 + 2 * 30_000);
+    for number in 0..30_000 {
+        let key = format!("key:{number}");
+        let value = if number == 7 { large.as_str() } else { "small" };
+        request += &format!("${}\r\n{key}\r\n${}\r\n{value}\r\n", key.len(), value.len());
+    }
+    client.send(request);
+    client.expect_reply("+OK\r\n");
+    client.expect("STRLEN key:7", &format!(":{}\r\n", large.len()));
+    client.expect("DBSIZE", ":30000\r\n");
+    let keys: String = (0..30_000).map(|number| format!("$9\r\nkey:{number:05}\r\n")).collect();
+    client.send(format!("*60001\r\n$3\r\nDEL\r\n{keys}{keys}"));
+    client.expect_reply(":20000\r\n");
+    assert_eq!(client.info("requests_run_apart"), 1);
+}
+
+#[test]
 fn it_is_silent_closed_or_told_like_any_other() {
     let Some(target) = own() else { return };
     let mut client = with_large(&target);
