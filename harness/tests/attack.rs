@@ -35,7 +35,8 @@ fn attacks_harm_nobody() {
     let mut siege = siege(kvd());
     for attack in attack::ALL {
         let row = siege.attack(attack).unwrap();
-        let broken: Vec<Broken> = judge(&row, None).into_iter().filter(|broken| !is_a_speed(broken)).collect();
+        let counts = |broken: &Broken| !is_a_speed(broken) && !is_a_page(broken);
+        let broken: Vec<Broken> = judge(&row, None).into_iter().filter(counts).collect();
         assert!(broken.is_empty(), "{}: {broken:?}: {row:?}", attack.name);
         assert!(row.ping_p99_ms < PATIENT_MS, "{}: {row:?}", attack.name);
     }
@@ -44,6 +45,12 @@ fn attacks_harm_nobody() {
 /// Speed is no matter of tests: not of a debug build, beside others.
 fn is_a_speed(broken: &Broken) -> bool {
     matches!(broken, Broken::Figure(name, _) if name.ends_with("/s") || name.contains("colliding"))
+}
+
+/// The kernel may give two large pages at once where little is asked for. Who brings what no limit stops brings 64 MiB.
+fn is_a_page(broken: &Broken) -> bool {
+    const LARGE_PAGES: u64 = 2 * (2 << 20);
+    matches!(broken, Broken::Grew(grown, limit) if *grown <= limit + LARGE_PAGES)
 }
 
 /// An attack that plants a weakness, and what is seen of it.
