@@ -439,6 +439,12 @@ impl Command {
         self
     }
 
+    /// Whether a request may look at keys that it does not name.
+    #[inline]
+    pub fn widens_for(&self, request: &Request<'_>) -> bool {
+        self.widens.is_some_and(|widens| widens(request))
+    }
+
     /// Bytes that a request adds to the log beyond those it brings.
     #[inline]
     pub fn added_bytes(&self, request: &Request<'_>, measure: Measure<'_>) -> u64 {

@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use engine::Key;
+use engine::value::STRING;
+use engine::{Item, Key, Transaction};
 use parking_lot::Mutex;
+use resp::Request;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::Server;
+use super::execute::keys_of;
+use super::looks::measure_in;
 use super::wait::STALL_RETRY;
+use crate::commands::{Entry, Flag, Handler};
+use crate::session::Session;
 
 /// A request that looks at every element of collections runs apart when their images are larger than this together.
-pub const LARGE: u64 = 1 << 20;
+const LARGE: u64 = 1 << 20;
 /// So does one of more words than this.
-pub const MANY_WORDS: usize = 50_000;
+const MANY_WORDS: usize = 50_000;
 /// Of a request with more keys than this all shards count as held.
 const MANY_KEYS: usize = 256;
 /// Whoever did not see what is held has its locks by then, and has given most of them back.
@@ -65,14 +71,44 @@ impl Apart {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether a request may need a lock that it holds.
+    #[cold]
+    pub fn is_met_by(&self, entry: &Entry, request: &Request<'_>, session: &Session, server: &Server) -> bool {
+        let command = entry.command;
+        match command.handler {
+            Handler::Container => false,
+            Handler::Server(_) => {
+                let runs_queued = session.pending.multi.is_some() && command.name == "EXEC";
+                runs_queued || [Flag::Reads, Flag::Writes, Flag::WalksShards].iter().any(|flag| command.has(*flag))
+            }
+            Handler::Read(_) | Handler::Write(_) | Handler::Blocking(_) => {
+                command.widens_for(request) || keys_of(entry, request, server).any(|key| self.holds(&key))
+            }
+        }
+    }
+
     /// Whether it holds the shard of a key.
-    pub fn holds(&self, key: &Key<'_>) -> bool {
+    fn holds(&self, key: &Key<'_>) -> bool {
         match &*self.held.lock() {
             Some(Held::Shards(shards)) => shards.contains(&key.shard()),
             Some(Held::All) => true,
             None => false,
         }
     }
+}
+
+/// Whether a request looks at so much, or brings so much, that it is to run apart.
+#[inline]
+pub fn takes_long(entry: &Entry, request: &Request<'_>, transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
+    let is_long = request.len() > MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_));
+    is_long || entry.command.whole.is_some_and(|whole| whole(request)) && are_large(transaction, keys)
+}
+
+/// Whether to look at all elements at these keys takes long.
+fn are_large(transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
+    let bytes = |item: Item<'_>| if item.value_type() == STRING { 0 } else { item.image_bytes() as u64 };
+    let each = (0..keys.len()).map(|index| measure_in(transaction, keys, index, &bytes));
+    each.sum::<u64>() > LARGE
 }
 
 /// What is held, until this is dropped.

@@ -200,7 +200,7 @@ fn run_admitted(
     for (request, entry) in batch.iter().zip(&multi.entries) {
         needs_all |= match entry.command.handler {
             Handler::Server(_) => entry.needs_all_locks(),
-            _ => entry.command.widens.is_some_and(|widens| widens(&request)),
+            _ => entry.command.widens_for(&request),
         };
         keys.extend(keys_of(entry, &request, server));
     }

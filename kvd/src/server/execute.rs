@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use engine::cold::Fetched;
-use engine::value::STRING;
 use engine::{Item, Key, Lsn, Reference, Transaction, Use};
 use resp::{Batch, Request};
 
@@ -180,7 +179,7 @@ impl Run<'_> {
             }
         }
         session.renew_user(&server.users);
-        if server.apart.is_busy() && !self.is_apart && self.meets_apart(entry, session, server) {
+        if server.apart.is_busy() && !self.is_apart && server.apart.is_met_by(entry, &self.request, session, server) {
             return Some(Pause::Stalled);
         }
         let mut looks = Looks::new(entry, self.request, session.database, server, self.now_ms, self.fetched);
@@ -217,32 +216,6 @@ impl Run<'_> {
             show(entry, &self.request, session, server);
         }
         pause
-    }
-
-    /// Whether it may need a lock that is held by what runs apart.
-    #[cold]
-    fn meets_apart(&self, entry: &Entry, session: &Session, server: &Server) -> bool {
-        let command = entry.command;
-        match command.handler {
-            Handler::Container => false,
-            Handler::Server(_) => {
-                let runs_queued = session.pending.multi.is_some() && command.name == "EXEC";
-                runs_queued || [Flag::Reads, Flag::Writes, Flag::WalksShards].iter().any(|flag| command.has(*flag))
-            }
-            Handler::Read(_) | Handler::Write(_) | Handler::Blocking(_) => {
-                command.widens.is_some_and(|widens| widens(&self.request))
-                    || keys_of(entry, &self.request, server).any(|key| server.apart.holds(&key))
-            }
-        }
-    }
-
-    /// Whether it looks at so much, or brings so much, that it is to run apart.
-    #[inline]
-    fn takes_long(&self, entry: &Entry, transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
-        let is_whole = entry.command.whole.is_some_and(|whole| whole(&self.request)) && is_large(transaction, keys);
-        let is_long = self.request.len() > apart::MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_));
-        // What was written to files for it is for this very attempt.
-        (is_whole || is_long) && self.blobs.is_empty()
     }
 
     /// Keeps a request for EXEC.
@@ -323,11 +296,9 @@ impl Run<'_> {
             room: room.as_ref(),
             ..Call::new(entry, self.request, keys, self.now_ms, server)
         };
-        let mut transaction = match (entry.command.widens, entry.command.handler) {
-            (Some(widens), _) if widens(&self.request) => store.begin_all(session.database, self.now_ms),
-            (_, Handler::Blocking(_)) => {
-                server.blocked.begin_behind(entry, keys, session.database, self.now_ms, server)
-            }
+        let mut transaction = match entry.command.handler {
+            _ if entry.command.widens_for(&self.request) => store.begin_all(session.database, self.now_ms),
+            Handler::Blocking(_) => server.blocked.begin_behind(entry, keys, session.database, self.now_ms, server),
             _ => store.begin(session.database, keys, self.now_ms),
         };
         if store.has_cold() {
@@ -348,10 +319,10 @@ impl Run<'_> {
         }
         if self.is_apart {
             transaction.time_hold();
-        } else if self.takes_long(entry, &mut transaction, keys) {
+        } else if self.blobs.is_empty() && apart::takes_long(entry, &self.request, &mut transaction, keys) {
+            // (What was written to files for a request is for this very attempt.)
             transaction.commit();
-            let widens = entry.command.widens.is_some_and(|widens| widens(&self.request));
-            return Some(Pause::Apart(Held::of(keys, widens)));
+            return Some(Pause::Apart(Held::of(keys, entry.command.widens_for(&self.request))));
         }
         let start = output.position();
         engine::cold::take_missed();
@@ -424,13 +395,6 @@ impl Run<'_> {
             Ok(after) => Some(Pause::After(after)),
         }
     }
-}
-
-/// Whether to look at all elements at these keys takes long.
-fn is_large(transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
-    let bytes = |item: Item<'_>| if item.value_type() == STRING { 0 } else { item.image_bytes() as u64 };
-    let each = (0..keys.len()).map(|index| measure_in(transaction, keys, index, &bytes));
-    each.sum::<u64>() > apart::LARGE
 }
 
 /// Runs the handler of a command on keys, which must not be a [`ServerHandler`].

@@ -1,6 +1,7 @@
 //! Requests that take long run apart: what they answer and change is what they would in their place.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
 
 use crate::client::{Client, own};
 use crate::server::Target;
@@ -140,6 +141,31 @@ fn replies_keep_their_order_and_who_wants_the_same_keys_waits() {
     let mut client = Client::connect(&target);
     client.expect("SCARD set1", &format!(":{}\r\n", ELEMENTS + 20));
     assert_eq!(client.info("requests_run_apart"), 6 + 40);
+}
+
+#[test]
+fn whoever_wants_other_keys_is_served_meanwhile() {
+    if own().is_none() {
+        return;
+    }
+    // One thread serves all: who holds it is seen.
+    let target = Target::with(&["--threads", "1"]);
+    let mut slow = with_large(&target);
+    let [mut same, mut other] = [(); 2].map(|()| Client::connect(&target));
+    let served_meanwhile = (0..5).any(|_| {
+        slow.send("ZUNIONSTORE to 2 zset1 zset2\r\n");
+        std::thread::sleep(Duration::from_millis(20));
+        same.send("ZCARD zset1\r\n");
+        // One may be answered in the turn in which the thread is let go; not so many.
+        (0..10).for_each(|_| other.expect("PING", "+PONG\r\n"));
+        slow.0.set_nonblocking(true).expect("it can be set");
+        let early = slow.0.peek(&mut [0]).map_err(|error| error.kind());
+        slow.0.set_nonblocking(false).expect("it can be set");
+        slow.expect_reply(&format!(":{}\r\n", ELEMENTS + ELEMENTS / 2));
+        same.expect_reply(&format!(":{ELEMENTS}\r\n"));
+        early == Err(ErrorKind::WouldBlock)
+    });
+    assert!(served_meanwhile, "PINGs waited for a union five times");
 }
 
 #[test]
