@@ -99,7 +99,7 @@ fn planted_bugs_are_found() {
     finds("ignore_write_errors", &ignored, &[Rule::AckedSurvives, Rule::Serves]);
     let retried = series("types-always", SYNC, EIO, Since::Serving, 6, Some("retry_failed_fsync"));
     finds("retry_failed_fsync", &retried, &[Rule::SyncedOnce]);
-    let early = series("types-always", SYNC, Effect::Kill, Since::Serving, 12, Some("ack_before_write"));
+    let early = series("types-always", WRITE, Effect::Kill, Since::Serving, 12, Some("ack_before_write"));
     finds("ack_before_write", &early, &[Rule::AckedSurvives, Rule::NoResurrection]);
     let program = Program::Kvd(binary::with_mutants().expect("kvd builds with its planted bugs"));
     for mutant in [None, Some("short_write_not_looped")] {
