@@ -72,6 +72,17 @@ impl Batch {
         (0..self.len()).map(|index| self.request(index))
     }
 
+    /// A batch of one of its requests, which shares the received bytes.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not below [`Batch::len`].
+    pub fn only(&self, index: usize) -> Batch {
+        let ranges = self.request(index).ranges.to_vec();
+        let ends = vec![ranges.len() as u32];
+        Batch { data: self.data.clone(), unescaped: self.unescaped.clone(), layout: Layout { ranges, ends } }
+    }
+
     /// Bytes this batch keeps alive: the received bytes and what describes them.
     pub fn memory_bytes(&self) -> usize {
         self.data.len() + self.unescaped.len() + self.layout.memory_bytes()

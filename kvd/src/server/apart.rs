@@ -17,11 +17,15 @@ use super::execute::keys_of;
 use super::looks::measure_in;
 use super::wait::STALL_RETRY;
 use crate::commands::{Entry, Flag, Handler};
-use crate::session::Session;
+use crate::session::{Session, gate};
 
 /// A request that looks at every element of collections runs apart when their images are larger than this together.
 const LARGE: u64 = 1 << 20;
-/// So does one of more words than this.
+/// The bytes of strings are copied, not looked at one by one: so many of them take as long as one of a collection.
+const STRING_BYTES: u64 = 4;
+/// So does one that brings more bytes than this, or adds them to a value.
+const LONG: u64 = STRING_BYTES * LARGE;
+/// And one of more words than this.
 const MANY_WORDS: usize = 50_000;
 /// Of a request with more keys than this all shards count as held.
 const MANY_KEYS: usize = 256;
@@ -47,9 +51,10 @@ impl Held {
 /// What runs apart: one request at a time, for others need processors too.
 #[derive(Default)]
 pub struct Apart {
-    /// When the last one ended.
+    /// When the last one ended, if somebody waited for it.
     turn: tokio::sync::Mutex<Option<Instant>>,
     is_busy: AtomicBool,
+    is_met: AtomicBool,
     count: AtomicU64,
     held: Mutex<Option<Held>>,
 }
@@ -75,7 +80,7 @@ impl Apart {
     #[cold]
     pub fn is_met_by(&self, entry: &Entry, request: &Request<'_>, session: &Session, server: &Server) -> bool {
         let command = entry.command;
-        match command.handler {
+        let is_met = match command.handler {
             Handler::Container => false,
             Handler::Server(_) => {
                 let runs_queued = session.pending.multi.is_some() && command.name == "EXEC";
@@ -84,7 +89,11 @@ impl Apart {
             Handler::Read(_) | Handler::Write(_) | Handler::Blocking(_) => {
                 command.widens_for(request) || keys_of(entry, request, server).any(|key| self.holds(&key))
             }
+        };
+        if is_met {
+            self.is_met.store(true, Ordering::Relaxed);
         }
+        is_met
     }
 
     /// Whether it holds the shard of a key.
@@ -97,16 +106,30 @@ impl Apart {
     }
 }
 
-/// Whether a request looks at so much, or brings so much, that it is to run apart.
+/// Whether a request looks at so much, or brings so much, that it is to run apart. `growth`: what it adds to values beyond
+/// what it brings.
 #[inline]
-pub fn takes_long(entry: &Entry, request: &Request<'_>, transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
-    let is_long = request.len() > MANY_WORDS && !matches!(entry.command.handler, Handler::Blocking(_));
-    is_long || entry.command.whole.is_some_and(|whole| whole(request)) && are_large(transaction, keys)
+pub fn takes_long(
+    entry: &Entry,
+    request: &Request<'_>,
+    growth: u64,
+    transaction: &mut Transaction<'_>,
+    keys: &[Key<'_>],
+) -> bool {
+    // (The bytes of a whole batch are a number at hand.)
+    let is_long = request.len() > MANY_WORDS
+        || growth > LONG
+        || request.pinned_bytes() as u64 > LONG && gate::bytes_of(request, usize::MAX) > LONG;
+    is_long && !matches!(entry.command.handler, Handler::Blocking(_))
+        || entry.command.whole.is_some_and(|whole| whole(request)) && are_large(transaction, keys)
 }
 
-/// Whether to look at all elements at these keys takes long.
+/// Whether to look at all that is at these keys takes long.
 fn are_large(transaction: &mut Transaction<'_>, keys: &[Key<'_>]) -> bool {
-    let bytes = |item: Item<'_>| if item.value_type() == STRING { 0 } else { item.image_bytes() as u64 };
+    let bytes = |item: Item<'_>| {
+        let bytes = item.image_bytes() as u64;
+        if item.value_type() == STRING { bytes / STRING_BYTES } else { bytes }
+    };
     let each = (0..keys.len()).map(|index| measure_in(transaction, keys, index, &bytes));
     each.sum::<u64>() > LARGE
 }
@@ -143,6 +166,6 @@ pub async fn run<T: Send + 'static>(
     let mark = Mark::of(server, held);
     tokio::time::sleep(SEEN_WITHIN).await;
     let done = tokio::task::spawn_blocking(move || work(&mark.0)).await;
-    *last = Some(Instant::now());
+    *last = server.apart.is_met.swap(false, Ordering::Relaxed).then(Instant::now);
     done
 }

@@ -319,7 +319,7 @@ impl Run<'_> {
         }
         if self.is_apart {
             transaction.time_hold();
-        } else if self.blobs.is_empty() && apart::takes_long(entry, &self.request, &mut transaction, keys) {
+        } else if self.blobs.is_empty() && apart::takes_long(entry, &self.request, growth, &mut transaction, keys) {
             // (What was written to files for a request is for this very attempt.)
             transaction.commit();
             return Some(Pause::Apart(Held::of(keys, entry.command.widens_for(&self.request))));

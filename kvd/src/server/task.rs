@@ -8,7 +8,7 @@ use std::task::ready;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use resp::{Batch, Limits, Queue, Request, RequestCodec};
+use resp::{Batch, Limits, RequestCodec};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
@@ -353,7 +353,7 @@ impl Task {
             }
             Pause::Apart(held) => {
                 self.release();
-                let (ran, pause) = self.run_apart(batch.request(*at), held, ready).await;
+                let (ran, pause) = self.run_apart(batch.only(*at), held, ready).await;
                 *at += ran;
                 match pause {
                     None => true,
@@ -380,13 +380,9 @@ impl Task {
         }
     }
 
-    /// Runs a request apart. How many have run, and what remains to be done.
-    async fn run_apart(&mut self, request: Request<'_>, held: Held, ready: &mut Ready) -> (usize, Option<Pause>) {
+    /// Runs a batch of one request apart. How many have run, and what remains to be done.
+    async fn run_apart(&mut self, batch: Batch, held: Held, ready: &mut Ready) -> (usize, Option<Pause>) {
         let server = self.worker.server.clone();
-        let mut queue = Queue::default();
-        let is_queued = queue.push(request.iter());
-        debug_assert!(is_queued, "it came in a batch, which is no longer than a queue may be");
-        let batch = queue.into_batch();
         let substitute = Session::new(self.session.client.clone(), &server.users);
         let mut session = std::mem::replace(&mut self.session, substitute);
         let mut given = Ready { is_apart: true, tries_cached: true, ..std::mem::take(ready) };

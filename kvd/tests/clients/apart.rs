@@ -190,6 +190,49 @@ fn very_many_words_may_be_large_too() {
 }
 
 #[test]
+fn long_strings_run_apart() {
+    let Some(target) = own() else { return };
+    let mut client = Client::connect(&target);
+    let mut ran = 0;
+    let mut apart = |client: &mut Client, request: &str, reply: &str| {
+        client.expect(request, reply);
+        ran += 1;
+        assert_eq!(client.info("requests_run_apart"), ran, "{:.40}", request);
+    };
+    let long = "x".repeat(5 << 20);
+    let bulk = format!("${}\r\n{long}\r\n", long.len());
+    for length in [long.len(), 2 * long.len()] {
+        let mut request = format!("*3\r\n$6\r\nAPPEND\r\n$1\r\na\r\n{bulk}");
+        request.truncate(request.len() - 2);
+        apart(&mut client, &request, &format!(":{length}\r\n"));
+    }
+    apart(&mut client, "SETBIT bits 41943041 1", ":0\r\n");
+    apart(&mut client, "SETRANGE range 5242880 y", ":5242881\r\n");
+    apart(&mut client, "BITFIELD field SET u8 41943040 7", "*1\r\n:0\r\n");
+    apart(&mut client, "BITOP OR both bits field", ":5242881\r\n");
+    apart(&mut client, "COPY both copy", ":1\r\n");
+    client.expect("GETRANGE copy -1 -1", "$1\r\nG\r\n");
+    // What changes a little of them, or reads, is soon done.
+    for (request, reply) in [
+        ("APPEND a z", ":10485761\r\n"),
+        ("SETBIT bits 7 1", ":0\r\n"),
+        ("BITCOUNT bits", ":2\r\n"),
+        ("STRLEN a", ":10485761\r\n"),
+        ("GETRANGE a -2 -1", "$2\r\nxz\r\n"),
+    ] {
+        client.expect(request, reply);
+    }
+    assert_eq!(client.info("requests_run_apart"), ran);
+    client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\ns\r\n{bulk}"));
+    client.expect_reply("+OK\r\n");
+    // Its value was put into a file of its own, which keeps nobody waiting.
+    assert_eq!(client.info("requests_run_apart"), ran);
+    client.send("DUMP s\r\nPING\r\n");
+    until_pong(&mut client);
+    assert_eq!(client.info("requests_run_apart"), ran + 1);
+}
+
+#[test]
 fn it_is_silent_closed_or_told_like_any_other() {
     let Some(target) = own() else { return };
     let mut client = with_large(&target);
