@@ -66,6 +66,11 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn std::error::Error>> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    if settings.disable_thp
+        && let Err(error) = rustix::thread::disable_transparent_huge_pages(true)
+    {
+        tracing::warn!("transparent huge pages stay on: {error}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Bound before the store is opened: a port that is taken is said at once.
     let listeners = Listeners::bind(&settings, runtime.handle().clone())?;

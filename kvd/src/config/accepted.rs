@@ -79,7 +79,6 @@ pub(super) static ROWS: &[Row] = &[
         "Keep user data out of crash reports; kvd logs no keys or values.",
     ),
     network("ignore-warnings", Text, "", "Start checks to skip."),
-    network("disable-thp", Switch, "yes", "Turn transparent huge pages off for the process.").fixed(),
     network(
         "oom-score-adj",
         Choice(&["no", "yes", "relative", "absolute"]),

@@ -184,6 +184,9 @@ settings! {
     "Memory" {
         /// Limit of all memory that the process holds; 0 and `auto` mean 70 % of the machine or its control group.
         maxmemory: MaxMemory = "0", Kind::Memory, live;
+        /// Turns transparent huge pages off for the process: it holds less, and takes more time in a large store. Redis does so
+        /// because it forks; kvd never does.
+        disable_thp: bool = "no", Kind::Switch, at_start;
         /// Whether values that were not used for long leave memory when it is full, and are read back from the log when
         /// they are needed; `no` lets commands that need more fail.
         spill: bool = "yes", Kind::Switch, live;

@@ -387,3 +387,17 @@ fn what_get_brings_to_a_sorted_list_asks_for_room() {
     owner.expect("SORT list BY none LIMIT 0 1 GET at:* STORE e", ":1\r\n");
     owner.expect("EXISTS e", ":1\r\n");
 }
+
+#[test]
+fn huge_pages_are_turned_off_where_they_are_not_wanted() {
+    if own().is_none() {
+        return;
+    }
+    for (setting, line) in [("yes", "THP_enabled:\t0"), ("no", "THP_enabled:\t1")] {
+        let target = Target::with(&["--disable-thp", setting]);
+        let process = Client::connect(&target).info("process_id");
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+        // (Kernels before 5.0 do not tell.)
+        assert!(!status.contains("THP_enabled") || status.contains(line), "{setting}: {status}");
+    }
+}
