@@ -2,7 +2,7 @@
 
 use super::error::Wrong;
 use super::keys::has_spaces;
-use super::pattern::Pattern;
+use super::pattern::{Name, Pattern};
 use crate::pubsub::Kind;
 
 /// Patterns of channels.
@@ -47,7 +47,7 @@ impl Channels {
     pub fn allow(&self, kind: Kind, name: &[u8]) -> bool {
         let fits = |pattern: &Pattern| match kind {
             Kind::Pattern => pattern.text() == name,
-            Kind::Channel | Kind::Shard => pattern.matches(name),
+            Kind::Channel | Kind::Shard => pattern.matches(Name::new(name)),
         };
         self.all || self.patterns.iter().any(fits)
     }

@@ -1,7 +1,7 @@
 //! Which keys a selector allows, and what to do with them.
 
 use super::error::Wrong;
-use super::pattern::Pattern;
+use super::pattern::{Name, Pattern};
 use crate::commands::touch::Permission;
 
 /// Patterns of keys.
@@ -55,7 +55,8 @@ impl Keys {
     /// Whether this may be done with a key.
     #[inline]
     pub fn allow(&self, key: &[u8], wanted: Permission) -> bool {
-        self.all || self.patterns.iter().any(|(permission, pattern)| permission.covers(wanted) && pattern.matches(key))
+        let name = Name::new(key);
+        self.all || self.patterns.iter().any(|(permission, pattern)| permission.covers(wanted) && pattern.matches(name))
     }
 
     /// Whether this may be done with any key.

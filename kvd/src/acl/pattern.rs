@@ -2,13 +2,45 @@
 
 use crate::commands::glob::{self, Case};
 
+/// So many bytes are compared as one number.
+const HEAD: usize = size_of::<u64>();
+
 /// A pattern with what is known of it beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: Box<[u8]>,
     shape: Shape,
-    /// What every name that matches begins with; most others are told by it.
-    first: Option<u8>,
+    /// How many bytes every name that matches begins with, as the text does.
+    fixed: usize,
+    /// The first of them, and which bits of a name's head they are: most names that do not match are told by it.
+    head: u64,
+    mask: u64,
+}
+
+/// What is matched with patterns.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    bytes: &'a [u8],
+    head: u64,
+}
+
+impl<'a> Name<'a> {
+    /// Made ready.
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Name<'a> {
+        Name { bytes, head: head(bytes) }
+    }
+}
+
+/// The first bytes as one number, with zeros behind the last.
+#[inline]
+fn head(bytes: &[u8]) -> u64 {
+    let short = || {
+        let mut head = [0; HEAD];
+        head[..bytes.len()].copy_from_slice(bytes);
+        head
+    };
+    u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_else(short))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +65,9 @@ impl Pattern {
             b"*" => Shape::Prefix,
             _ => Shape::Glob,
         };
-        let first = text.first().copied().filter(|_| fixed > 0);
-        Pattern { text: text.into(), shape, first }
+        let in_head = fixed.min(HEAD);
+        let (head, mask) = (head(&text[..in_head]), head(&[0xff; HEAD][..in_head]));
+        Pattern { text: text.into(), shape, fixed, head, mask }
     }
 
     /// As it was written.
@@ -49,15 +82,17 @@ impl Pattern {
 
     /// Whether a name matches.
     #[inline]
-    pub fn matches(&self, name: &[u8]) -> bool {
-        if self.first.is_some() && self.first != name.first().copied() {
+    pub fn matches(&self, name: Name<'_>) -> bool {
+        if name.head & self.mask != self.head || name.bytes.len() < self.fixed {
             return false;
         }
         match self.shape {
-            Shape::Anything => !name.is_empty(),
-            Shape::Prefix => name.starts_with(&self.text[..self.text.len() - 1]),
-            Shape::Exact => *self.text == *name,
-            Shape::Glob => glob::matches(&self.text, name, Case::Exact),
+            Shape::Anything => !name.bytes.is_empty(),
+            // It has been compared.
+            Shape::Prefix if self.fixed <= HEAD => true,
+            Shape::Prefix => name.bytes.starts_with(&self.text[..self.fixed]),
+            Shape::Exact => *self.text == *name.bytes,
+            Shape::Glob => glob::matches(&self.text, name.bytes, Case::Exact),
         }
     }
 }
@@ -68,11 +103,14 @@ mod tests {
 
     #[test]
     fn a_shape_matches_what_the_glob_does() {
-        let patterns = ["", "*", "a", "app:*", "a*b", "a?", "[ab]*", "a\\*", "**", "a**", "*a"];
-        let names = ["", "a", "app:", "app:1", "ab", "axb", "b", "a*", "*"];
+        let long = ["a\0*", "applicat*", "application*", "application:*", "application", "application*x"];
+        let patterns = ["", "*", "a", "app:*", "a*b", "a?", "[ab]*", "a\\*", "**", "a**", "*a"].into_iter().chain(long);
+        let names = ["", "a", "app:", "app:1", "ab", "axb", "b", "a*", "*", "a\0", "a\0b", "applica", "applicat"];
+        let names =
+            || names.into_iter().chain(["applicati", "application", "application:1", "applicatiox", "application1x"]);
         for pattern in patterns {
-            for name in names {
-                let matched = Pattern::new(pattern.as_bytes()).matches(name.as_bytes());
+            for name in names() {
+                let matched = Pattern::new(pattern.as_bytes()).matches(Name::new(name.as_bytes()));
                 let globbed = glob::matches(pattern.as_bytes(), name.as_bytes(), Case::Exact);
                 assert_eq!(matched, globbed, "{pattern} {name}");
             }
