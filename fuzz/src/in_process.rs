@@ -178,7 +178,7 @@ impl Kvd {
             // There is no other thread.
             Pause::Apart(_) => ready.is_apart = true,
             Pause::Stalled | Pause::Postponed | Pause::Wants(_) => self.pass(5),
-            Pause::Messages | Pause::Output | Pause::Widened | Pause::Overflow => {}
+            Pause::Messages | Pause::Output | Pause::Turn | Pause::Widened | Pause::Overflow => {}
         }
     }
 

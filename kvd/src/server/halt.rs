@@ -33,6 +33,8 @@ pub enum Pause {
     Messages,
     /// There is enough to send for now.
     Output,
+    /// It has had its turn: others go first.
+    Turn,
     /// More is to be sent than the client may have waiting: it is closed.
     Overflow,
     /// AUTH has just succeeded: what follows is read under wider limits.

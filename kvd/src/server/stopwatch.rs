@@ -83,6 +83,12 @@ impl Stopwatch {
         }
     }
 
+    /// Whether the last reading was behind this time.
+    #[inline]
+    pub fn is_past(&self, us: u64) -> bool {
+        self.read_us.is_some_and(|read_us| read_us > us)
+    }
+
     /// Whether requests of this command can share the next reading.
     #[inline]
     fn has_room(&self, entry: Option<&Entry>) -> bool {

@@ -311,6 +311,11 @@ impl Task {
                 true
             }
             Pause::Messages => true,
+            Pause::Turn => {
+                self.release();
+                tokio::task::yield_now().await;
+                true
+            }
             Pause::Stalled => {
                 self.release();
                 let retry = tokio::time::sleep(wait::STALL_RETRY);

@@ -169,6 +169,28 @@ fn whoever_wants_other_keys_is_served_meanwhile() {
 }
 
 #[test]
+fn a_pipeline_that_takes_long_has_its_turn_and_no_more() {
+    const REQUESTS: usize = 500;
+    if own().is_none() {
+        return;
+    }
+    let target = Target::with(&["--threads", "1"]);
+    let [mut slow, mut other] = [(); 2].map(|()| Client::connect(&target));
+    let elements: String = (0..5000).map(|number| format!(" element:{number}")).collect();
+    slow.expect(&format!("RPUSH list{elements}"), ":5000\r\n");
+    slow.send("SORT list ALPHA LIMIT 0 0\r\n".repeat(REQUESTS) + "PING\r\n");
+    // One may be answered before the pipeline has come.
+    (0..3).for_each(|_| other.expect("PING", "+PONG\r\n"));
+    let mut early = vec![0; 8 * REQUESTS];
+    slow.0.set_nonblocking(true).expect("it can be set");
+    let early = slow.0.peek(&mut early).unwrap_or(0);
+    slow.0.set_nonblocking(false).expect("it can be set");
+    slow.expect_reply(&("*0\r\n".repeat(REQUESTS) + "+PONG\r\n"));
+    assert!(early < 4 * REQUESTS, "PINGs waited for all of a pipeline: {early} bytes had come");
+    assert_eq!(slow.info("requests_run_apart"), 0);
+}
+
+#[test]
 fn very_many_words_may_be_large_too() {
     let Some(target) = own() else { return };
     let mut client = Client::connect(&target);
