@@ -54,8 +54,11 @@ pub fn strace_missing() -> Option<String> {
 
 /// Says that a level did not run. It is counted by whoever reads the output, and it is never a pass.
 pub fn skipped(level: &str, reason: &str) {
-    say(&format!("SKIPPED {level}: {reason}"));
+    say(&format!("{SKIPPED}{level}: {reason}"));
 }
+
+/// How a line begins that says what was not done.
+pub const SKIPPED: &str = "SKIPPED ";
 
 /// A line for whoever runs the tests. Unlike `println!` it is shown when the test passes, too.
 pub fn say(line: &str) {

@@ -14,6 +14,7 @@ use harness::attack::scene::{self, Scene};
 use harness::attack::victim::Kind;
 use harness::attack::{self, Attack};
 use harness::binary;
+use harness::clock;
 use harness::error::Result;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -100,12 +101,11 @@ fn a_server_that_dies_grows_sleeps_or_forgets_is_seen() {
 #[test]
 fn a_planted_bug_is_found() {
     let _turn = common::alone();
+    let (mutant, begin) = ("request_waited_for", clock::now());
     let mut kind = Kind::kvd(binary::with_mutants().unwrap());
-    kind.env.push((harness::fault::MUTANT.to_owned(), "request_waited_for".to_owned()));
+    kind.env.push((harness::fault::MUTANT.to_owned(), mutant.to_owned()));
     let row = siege(kind).attack(attack::named("drip").unwrap()).unwrap();
     let broken = judge(&row, None);
-    assert!(
-        broken.iter().any(|broken| matches!(broken, Broken::Figure(name, _) if name.contains("limited"))),
-        "{row:?}"
-    );
+    let is_found = broken.iter().any(|broken| matches!(broken, Broken::Figure(name, _) if name.contains("limited")));
+    common::assert_found(mutant, "attack", "drip", begin, 0, is_found, &format!("{broken:?}"));
 }

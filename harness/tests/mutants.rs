@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::found;
 use harness::aim::{self, Aim};
 use harness::binary;
 use harness::campaign::Campaign;
@@ -30,17 +31,17 @@ fn plan(mutant: &str, mode: Mode) -> Plan {
     plan
 }
 
-/// Kills until a rule is broken or the budget is used up.
-fn kills(mutant: &str, mode: Mode, weight: Weight) -> (Counters, Vec<Violation>) {
+/// Kills until a rule is broken or the budget is used up; whether that shows the bug.
+fn kills(mutant: &str, mode: Mode, weight: Weight, shows: impl Fn(&Counters, &[Violation]) -> (bool, String)) {
+    let _turn = common::alone();
     let mut plan = plan(mutant, mode);
     plan.weight = weight;
     let (seed, begin) = (common::seed(), clock::now());
     let mut counters = Counters::default();
     let campaign = Campaign { notes: None, ..Campaign::new(plan, seed, BUDGET) };
     let broken = campaign.run(&mut counters).expect("the harness works");
-    let took = clock::now() - begin;
-    fault::say(&format!("{mutant}: found by kill {}, seed {seed}, {took:?}: {:?}", counters.kills, broken.first()));
-    (counters, broken)
+    let (is_found, why) = shows(&counters, &broken);
+    common::assert_found(mutant, "L2", &format!("kill {}", counters.kills), begin, seed, is_found, &why);
 }
 
 /// A planted bug that needs a death within a write.
@@ -52,17 +53,14 @@ fn caught_by_death_within_a_write(mutant: &str, mix: Mix, rules: &[Rule]) {
     plan.mix = mix;
     let (seed, begin) = (common::seed(), clock::now());
     let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed).expect("the harness works");
-    let took = clock::now() - begin;
-    let first = done.broken.first();
-    fault::say(&format!("{mutant}: found by death {}, seed {seed}, {took:?}: {first:?}", done.deaths));
-    assert!(done.deaths > 0 && found(&done.broken, rules), "HARNESS_SEED={seed}: {done:?}");
+    let (is_found, why) = found(&done.broken, rules);
+    let by = format!("death {}", done.deaths);
+    common::assert_found(mutant, "L2", &by, begin, seed, done.deaths > 0 && is_found, &why);
 }
 
 /// A planted bug that any kill under load may show.
 fn caught_by_kills(mutant: &str, rules: &[Rule]) {
-    let _turn = common::alone();
-    let (counters, broken) = kills(mutant, Mode::EverySec, Weight::Light);
-    assert!(found(&broken, rules), "{} kills found {broken:?}", counters.kills);
+    kills(mutant, Mode::EverySec, Weight::Light, |_, broken| found(broken, rules));
 }
 
 /// A planted bug that deaths at chosen failpoints show.
@@ -74,23 +72,16 @@ fn caught_by_aimed_kills(mutant: &str, rules: &[Rule]) {
     let (seed, begin, mut counters) = (common::seed(), clock::now(), Counters::default());
     let campaign = Campaign { notes: None, aim: Some(aim), ..Campaign::new(plan, seed, BUDGET) };
     let broken = campaign.run(&mut counters).expect("the harness works");
-    let (deaths, took) = (counters.deaths(), clock::now() - begin);
-    fault::say(&format!("{mutant}: found by death {deaths}, seed {seed}, {took:?}: {:?}", broken.first()));
-    assert!(found(&broken, rules), "HARNESS_SEED={seed}: {} deaths found {broken:?}", counters.deaths());
-}
-
-/// Whether one of these rules is broken: what is found for another reason may be another bug.
-fn found(broken: &[Violation], rules: &[Rule]) -> bool {
-    broken.iter().any(|violation| rules.contains(&violation.rule))
+    let (is_found, why) = found(&broken, rules);
+    common::assert_found(mutant, "L2", &format!("death {}", counters.deaths()), begin, seed, is_found, &why);
 }
 
 /// In the other modes the worker that answers has written just before, whatever it waits for.
 #[test]
 fn an_answer_before_the_write() {
-    let _turn = common::alone();
-    let (counters, broken) = kills("ack_before_write", Mode::Always, Weight::Full);
     // A server that does not even start is not this bug.
-    assert!(counters.lost_writes > 0, "{} kills found {:?}", counters.kills, broken.first());
+    let is_lost = |counters: &Counters, broken: &[Violation]| (counters.lost_writes > 0, found(broken, &Rule::ALL).1);
+    kills("ack_before_write", Mode::Always, Weight::Full, is_lost);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 
 use harness::binary;
 use harness::campaign::Campaign;
+use harness::clock;
 use harness::fault;
 use harness::process::{Mode, Program};
 use harness::report::Counters;
@@ -61,7 +62,7 @@ fn no_loses_a_suffix() {
 }
 
 /// Cuts within the budget find a planted fault, by one of these rules.
-fn caught(planted: &[(String, String)], mode: Mode, load_ms: (u64, u64), args: &[&str], rules: &[Rule]) {
+fn caught(name: &str, planted: &[(String, String)], mode: Mode, load_ms: (u64, u64), args: &[&str], rules: &[Rule]) {
     let _turn = common::alone();
     if is_skipped() {
         return;
@@ -70,13 +71,13 @@ fn caught(planted: &[(String, String)], mode: Mode, load_ms: (u64, u64), args: &
     let mut plan = on_volume(Plan::new(Program::Kvd(program), mode));
     plan.args.extend(args.iter().map(|&word| word.to_owned()));
     plan.env.extend_from_slice(planted);
+    let begin = clock::now();
     let mut counters = Counters::default();
     let mut campaign = Campaign { notes: None, ..Campaign::new(plan, common::seed(), BUDGET) };
     campaign.load = (common::millis(load_ms.0), common::millis(load_ms.1));
     let broken = campaign.run(&mut counters).expect("the harness works");
-    let (cuts, seed, seconds) = (counters.kills, campaign.seed, counters.seconds);
-    fault::say(&format!("{planted:?}: found by cut {cuts}, seed {seed}, {seconds:.1} s: {:?}", broken.first()));
-    assert!(broken.iter().any(|violation| rules.contains(&violation.rule)), "HARNESS_SEED={seed}: {broken:?}");
+    let (is_found, why) = common::found(&broken, rules);
+    common::assert_found(name, "L3", &format!("cut {}", counters.kills), begin, campaign.seed, is_found, &why);
 }
 
 fn mutant(name: &str) -> (String, String) {
@@ -88,13 +89,21 @@ const SHORT: (u64, u64) = (150, 500);
 /// Or a whole segment is gone, and recovery refuses what is behind it.
 #[test]
 fn a_sync_that_is_not_done() {
-    caught(&[mutant("skip_fsync")], Mode::Always, SHORT, &common::SMALL_SEGMENTS, &[Rule::AckedSurvives, Rule::Serves]);
+    caught(
+        "skip_fsync",
+        &[mutant("skip_fsync")],
+        Mode::Always,
+        SHORT,
+        &common::SMALL_SEGMENTS,
+        &[Rule::AckedSurvives, Rule::Serves],
+    );
 }
 
 /// Syncs take longer, so that most cuts fall between the two.
 #[test]
 fn an_answer_before_the_sync() {
     caught(
+        "ack_before_sync",
         &[mutant("ack_before_sync"), fault::slow_sync(20)],
         Mode::Always,
         SHORT,
@@ -106,17 +115,31 @@ fn an_answer_before_the_sync() {
 #[test]
 fn a_full_segment_that_is_not_synced() {
     let rules = [Rule::AckedSurvives, Rule::Serves];
-    caught(&[mutant("sealed_segment_not_synced")], Mode::Always, SHORT, &common::SMALL_SEGMENTS, &rules);
+    caught(
+        "sealed_segment_not_synced",
+        &[mutant("sealed_segment_not_synced")],
+        Mode::Always,
+        SHORT,
+        &common::SMALL_SEGMENTS,
+        &rules,
+    );
 }
 
 #[test]
 fn a_tail_that_is_not_durable_again() {
     let rules = [Rule::AckedSurvives, Rule::NoResurrection, Rule::Serves];
-    caught(&[mutant("tail_not_made_durable")], Mode::Always, SHORT, &common::SMALL_SEGMENTS, &rules);
+    caught(
+        "tail_not_made_durable",
+        &[mutant("tail_not_made_durable")],
+        Mode::Always,
+        SHORT,
+        &common::SMALL_SEGMENTS,
+        &rules,
+    );
 }
 
 /// With such syncs two seconds are promised, and not one.
 #[test]
 fn a_second_and_more_that_is_lost() {
-    caught(&[fault::slow_sync(1500)], Mode::EverySec, (2200, 2600), &[], &[Rule::LossIsRecent]);
+    caught("syncs of 1.5 s", &[fault::slow_sync(1500)], Mode::EverySec, (2200, 2600), &[], &[Rule::LossIsRecent]);
 }

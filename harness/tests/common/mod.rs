@@ -4,14 +4,15 @@
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::binary;
 use harness::campaign::Campaign;
 use harness::clock;
+use harness::planted::Caught;
 use harness::process::{Launch, Mode, Program, Server};
 use harness::report::Counters;
-use harness::rules::Violation;
+use harness::rules::{Rule, Violation};
 use harness::store::Plan;
 
 /// The smallest segments: rotation and compaction happen within a short run.
@@ -62,6 +63,20 @@ pub(crate) fn survive(campaign: &Campaign) -> Counters {
 pub(crate) fn assert_sound(broken: &[Violation], seed: u64) {
     let lines: Vec<String> = broken.iter().take(8).map(ToString::to_string).collect();
     assert!(broken.is_empty(), "HARNESS_SEED={seed}: {} violations\n{}", broken.len(), lines.join("\n"));
+}
+
+/// Says by what a planted bug was found, or that it was missed, and fails if it was. What breaks another rule may be another bug.
+pub(crate) fn assert_found(mutant: &str, level: &str, by: &str, begin: Instant, seed: u64, is_found: bool, why: &str) {
+    let by = is_found.then(|| by.to_owned());
+    let seconds = (clock::now() - begin).as_secs_f64();
+    Caught { mutant: mutant.to_owned(), level: level.to_owned(), by, seconds }.say(seed, why);
+    assert!(is_found, "HARNESS_SEED={seed}: {mutant} is not found: {why}");
+}
+
+/// Whether one of these rules is broken, and what is to be said of it.
+pub(crate) fn found(broken: &[Violation], rules: &[Rule]) -> (bool, String) {
+    let by = broken.iter().find(|violation| rules.contains(&violation.rule));
+    (by.is_some(), by.or(broken.first()).map_or("nothing is broken".to_owned(), ToString::to_string))
 }
 
 pub(crate) fn millis(ms: u64) -> Duration {
