@@ -220,7 +220,7 @@ fn copy(store: &Store, segment: &mut Window, from: Lsn, end: Lsn, damage: &mut P
                 transaction.commit();
             }
             // The map of databases must stand somewhere in what is left.
-            Kind::Swap => store.log_map(),
+            Kind::Swap => store.keep_map(frame.lsn),
             Kind::Delta | Kind::Tomb | Kind::Flush | Kind::Mark => {}
         }
         at += frame.padded as u64;

@@ -74,6 +74,8 @@ pub const NAMES: &[(&str, &str)] = &[
     ("moved_not_noted", "what compaction moves is read where it is going to be"),
     ("ring_short_read_not_continued", "what the kernel has read in part is taken for the whole"),
     ("swap_unlogged", "databases are exchanged in memory only"),
+    ("map_left_behind", "compaction takes the map of exchanged databases with the segment it stands in"),
+    ("map_copied_for_ever", "compaction writes the map again for every exchange that there ever was"),
     ("swap_ungated", "always: a look at exchanged databases waits for nothing"),
     ("flush_of_nothing_ungated", "always: flushing what is empty waits for nothing"),
     ("nil_after_del_ungated", "always: a miss waits for nothing"),

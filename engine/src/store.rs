@@ -30,6 +30,7 @@ use crate::keyspace::hold::Holds;
 use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
 use crate::listener::{Attention, Listener};
 use crate::log::{FrameBatch, Log, Lsn, Need};
+use crate::mutant::planted;
 use crate::options::Options;
 use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
@@ -53,6 +54,8 @@ pub struct Store {
     secrets: RapidSecrets,
     options: Options,
     map: [AtomicU8; DATABASES],
+    /// The map as it is now stands in the log here or further on; 0 while that is not known.
+    map_at: AtomicU64,
     figures: [SharedFigures; DATABASES],
     expired: AtomicU64,
     expired_fields: AtomicU64,
@@ -123,6 +126,7 @@ impl Store {
             clock,
             options,
             map: parts.map.map(AtomicU8::new),
+            map_at: AtomicU64::new(0),
             figures: parts.figures.map(SharedFigures::new),
             log_base: AtomicU64::new(parts.manifest.base),
             expired: AtomicU64::new(0),
@@ -434,6 +438,20 @@ impl Store {
         b.store(physical, Ordering::Relaxed);
     }
 
+    /// The map of databases has been logged at this position or behind it. All shards must be held, or it must be as it was.
+    pub(crate) fn note_map(&self, lsn: Lsn) {
+        // Who sees this sees, too, how far the log then was.
+        self.map_at.store(lsn, Ordering::Release);
+    }
+
+    /// What of the map of databases stands at this position is about to go: it is written again, unless it has been since.
+    pub(crate) fn keep_map(&self, lsn: Lsn) {
+        let is_newest = lsn >= self.map_at.load(Ordering::Acquire);
+        if is_newest && !planted("map_left_behind") || planted("map_copied_for_ever") {
+            self.log_map();
+        }
+    }
+
     /// Writes the map of databases to the log again.
     pub(crate) fn log_map(&self) {
         // Who exchanges databases holds every shard until that is in the log.
@@ -450,6 +468,7 @@ impl Store {
             value: [&map, b""],
         });
         self.log.append(&mut batch);
+        self.note_map(batch.lsn(0));
     }
 
     #[inline]

@@ -98,11 +98,12 @@ fn planted_bugs_are_found() {
     if skipped() {
         return;
     }
+    // (Built before anything is timed.)
+    let program = Program::Kvd(binary::with_mutants().expect("kvd builds with its planted bugs"));
     finds("ignore_write_errors", "types", WRITE, EIO, 6, &[Rule::AckedSurvives, Rule::Serves]);
     finds("retry_failed_fsync", "types-always", SYNC, EIO, 6, &[Rule::SyncedOnce]);
     // At a sync it would depend on who else is in the midst of a write.
     finds("ack_before_write", "types-always", WRITE, Effect::Kill, 12, &[Rule::AckedSurvives, Rule::NoResurrection]);
-    let program = Program::Kvd(binary::with_mutants().expect("kvd builds with its planted bugs"));
     for mutant in [None, Some("short_write_not_looped")] {
         let env: Vec<_> = mutant.iter().map(|&mutant| (fault::MUTANT.to_owned(), mutant.to_owned())).collect();
         let (begin, seed) = (clock::now(), common::seed());

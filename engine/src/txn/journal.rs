@@ -143,6 +143,13 @@ impl Transaction<'_> {
             self.store.blobs().insert(batch.lsn(blob.frame), blob.database, blob.reference);
         }
         self.store.blobs().retire(end, std::mem::take(&mut self.dead_blobs));
+        if self.swapped {
+            // (Where the first of them stands, if there are several.)
+            self.store.note_map(batch.lsn(0));
+            for shard in self.guards.all() {
+                shard.last_swapped = end - 1;
+            }
+        }
         batch.clear();
         self.account();
         self.gate = self.gate.max(end);
@@ -150,11 +157,6 @@ impl Transaction<'_> {
             for shard in self.guards.all() {
                 // A position in the last frame, as a tomb's is: the one behind it is reached by the next frame only.
                 shard.last_removed = end - 1;
-            }
-        }
-        if self.swapped {
-            for shard in self.guards.all() {
-                shard.last_swapped = end - 1;
             }
         }
         if !self.events.is_empty() {

@@ -7,6 +7,7 @@
 //!  content    what keys hold, in plain vectors and maps
 //!  bench      one store whose machines a test steps by hand: modes, room
 //!  recycling  files of emptied segments that are used again
+//!  exchanges  databases that change places
 //!  evictions  what the store says it has evicted
 //!  ring       reads that the kernel does by itself; the simulated disk has none
 //!  model      what was committed in which order, and what of it must survive
@@ -27,6 +28,7 @@ mod crash_everywhere;
 mod damage;
 mod disks;
 mod evictions;
+mod exchanges;
 mod images;
 mod lanes;
 mod life;

@@ -14,7 +14,7 @@ use crate::recycling::{segment_without_file, slow_reader};
 use crate::ring::pieces;
 use crate::shrink::Steps;
 use crate::simulation::{run_some, shrink};
-use crate::{checkpoints, damage, renames, salvage};
+use crate::{checkpoints, damage, exchanges, renames, salvage};
 
 /// Runs within which a planted bug must have been found.
 const BUDGET: u64 = 8000;
@@ -36,7 +36,7 @@ fn mutants() {
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
         // Nor does a life of a store ever meet damage, nor read by the kernel's ring; it seldom renames what is large and has just
-        // changed, and how long somebody reads a segment that is emptied meanwhile is no matter of chance there. Of the other
+        // changed, or exchanges databases so often that it matters, and how long somebody reads a segment that is emptied meanwhile is no matter of chance there. Of the other
         // bugs the simulation must find what it can. And it is rare that a disk is full just when compaction waits for a sync, that
         // of all bits just one rots in the header of the segment where a checkpoint starts, or that nothing is left behind one.
         let by_name = || match name.split('_').next() {
@@ -44,6 +44,7 @@ fn mutants() {
             Some("damaged") => damage::crashes(),
             Some("renamed") => renames::changed_large_value(),
             Some("ring") => pieces(),
+            Some("map") => exchanges::often(),
             Some("checkpoint") if *name == "checkpoint_start_unproved" => checkpoints::lost_headers(),
             Some("checkpoint") if *name == "checkpoint_of_nothing_refused" => checkpoints::of_nothing(),
             Some("recycled") if *name == "recycled_under_reader" => slow_reader(),
