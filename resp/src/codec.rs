@@ -405,6 +405,7 @@ mod tests {
             }
         }
         assert_eq!(requests, 1);
+        assert!(codec.examined > 0, "what is looked at is counted");
         codec.examined
     }
 

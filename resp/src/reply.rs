@@ -342,6 +342,7 @@ mod tests {
             replies += usize::from(codec.decode(&mut buffer).unwrap().is_some());
         }
         assert_eq!(replies, 1);
+        assert!(codec.examined > 0, "what is looked at is counted");
         codec.examined
     }
 

@@ -1,8 +1,9 @@
-//! The wire, seen from outside: golden conversations, any split, hostile headers, and the fuzz corpora.
+//! The wire, seen from outside: golden conversations, any split, limits, hostile headers, and the fuzz corpora.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod any_split;
+mod boundaries;
 mod fuzz_replay;
 mod golden;
 mod hostile;
