@@ -1,18 +1,17 @@
 //! Many kills or power cuts in a row, over many stores.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::aim::{Aim, Shot};
 use crate::clock;
 use crate::error::{Failure, Result};
 use crate::fault;
-use crate::files;
 use crate::process::{self, Server};
 use crate::random::Random;
 use crate::report::Counters;
 use crate::rules::{Rule, Violation};
-use crate::store::{self, Plan, PowerCut, Store, Until};
+use crate::store::{Plan, PowerCut, Store, Until};
 
 /// How long a failpoint is waited for.
 const LONGEST_LIFE: Duration = Duration::from_secs(3);
@@ -65,7 +64,7 @@ impl Campaign {
             broken.extend(found);
             if stop {
                 if let Some(notes) = &self.notes {
-                    self.leave_notes(notes, store, run, &broken)?;
+                    store.keep_with_notes(notes, self.seed, &broken)?;
                 }
                 break;
             }
@@ -204,13 +203,5 @@ impl Campaign {
         done.add_violations(std::slice::from_ref(&violation));
         all.push(violation);
         all
-    }
-
-    fn leave_notes(&self, notes: &Path, store: Store, run: u32, broken: &[Violation]) -> Result<()> {
-        let path = store::notes_path(notes, self.seed, run);
-        files::write(&path, store.dump(broken).as_bytes())?;
-        eprintln!("notes: {}", path.display());
-        eprintln!("store: {}", store.keep().display());
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! One failpoint, all its hits: the process dies at the first, the second, the third … until a run does not reach it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clock;
@@ -115,11 +116,19 @@ impl Family {
     }
 
     /// Kills at every hit of one of its failpoints. What clients do by chance may keep them from a place: then others are sent.
-    pub fn exhaust(&self, program: &Program, name: &str, mode: Mode, depth: Depth, seed: u64) -> Result<Exhausted> {
+    pub fn exhaust(
+        &self,
+        program: &Program,
+        name: &str,
+        mode: Mode,
+        depth: Depth,
+        seed: u64,
+        notes: Option<&Path>,
+    ) -> Result<Exhausted> {
         let plan = self.plan(program.clone(), mode);
         let mut done = Exhausted::default();
         for chance in 0..TRIES {
-            done = exhaust(&plan, name, self.life, depth, seed.wrapping_add(chance))?;
+            done = exhaust(&plan, name, self.life, depth, seed.wrapping_add(chance), notes)?;
             if done.deaths > 0 || !done.broken.is_empty() {
                 break;
             }
@@ -142,8 +151,16 @@ pub struct Exhausted {
     pub broken: Vec<Violation>,
 }
 
-/// Kills at every hit of the failpoint `name`, on one store. `plan` may have an environment, but no failpoint.
-pub fn exhaust(plan: &Plan, name: &str, life: Armed, depth: Depth, seed: u64) -> Result<Exhausted> {
+/// Kills at every hit of the failpoint `name`, on one store. `plan` may have an environment, but no failpoint. When a rule is
+/// broken the store is kept, and what its clients have noted goes to `notes`.
+pub fn exhaust(
+    plan: &Plan,
+    name: &str,
+    life: Armed,
+    depth: Depth,
+    seed: u64,
+    notes: Option<&Path>,
+) -> Result<Exhausted> {
     let mut store = Store::new(plan.clone(), 1, Random::new(seed))?;
     let mut done = Exhausted::default();
     let mut hit = 1;
@@ -153,6 +170,9 @@ pub fn exhaust(plan: &Plan, name: &str, life: Armed, depth: Depth, seed: u64) ->
         done.deaths += u64::from(died);
         if !died || !done.broken.is_empty() {
             done.end = hit;
+            if let (Some(notes), false) = (notes, done.broken.is_empty()) {
+                store.keep_with_notes(notes, seed, &done.broken)?;
+            }
             return Ok(done);
         }
         hit = match depth {

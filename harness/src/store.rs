@@ -375,8 +375,16 @@ impl Store {
         volume.restart()
     }
 
+    /// Writes what was noted to a file in `notes`, leaves the directory where it is, to be studied, and says where both are.
+    pub fn keep_with_notes(self, notes: &Path, seed: u64, broken: &[Violation]) -> Result<()> {
+        let path = notes.join(format!("violation-seed{seed}-store{}.txt", self.run));
+        files::write(&path, self.dump(broken).as_bytes())?;
+        eprintln!("notes: {}\nstore: {}", path.display(), self.room.keep().display());
+        Ok(())
+    }
+
     /// All notes, for a file that a person reads.
-    pub fn dump(&self, broken: &[Violation]) -> String {
+    fn dump(&self, broken: &[Violation]) -> String {
         let mut text = String::new();
         for violation in broken {
             let _ = writeln!(text, "{violation}");
@@ -385,11 +393,6 @@ impl Store {
             text.push_str(&ledger.dump());
         }
         text
-    }
-
-    /// Leaves the directory where it is, to be studied.
-    pub fn keep(self) -> PathBuf {
-        self.room.keep()
     }
 }
 
@@ -480,9 +483,4 @@ pub fn started(launch: &Launch) -> Result<std::result::Result<Server, Violation>
         Err(failure @ Failure::Start { .. }) => Ok(Err(Violation::new(Rule::Serves, "server", failure.to_string()))),
         Err(failure) => Err(failure),
     }
-}
-
-/// Where a failed run leaves its notes.
-pub fn notes_path(dir: &Path, seed: u64, run: u32) -> PathBuf {
-    dir.join(format!("violation-seed{seed}-store{run}.txt"))
 }

@@ -13,7 +13,9 @@ fn exhaust(family: &str) {
     let seed = common::seed();
     let mut unreached = Vec::new();
     for name in family.failpoints() {
-        let done = family.exhaust(&common::kvd(), name, family.mode, Depth::Then(8), seed).expect("the harness works");
+        let done = family
+            .exhaust(&common::kvd(), name, family.mode, Depth::Then(8), seed, Some(&std::env::temp_dir()))
+            .expect("the harness works");
         fault::say(&format!("{name} {}: {} deaths, hit {} not reached", family.mode.word(), done.deaths, done.end));
         let broken: Vec<String> = done.broken.iter().take(5).map(ToString::to_string).collect();
         assert!(broken.is_empty(), "{name} hit {} HARNESS_SEED={seed}: {}", done.end, broken.join("\n"));

@@ -52,7 +52,8 @@ fn caught_by_death_within_a_write(mutant: &str, mix: Mix, rules: &[Rule]) {
     plan.weight = Weight::Light;
     plan.mix = mix;
     let (seed, begin) = (common::seed(), clock::now());
-    let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed).expect("the harness works");
+    let done =
+        exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed, None).expect("the harness works");
     let (is_found, why) = found(&done.broken, rules);
     let by = format!("death {}", done.deaths);
     common::assert_found(mutant, "L2", &by, begin, seed, done.deaths > 0 && is_found, &why);

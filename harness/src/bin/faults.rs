@@ -177,7 +177,7 @@ impl Options {
             let mode = self.mode.unwrap_or(family.mode);
             let depth = self.dense.map_or(Depth::All, Depth::Then);
             for name in family.failpoints().filter(|name| self.failpoint.as_deref().is_none_or(|only| only == *name)) {
-                let done = family.exhaust(&program, name, mode, depth, self.seed)?;
+                let done = family.exhaust(&program, name, mode, depth, self.seed, Some(&self.notes))?;
                 println!("| {name} | {} | {} | {} |", mode.word(), done.deaths, done.end);
                 done.broken.iter().take(5).for_each(|violation| eprintln!("{name}: {violation}"));
                 if !done.broken.is_empty() {

@@ -17,7 +17,7 @@ use crate::files;
 use crate::process::{self, Mode, Program, Server};
 use crate::random::Random;
 use crate::rules::{Rule, Violation};
-use crate::store::{self, Store, Until};
+use crate::store::{Store, Until};
 use crate::wire::Reply;
 
 /// Commands of each client before the crash that leaves a tail.
@@ -140,9 +140,7 @@ impl Series {
             found.broken = self.start_and_judge(&mut store, &path)?.1;
         }
         if let (Some(notes), false) = (&self.notes, found.broken.is_empty()) {
-            let notes = store::notes_path(notes, self.seed, run);
-            files::write(&notes, store.dump(&found.broken).as_bytes())?;
-            eprintln!("notes: {}, store: {}", notes.display(), store.keep().display());
+            store.keep_with_notes(notes, self.seed, &found.broken)?;
         }
         Ok(())
     }
