@@ -26,6 +26,21 @@ fn a_line_may_be_as_long_as_its_limit() {
     assert_ne!(request_error(&count(LINE + 1)), Some(RequestError::InvalidMultibulkLength));
 }
 
+#[test]
+fn a_line_may_have_as_many_words_as_a_request() {
+    let error = |wire: &[u8]| {
+        let mut codec = RequestCodec::new(Limits { max_arguments: 3, ..Limits::AUTHENTICATED });
+        codec.decode(&mut BytesMut::from(wire)).err()
+    };
+    assert_eq!(error(b"a b c\r\n"), None);
+    assert_eq!(error(b"a b c d\r\n"), Some(RequestError::InvalidMultibulkLength));
+    // A password may be long.
+    let line = format!("AUTH {}\r\n", "p".repeat(60_000));
+    let batch =
+        RequestCodec::new(Limits::UNAUTHENTICATED).decode(&mut BytesMut::from(line.as_bytes())).unwrap().unwrap();
+    assert_eq!(batch.request(0)[1].len(), 60_000);
+}
+
 fn reply(limits: ReplyLimits, pieces: &[&[u8]]) -> Result<Option<Frame>, ReplyError> {
     let mut codec = ReplyCodec::with_limits(Version::Resp3, limits);
     let mut buffer = BytesMut::new();
