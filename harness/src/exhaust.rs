@@ -137,6 +137,10 @@ impl Family {
     }
 }
 
+/// Deaths before a fresh store. Each leaves keys behind, which no life takes away: where memory is scarce their names alone would fill
+/// it in the end, and writes be refused.
+const DEATHS_PER_STORE: u64 = 200;
+
 /// Stores that are tried before a place counts as one that is not reached.
 const TRIES: u64 = 6;
 
@@ -161,10 +165,14 @@ pub fn exhaust(
     seed: u64,
     notes: Option<&Path>,
 ) -> Result<Exhausted> {
-    let mut store = Store::new(plan.clone(), 1, Random::new(seed))?;
+    let mut random = Random::new(seed);
+    let mut store = Store::new(plan.clone(), 1, random.fork())?;
     let mut done = Exhausted::default();
     let mut hit = 1;
     loop {
+        if done.deaths > 0 && done.deaths.is_multiple_of(DEATHS_PER_STORE) {
+            store = Store::new(plan.clone(), 1 + (done.deaths / DEATHS_PER_STORE) as u32, random.fork())?;
+        }
         let (died, broken) = one_hit(&mut store, name, life, hit)?;
         done.broken = broken;
         done.deaths += u64::from(died);
