@@ -1,4 +1,4 @@
-//! One failpoint, all its hits: the process dies at the first, the second, the third … until a run does not reach it.
+//! One failpoint, all its hits: the process dies at the first, the second, the third … until runs do not reach it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -141,6 +141,9 @@ impl Family {
 /// it in the end, and writes be refused.
 const DEATHS_PER_STORE: u64 = 200;
 
+/// Lives in a row that do not come to a hit before there counts as none: the first of a fresh store finds little there.
+const MISSES: u64 = 2;
+
 /// Stores that are tried before a place counts as one that is not reached.
 const TRIES: u64 = 6;
 
@@ -168,20 +171,24 @@ pub fn exhaust(
     let mut random = Random::new(seed);
     let mut store = Store::new(plan.clone(), 1, random.fork())?;
     let mut done = Exhausted::default();
-    let mut hit = 1;
+    let (mut hit, mut misses) = (1, 0);
     loop {
-        if done.deaths > 0 && done.deaths.is_multiple_of(DEATHS_PER_STORE) {
+        if misses == 0 && done.deaths > 0 && done.deaths.is_multiple_of(DEATHS_PER_STORE) {
             store = Store::new(plan.clone(), 1 + (done.deaths / DEATHS_PER_STORE) as u32, random.fork())?;
         }
         let (died, broken) = one_hit(&mut store, name, life, hit)?;
         done.broken = broken;
         done.deaths += u64::from(died);
-        if !died || !done.broken.is_empty() {
+        misses = if died { 0 } else { misses + 1 };
+        if misses == MISSES || !done.broken.is_empty() {
             done.end = hit;
             if let (Some(notes), false) = (notes, done.broken.is_empty()) {
                 store.keep_with_notes(notes, seed, &done.broken)?;
             }
             return Ok(done);
+        }
+        if !died {
+            continue;
         }
         hit = match depth {
             Depth::Then(dense) if hit >= dense => hit * 2,
