@@ -272,6 +272,12 @@ impl Content {
         seen.iter().all(|(name, field)| may_be_told(known(name), field.deadline, at))
     }
 
+    /// The same of the key itself. One whose last field goes between two looks has nothing left, although it had no deadline.
+    pub fn allows_deadline(&self, known: Deadline, told: Deadline, at: Interval) -> bool {
+        let has_faded = matches!(self, Self::Hash(_)) && told.is_some() && self.may_be_empty(at);
+        has_faded || may_be_told(known, told, at)
+    }
+
     /// Whether a reader at this time may find the key gone for want of elements.
     pub fn may_be_empty(&self, at: Interval) -> bool {
         match self {
@@ -380,5 +386,11 @@ mod tests {
         assert!(model.allows(&whole, later(150)) && model.allows(&less, later(150)));
         assert!(!model.allows(&whole, later(250)) && model.allows(&less, later(250)));
         assert!(!model.may_be_empty(later(250)));
+        // A hash of which nothing is left is told to have no time left.
+        let last = Content::Hash([(b"x".to_vec(), field(deadline))].into());
+        let none_left = |ms| Some((later(ms).from, later(ms).to));
+        assert!(last.allows_deadline(None, none_left(150), later(150)) && last.allows_deadline(None, None, later(50)));
+        assert!(!last.allows_deadline(None, none_left(50), later(50)));
+        assert!(!model.allows_deadline(None, none_left(250), later(250)));
     }
 }

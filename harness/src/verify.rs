@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::content::{self, Content};
+use crate::content::Content;
 use crate::ledger::{Ledger, Observation, SharedAck};
 use crate::mix;
 use crate::op::{self, Common, Key, Kind, Op};
@@ -253,7 +253,8 @@ fn explains(entry: Option<&Entry>, look: &Look) -> bool {
         (Some(entry), Some(found)) => {
             // A string is compared by its digest; a read that contradicts itself is no collection.
             let whole = found.reading != Reading::Torn || matches!(found.content, Content::Text(..));
-            let in_time = entry.may_live(look.at) && content::may_be_told(entry.deadline, look.deadline, look.at);
+            let in_time =
+                entry.may_live(look.at) && entry.content.allows_deadline(entry.deadline, look.deadline, look.at);
             let fields_in_time = entry.content.allows_deadlines(&found.content, look.at);
             whole && in_time && fields_in_time && entry.content.allows(&found.content, look.at)
         }
