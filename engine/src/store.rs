@@ -1,5 +1,6 @@
 //! A store: open it, run transactions on it, look over all of it, close it.
 
+mod databases;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,6 @@ use crate::error::{Error, Refusal};
 use crate::evict::Eviction;
 use crate::format::StoreId;
 use crate::format::blob::Reference;
-use crate::format::frame::{Draft, Kind};
 use crate::format::manifest::Manifest;
 use crate::garbage::Garbage;
 use crate::heal::Damages;
@@ -29,8 +29,7 @@ use crate::keyspace::figures::{Figures, SharedFigures};
 use crate::keyspace::hold::Holds;
 use crate::keyspace::shard::{DATABASES, Guards, Key, SHARDS, Shards};
 use crate::listener::{Attention, Listener};
-use crate::log::{FrameBatch, Log, Lsn, Need};
-use crate::mutant::planted;
+use crate::log::{Log, Lsn, Need};
 use crate::options::Options;
 use crate::recover::{self, Recovery};
 use crate::txn::{Item, Transaction};
@@ -417,58 +416,6 @@ impl Store {
 
     pub(crate) fn segments(&self) -> &Mutex<BTreeMap<u64, Lsn>> {
         &self.segments
-    }
-
-    /// Which physical database each logical one is.
-    pub(crate) fn database_map(&self) -> [u8; DATABASES] {
-        self.map.each_ref().map(|to| to.load(Ordering::Relaxed))
-    }
-
-    /// The end of the log, between two transactions, and the map of databases that counts there.
-    pub(crate) fn position_and_map(&self) -> (Lsn, [u8; DATABASES]) {
-        // Who exchanges databases holds every shard until that is in the log.
-        let _held = self.shards.lock(0);
-        (self.log.appended(), self.database_map())
-    }
-
-    /// Exchanges two logical databases. All shards must be held.
-    pub(crate) fn swap_map(&self, one: u8, other: u8) {
-        let (a, b) = (&self.map[usize::from(one)], &self.map[usize::from(other)]);
-        let physical = a.swap(b.load(Ordering::Relaxed), Ordering::Relaxed);
-        b.store(physical, Ordering::Relaxed);
-    }
-
-    /// The map of databases has been logged at this position or behind it. All shards must be held, or it must be as it was.
-    pub(crate) fn note_map(&self, lsn: Lsn) {
-        // Who sees this sees, too, how far the log then was.
-        self.map_at.store(lsn, Ordering::Release);
-    }
-
-    /// What of the map of databases stands at this position is about to go: it is written again, unless it has been since.
-    pub(crate) fn keep_map(&self, lsn: Lsn) {
-        let is_newest = lsn >= self.map_at.load(Ordering::Acquire);
-        if is_newest && !planted("map_left_behind") || planted("map_copied_for_ever") {
-            self.log_map();
-        }
-    }
-
-    /// Writes the map of databases to the log again.
-    pub(crate) fn log_map(&self) {
-        // Who exchanges databases holds every shard until that is in the log.
-        let _held = self.shards.lock(0);
-        let map = self.database_map();
-        let mut batch = FrameBatch::default();
-        batch.push(&Draft {
-            kind: Kind::Swap,
-            database: 0,
-            value_type: 0,
-            deadline: None,
-            previous: None,
-            key: b"",
-            value: [&map, b""],
-        });
-        self.log.append(&mut batch);
-        self.note_map(batch.lsn(0));
     }
 
     #[inline]

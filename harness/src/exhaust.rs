@@ -28,6 +28,17 @@ pub enum Depth {
     Then(u64),
 }
 
+/// How a series goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    /// How far.
+    pub depth: Depth,
+    /// Decides what clients write.
+    pub seed: u64,
+    /// Where notes of a broken rule go; without it neither they nor the store are kept.
+    pub notes: Option<&'a Path>,
+}
+
 /// What happens while a failpoint is armed.
 #[derive(Clone, Copy, Debug)]
 pub struct Armed {
@@ -35,6 +46,9 @@ pub struct Armed {
     pub commands: u64,
     /// How long the server is left alone behind them, to compact.
     pub settle: Duration,
+    /// Deaths before a fresh store. Each leaves keys behind, which no life takes away: where memory is scarce their names alone
+    /// would fill it in the end, and writes be refused.
+    pub deaths: u64,
 }
 
 /// Failpoints that take the same life to come to.
@@ -52,13 +66,13 @@ pub struct Family {
     pub mode: Mode,
 }
 
-const SHORT: Armed = Armed { commands: 40, settle: Duration::ZERO };
+const SHORT: Armed = Armed { commands: 40, settle: Duration::ZERO, deaths: u64::MAX };
 /// What the first commands have done is still there when the log is compacted.
-const SHORTER: Armed = Armed { commands: 40, settle: Duration::from_millis(300) };
+const SHORTER: Armed = Armed { commands: 40, settle: Duration::from_millis(300), ..SHORT };
 /// The log has to outgrow what is alive in it.
-const LONG: Armed = Armed { commands: 2500, settle: Duration::from_millis(300) };
+const LONG: Armed = Armed { commands: 2500, settle: Duration::from_millis(300), ..SHORT };
 /// The third checkpoint makes the first superfluous, and each waits for a sync.
-const LONGER: Armed = Armed { commands: 8000, settle: Duration::from_millis(600) };
+const LONGER: Armed = Armed { commands: 8000, settle: Duration::from_millis(600), ..SHORT };
 
 const WRITING: Family = Family {
     name: "writing",
@@ -86,7 +100,7 @@ pub const FAMILIES: [Family; 8] = [
         name: "spilling",
         prefixes: &["spill.leave", "spill.image", "spill.read", "spill.bring"],
         args: &["--maxmemory", "1200kb"],
-        life: LONG,
+        life: Armed { deaths: 200, ..LONG },
         ..WRITING
     },
     // A large value has changed, and gets a file of its own again when the log is compacted.
@@ -116,19 +130,12 @@ impl Family {
     }
 
     /// Kills at every hit of one of its failpoints. What clients do by chance may keep them from a place: then others are sent.
-    pub fn exhaust(
-        &self,
-        program: &Program,
-        name: &str,
-        mode: Mode,
-        depth: Depth,
-        seed: u64,
-        notes: Option<&Path>,
-    ) -> Result<Exhausted> {
+    pub fn exhaust(&self, program: &Program, name: &str, mode: Mode, course: Course<'_>) -> Result<Exhausted> {
         let plan = self.plan(program.clone(), mode);
         let mut done = Exhausted::default();
         for chance in 0..TRIES {
-            done = exhaust(&plan, name, self.life, depth, seed.wrapping_add(chance), notes)?;
+            let seed = course.seed.wrapping_add(chance);
+            done = exhaust(&plan, name, self.life, Course { seed, ..course })?;
             if done.deaths > 0 || !done.broken.is_empty() {
                 break;
             }
@@ -136,10 +143,6 @@ impl Family {
         Ok(done)
     }
 }
-
-/// Deaths before a fresh store. Each leaves keys behind, which no life takes away: where memory is scarce their names alone would fill
-/// it in the end, and writes be refused.
-const DEATHS_PER_STORE: u64 = 200;
 
 /// Lives in a row that do not come to a hit before there counts as none: the first of a fresh store finds little there.
 const MISSES: u64 = 2;
@@ -158,23 +161,17 @@ pub struct Exhausted {
     pub broken: Vec<Violation>,
 }
 
-/// Kills at every hit of the failpoint `name`, on one store. `plan` may have an environment, but no failpoint. When a rule is
+/// Kills at every hit of the failpoint `name`. `plan` may have an environment, but no failpoint. When a rule is
 /// broken the store is kept, and what its clients have noted goes to `notes`.
-pub fn exhaust(
-    plan: &Plan,
-    name: &str,
-    life: Armed,
-    depth: Depth,
-    seed: u64,
-    notes: Option<&Path>,
-) -> Result<Exhausted> {
+pub fn exhaust(plan: &Plan, name: &str, life: Armed, course: Course<'_>) -> Result<Exhausted> {
+    let Course { depth, seed, notes } = course;
     let mut random = Random::new(seed);
     let mut store = Store::new(plan.clone(), 1, random.fork())?;
     let mut done = Exhausted::default();
     let (mut hit, mut misses) = (1, 0);
     loop {
-        if misses == 0 && done.deaths > 0 && done.deaths.is_multiple_of(DEATHS_PER_STORE) {
-            store = Store::new(plan.clone(), 1 + (done.deaths / DEATHS_PER_STORE) as u32, random.fork())?;
+        if misses == 0 && done.deaths > 0 && done.deaths.is_multiple_of(life.deaths) {
+            store = Store::new(plan.clone(), 1 + (done.deaths / life.deaths) as u32, random.fork())?;
         }
         let (died, broken) = one_hit(&mut store, name, life, hit)?;
         done.broken = broken;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use harness::exhaust::{Depth, Family};
+use harness::exhaust::{Course, Depth, Family};
 use harness::fault;
 
 fn exhaust(family: &str) {
@@ -13,9 +13,8 @@ fn exhaust(family: &str) {
     let seed = common::seed();
     let mut unreached = Vec::new();
     for name in family.failpoints() {
-        let done = family
-            .exhaust(&common::kvd(), name, family.mode, Depth::Then(8), seed, Some(&std::env::temp_dir()))
-            .expect("the harness works");
+        let course = Course { depth: Depth::Then(8), seed, notes: Some(&std::env::temp_dir()) };
+        let done = family.exhaust(&common::kvd(), name, family.mode, course).expect("the harness works");
         fault::say(&format!("{name} {}: {} deaths, hit {} not reached", family.mode.word(), done.deaths, done.end));
         let broken: Vec<String> = done.broken.iter().take(5).map(ToString::to_string).collect();
         assert!(broken.is_empty(), "{name} hit {} HARNESS_SEED={seed}: {}", done.end, broken.join("\n"));

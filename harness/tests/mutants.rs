@@ -9,7 +9,7 @@ use harness::aim::{self, Aim};
 use harness::binary;
 use harness::campaign::Campaign;
 use harness::clock;
-use harness::exhaust::{self, Armed, Depth};
+use harness::exhaust::{self, Armed, Course, Depth};
 use harness::fault;
 use harness::mix::Mix;
 use harness::process::{Mode, Program};
@@ -21,7 +21,7 @@ use harness::workload::Weight;
 /// Kills within which a planted bug must be found.
 const BUDGET: u64 = 30;
 
-const LIFE: Armed = Armed { commands: 40, settle: Duration::ZERO };
+const LIFE: Armed = Armed { commands: 40, settle: Duration::ZERO, deaths: u64::MAX };
 
 fn plan(mutant: &str, mode: Mode) -> Plan {
     let program = binary::with_mutants().expect("kvd builds with its planted bugs");
@@ -52,8 +52,8 @@ fn caught_by_death_within_a_write(mutant: &str, mix: Mix, rules: &[Rule]) {
     plan.weight = Weight::Light;
     plan.mix = mix;
     let (seed, begin) = (common::seed(), clock::now());
-    let done =
-        exhaust::exhaust(&plan, "log.write.mid", LIFE, Depth::Then(BUDGET), seed, None).expect("the harness works");
+    let course = Course { depth: Depth::Then(BUDGET), seed, notes: None };
+    let done = exhaust::exhaust(&plan, "log.write.mid", LIFE, course).expect("the harness works");
     let (is_found, why) = found(&done.broken, rules);
     let by = format!("death {}", done.deaths);
     common::assert_found(mutant, "L2", &by, begin, seed, done.deaths > 0 && is_found, &why);

@@ -36,9 +36,10 @@ fn mutants() {
         let started = std::time::Instant::now();
         // A log that no store has written shows at once what no life of a store can show.
         // Nor does a life of a store ever meet damage, nor read by the kernel's ring; it seldom renames what is large and has just
-        // changed, or exchanges databases so often that it matters, and how long somebody reads a segment that is emptied meanwhile is no matter of chance there. Of the other
-        // bugs the simulation must find what it can. And it is rare that a disk is full just when compaction waits for a sync, that
-        // of all bits just one rots in the header of the segment where a checkpoint starts, or that nothing is left behind one.
+        // changed, or exchanges databases so often that it matters, and how long somebody reads a segment that is emptied
+        // meanwhile is no matter of chance there. Of the other bugs the simulation must find what it can. And it is rare that a
+        // disk is full just when compaction waits for a sync, that of all bits just one rots in the header of the segment where
+        // a checkpoint starts, or that nothing is left behind one.
         let by_name = || match name.split('_').next() {
             Some("salvaged") => salvage::crashes(),
             Some("damaged") => damage::crashes(),

@@ -13,7 +13,7 @@ use harness::damage::tail::{self, Tail};
 use harness::damage::victim::{End, Victim};
 use harness::damage::{Outcome, Tally, rot};
 use harness::error::{Failure, Result};
-use harness::exhaust::{Depth, FAMILIES};
+use harness::exhaust::{Course, Depth, FAMILIES};
 use harness::inject::case::{self, Case};
 use harness::inject::fault::Fault;
 use harness::inject::series::{Found, Series};
@@ -177,7 +177,8 @@ impl Options {
             let mode = self.mode.unwrap_or(family.mode);
             let depth = self.dense.map_or(Depth::All, Depth::Then);
             for name in family.failpoints().filter(|name| self.failpoint.as_deref().is_none_or(|only| only == *name)) {
-                let done = family.exhaust(&program, name, mode, depth, self.seed, Some(&self.notes))?;
+                let course = Course { depth, seed: self.seed, notes: Some(&self.notes) };
+                let done = family.exhaust(&program, name, mode, course)?;
                 println!("| {name} | {} | {} | {} |", mode.word(), done.deaths, done.end);
                 done.broken.iter().take(5).for_each(|violation| eprintln!("{name}: {violation}"));
                 if !done.broken.is_empty() {
