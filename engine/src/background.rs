@@ -12,8 +12,8 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::checkpoint::Checkpointer;
 use crate::compact::Compactor;
 use crate::evict::Evictor;
-use crate::log::Preparer;
 use crate::log::flusher::{Decision, Flusher, SYNCS_AT_ONCE};
+use crate::log::{Lsn, Preparer};
 use crate::store::Store;
 use crate::sweep::Sweeper;
 
@@ -88,8 +88,33 @@ pub struct Background {
 
 /// By how much those stand back whose work can wait (`nice(2)`, which Linux applies to the calling thread).
 const NICENESS: i32 = 10;
-/// How long these threads rest when there is nothing to do.
+/// How long a thread rests that has nothing to do.
 const REST: Duration = Duration::from_millis(5);
+/// And at most, while nothing is written: who writes next may wait so long for a segment, or for memory.
+const LONG_REST: Duration = Duration::from_millis(25);
+/// The same for what nobody waits for.
+const LONGER_REST: Duration = Duration::from_millis(100);
+
+/// The rests of one thread: each is twice as long as the one before while nothing is written, so that a store that nobody
+/// uses takes no processor time.
+struct Rests {
+    longest: Duration,
+    last: Duration,
+    appended: Lsn,
+}
+
+impl Rests {
+    fn up_to(longest: Duration) -> Rests {
+        Rests { longest, last: REST, appended: 0 }
+    }
+
+    /// How long to rest now that so much has been written.
+    fn next(&mut self, appended: Lsn) -> Duration {
+        self.last = if appended == self.appended { self.longest.min(2 * self.last) } else { REST };
+        self.appended = appended;
+        self.last
+    }
+}
 
 impl Background {
     /// Starts the threads.
@@ -105,17 +130,17 @@ impl Background {
         // A thread of its own, which does not stand back: who waits for an `expired` event, or for memory, waits for this
         // one.
         let (mut sweeper, mut evictor) = (Sweeper::default(), Evictor::default());
-        background.loop_over("expiry", 0, move |store| sweeper.step(store) | evictor.step(store))?;
+        background.loop_over("expiry", 0, LONG_REST, move |store| sweeper.step(store) | evictor.step(store))?;
         let (spilled, until) = (store.clone(), stop);
         background.threads.push(std::thread::Builder::new().name("spill".into()).spawn(move || {
             // Workers let go of values themselves, at the end of their turns: memory is best freed by the thread that took it.
             // This one is for what they cannot do, and for when they have nothing to do.
-            let mut seen = 0;
+            let (mut seen, mut rests) = (0, Rests::up_to(LONG_REST));
             while !until.load(Ordering::Acquire) {
                 let [by_all, _] = spilled.spill_counts();
                 let others_do = by_all != seen;
                 if others_do || !spilled.spill_some() {
-                    std::thread::park_timeout(REST);
+                    std::thread::park_timeout(rests.next(spilled.log().appended()));
                 }
                 // What this one has done is not theirs.
                 seen = if others_do { by_all } else { spilled.spill_counts()[0] };
@@ -123,14 +148,18 @@ impl Background {
         })?);
         // Those who write wait when there is no segment ahead: it must not wait for what compaction syncs.
         let mut preparer = Preparer::default();
-        background.loop_over("segments", 0, move |store| {
+        background.loop_over("segments", 0, LONG_REST, move |store| {
             preparer.step(store.log(), store.log_bytes(), store.clock().monotonic_us())
         })?;
         // A start replays what was logged since the last checkpoint: one that waits for its turn makes starts slow.
         let mut checkpointer = Checkpointer::default();
-        background.loop_over("checkpoint", 0, move |store| checkpointer.step(store, store.clock().monotonic_us()))?;
+        background.loop_over("checkpoint", 0, LONGER_REST, move |store| {
+            checkpointer.step(store, store.clock().monotonic_us())
+        })?;
         let mut upkeep = Upkeep::default();
-        background.loop_over("maintenance", NICENESS, move |store| upkeep.step(store, store.clock().monotonic_us()))?;
+        background.loop_over("maintenance", NICENESS, LONGER_REST, move |store| {
+            upkeep.step(store, store.clock().monotonic_us())
+        })?;
         Ok(background)
     }
 
@@ -139,6 +168,7 @@ impl Background {
         &mut self,
         name: &str,
         niceness: i32,
+        longest_rest: Duration,
         mut step: impl FnMut(&Store) -> bool + Send + 'static,
     ) -> io::Result<()> {
         let (store, stop) = (self.store.clone(), self.stop.clone());
@@ -147,9 +177,10 @@ impl Background {
                 // Must not take a time slice from a worker that shares the processor. Best effort.
                 let _ = rustix::process::nice(niceness);
             }
+            let mut rests = Rests::up_to(longest_rest);
             while !stop.load(Ordering::Acquire) {
                 if !step(&store) {
-                    std::thread::park_timeout(REST);
+                    std::thread::park_timeout(rests.next(store.log().appended()));
                 }
             }
         })?);
@@ -175,5 +206,18 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         self.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_are_longer_while_nothing_is_written() {
+        let mut rests = Rests::up_to(LONG_REST);
+        let written = [7, 7, 7, 7, 7, 8, 8];
+        let rests = written.map(|appended| rests.next(appended).as_millis());
+        assert_eq!(rests, [5, 10, 20, 25, 25, 5, 10]);
     }
 }

@@ -43,6 +43,8 @@ pub enum After {
     Slices(Box<dyn Slices>),
     /// The log had no place at this moment and nothing was done: run it again a little later.
     Again,
+    /// It would take long and nothing was done: run it apart.
+    Apart,
 }
 
 /// What is done on another thread.

@@ -169,4 +169,13 @@ pub struct Context<'a, 's> {
     pub server: &'s Server,
     /// Within EXEC: its transaction, which holds all locks.
     pub held: Option<&'a mut Transaction<'s>>,
+    /// It runs apart already.
+    pub is_apart: bool,
+}
+
+impl Context<'_, '_> {
+    /// Whether it may leave what takes long to be run apart.
+    pub fn may_go_apart(&self) -> bool {
+        self.held.is_none() && !self.is_apart
+    }
 }

@@ -190,6 +190,9 @@ fn quit(_: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<
 }
 
 fn reset(context: &mut Context<'_, '_>, _: &Call<'_>, reply: &mut Reply<'_>) -> Result<After, CommandError> {
+    if context.session.has_many_subscriptions() && context.may_go_apart() {
+        return Ok(After::Apart);
+    }
     context.session.reset(context.server);
     reply.set_version(context.session.version);
     reply.write().simple("RESET");

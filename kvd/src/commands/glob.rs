@@ -48,8 +48,15 @@ const MAX_STARS: usize = 1000;
 
 /// Whether a text matches a pattern.
 pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
+    // More than any pattern and text of this machine need.
+    matches_within(pattern, text, case, &mut u64::MAX.clone()).unwrap_or(false)
+}
+
+/// The same with so many bytes of the text at most that are compared again, which are counted down; `None`: that was not
+/// enough to tell.
+pub fn matches_within(pattern: &[u8], text: &[u8], case: Case, again: &mut u64) -> Option<bool> {
     if text.is_empty() {
-        return pattern.is_empty();
+        return Some(pattern.is_empty());
     }
     let (mut at, mut read) = (0, 0);
     // Behind the last star, and how much of the text it leaves to what follows.
@@ -59,24 +66,25 @@ pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
         if pattern.get(at) == Some(&b'*') {
             at = behind_stars(pattern, at);
             if at == pattern.len() {
-                return true;
+                return Some(true);
             }
             stars += 1;
             if stars > MAX_STARS {
-                return false;
+                return Some(false);
             }
             star = Some((at, read));
         } else if let Some(next) = one(pattern, at, text[read], case) {
             at = next;
             read += 1;
         } else if let Some((behind, from)) = &mut star {
+            *again = again.checked_sub((read - *from) as u64 + 1)?;
             *from += 1;
             (at, read) = (*behind, *from);
         } else {
-            return false;
+            return Some(false);
         }
     }
-    behind_stars(pattern, at) == pattern.len()
+    Some(behind_stars(pattern, at) == pattern.len())
 }
 
 fn behind_stars(pattern: &[u8], at: usize) -> usize {

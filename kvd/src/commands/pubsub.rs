@@ -97,6 +97,9 @@ const fn asks(name: &'static str, usage: &'static str, handler: ServerHandler) -
     Command::server(name, usage, handler).group(Group::PubSub).flags(ASKS).since("2.8.0")
 }
 
+/// More names than this are not held against a pattern while others wait.
+const MANY: usize = 5_000;
+
 type ServerDone = Result<After, CommandError>;
 
 fn publish(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>, kind: Kind) -> ServerDone {
@@ -104,12 +107,18 @@ fn publish(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>
     if context.held.is_none() && context.server.pubsub.is_congested() {
         return Ok(After::Again);
     }
+    let hub = &context.server.pubsub;
     // A channel nobody listens to costs no copy.
-    let receivers = match context.server.pubsub.is_silent() {
-        true => 0,
-        false => {
-            let channel = Bytes::copy_from_slice(call.arg(1));
-            context.server.pubsub.publish(kind, channel, payload(call, 2), 0)
+    let receivers = if hub.is_silent() {
+        0
+    } else {
+        let (channel, payload) = (Bytes::copy_from_slice(call.arg(1)), payload(call, 2));
+        match context.may_go_apart() {
+            true => match hub.publish_at_once(kind, &channel, &payload, 0) {
+                Some(receivers) => receivers,
+                None => return Ok(After::Apart),
+            },
+            false => hub.publish(kind, channel, payload, 0),
         }
     };
     reply.integer(receivers as i64);
@@ -153,19 +162,21 @@ fn unsubscribe(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply
         Kind::Pattern => "punsubscribe",
         Kind::Shard => "sunsubscribe",
     };
+    if call.len() == 1 && context.session.has_many_subscriptions() && context.may_go_apart() {
+        return Ok(After::Apart);
+    }
     let (session, server) = (&mut *context.session, context.server);
     for name in call.request.iter().skip(1) {
         session.unsubscribe(kind, name, server);
         confirm(reply, word, Some(name), session, kind);
     }
     if call.len() == 1 {
-        let mut any = false;
-        session.unsubscribe_all(kind, server, |session, name| {
-            any = true;
-            confirm(reply, word, Some(name), session, kind);
-        });
-        if !any {
+        if session.first_subscription(kind).is_none() {
             confirm(reply, word, None, session, kind);
+        }
+        while let Some(name) = session.first_subscription(kind) {
+            session.unsubscribe(kind, &name, server);
+            confirm(reply, word, Some(&name), session, kind);
         }
     }
     Ok(After::Reply)
@@ -186,6 +197,9 @@ fn confirm(reply: &mut Reply<'_>, word: &str, name: Option<&[u8]>, session: &Ses
 fn channels(context: &mut Context<'_, '_>, call: &Call<'_>, reply: &mut Reply<'_>, kind: Kind) -> ServerDone {
     if call.len() > 3 {
         return Err(CommandError::subcommand_arity("PUBSUB", call.arg(1)));
+    }
+    if context.server.pubsub.count(kind) > MANY && context.may_go_apart() {
+        return Ok(After::Apart);
     }
     let names = context.server.pubsub.names(kind, call.request.get(2));
     let mut out = reply.write();

@@ -38,6 +38,12 @@ const INBOX_BYTES: usize = 64 << 20;
 /// What a message in an inbox takes beside its texts.
 const PER_MESSAGE: usize = 128;
 
+/// Bytes of a channel's name that are compared with patterns again and again while the publisher's thread serves nobody else:
+/// about half a millisecond.
+const COMPARED_AT_ONCE: u64 = 1 << 18;
+/// Each pattern counts as so many of them.
+const PER_PATTERN: u64 = 16;
+
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -177,27 +183,36 @@ impl Hub {
 
     /// Publishes to a channel or a shard channel; how many times it is delivered.
     pub fn publish(&self, kind: Kind, channel: Bytes, payload: Bytes, lsn: Lsn) -> usize {
+        self.publish_at_once(kind, &channel, &payload, lsn).unwrap_or_else(|| {
+            // Not under the lock, or who subscribes would wait.
+            let mut patterns: Vec<Bytes> = self.topics.read().patterns.keys().cloned().collect();
+            patterns.retain(|pattern| glob::matches(pattern, &channel, Case::Exact));
+            self.post(&self.topics.read(), Message::Published { kind, channel, payload, patterns, lsn })
+        })
+    }
+
+    /// The same, unless it takes long to hold the name of the channel against all patterns: then it does nothing.
+    pub fn publish_at_once(&self, kind: Kind, channel: &Bytes, payload: &Bytes, lsn: Lsn) -> Option<usize> {
         if self.is_silent() {
-            return 0;
+            return Some(0);
         }
         let topics = self.topics.read();
+        let patterns = if kind == Kind::Channel { topics.fitting(channel)? } else { Vec::new() };
+        let (channel, payload) = (channel.clone(), payload.clone());
+        Some(self.post(&topics, Message::Published { kind, channel, payload, patterns, lsn }))
+    }
+
+    /// Hands a message to the workers with receivers; how many receivers there are.
+    fn post(&self, topics: &Topics, message: Message) -> usize {
         let mut workers = vec![false; self.inboxes.len()];
         let mut receivers = 0;
-        let mut add = |topic: &Topic| {
+        topics.each_of(&message, |topic, _| {
             for (worker, ids) in &topic.0 {
                 workers[*worker] = true;
                 receivers += ids.len();
             }
-        };
-        topics.names(kind).get(&channel).into_iter().for_each(&mut add);
-        let mut patterns = Vec::new();
-        if kind == Kind::Channel {
-            let fitting = |pattern: &&Bytes| glob::matches(pattern, &channel, Case::Exact);
-            patterns.extend(topics.patterns.keys().filter(fitting).cloned());
-            patterns.iter().filter_map(|pattern| topics.patterns.get(pattern)).for_each(&mut add);
-        }
+        });
         if receivers > 0 {
-            let message = Message::Published { kind, channel, payload, patterns, lsn };
             // Under the lock: who subscribes from here on is none of the receivers.
             self.send(message, workers.into_iter().enumerate().filter_map(|(worker, has)| has.then_some(worker)));
         }
@@ -221,21 +236,10 @@ impl Hub {
 
     /// Calls `deliver` for every connection of a worker that a message is for, and with the pattern through which.
     pub fn receivers(&self, message: &Message, worker: usize, mut deliver: impl FnMut(u64, Option<&Bytes>)) {
-        let topics = self.topics.read();
-        let mut all = |topic: Option<&Topic>, pattern: Option<&Bytes>| {
-            let ids = topic.and_then(|topic| topic.0.iter().find(|(other, _)| *other == worker));
+        self.topics.read().each_of(message, |topic, pattern| {
+            let ids = topic.0.iter().find(|(other, _)| *other == worker);
             ids.into_iter().flat_map(|(_, ids)| ids).for_each(|id| deliver(*id, pattern));
-        };
-        match message {
-            Message::Line(_) => all(Some(&topics.monitors), None),
-            Message::Published { kind: Kind::Shard, channel, .. } => all(topics.shards.get(channel), None),
-            Message::Published { channel, patterns, .. } => {
-                all(topics.channels.get(channel), None);
-                for pattern in patterns {
-                    all(topics.patterns.get(pattern), Some(pattern));
-                }
-            }
-        }
+        });
     }
 
     /// Calls `each` for every subscription of every connection.
@@ -266,6 +270,31 @@ impl Hub {
 }
 
 impl Topics {
+    /// The patterns that a channel's name fits; `None`: to find out takes long.
+    fn fitting(&self, channel: &[u8]) -> Option<Vec<Bytes>> {
+        let mut left = COMPARED_AT_ONCE.checked_sub(PER_PATTERN * self.patterns.len() as u64)?;
+        let mut fitting = Vec::new();
+        for pattern in self.patterns.keys() {
+            if glob::matches_within(pattern, channel, Case::Exact, &mut left)? {
+                fitting.push(pattern.clone());
+            }
+        }
+        Some(fitting)
+    }
+
+    /// Calls `each` with whom a message is for, and the pattern through which.
+    fn each_of<'m>(&self, message: &'m Message, mut each: impl FnMut(&Topic, Option<&'m Bytes>)) {
+        match message {
+            Message::Line(_) => each(&self.monitors, None),
+            Message::Published { kind, channel, patterns, .. } => {
+                self.names(*kind).get(channel).into_iter().for_each(|topic| each(topic, None));
+                for pattern in patterns {
+                    self.patterns.get(pattern).into_iter().for_each(|topic| each(topic, Some(pattern)));
+                }
+            }
+        }
+    }
+
     fn names(&self, kind: Kind) -> &Names {
         match kind {
             Kind::Channel => &self.channels,

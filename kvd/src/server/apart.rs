@@ -26,7 +26,7 @@ const STRING_BYTES: u64 = 4;
 /// So does one that brings more bytes than this, or adds them to a value.
 const LONG: u64 = STRING_BYTES * LARGE;
 /// And one of more words than this.
-const MANY_WORDS: usize = 50_000;
+pub(super) const MANY_WORDS: usize = 50_000;
 /// Of a request with more keys than this all shards count as held.
 const MANY_KEYS: usize = 256;
 /// Whoever did not see what is held has its locks by then, and has given most of them back.
@@ -42,6 +42,11 @@ pub enum Held {
 }
 
 impl Held {
+    /// Of a request that asks for no key.
+    pub fn nothing() -> Held {
+        Held::Shards(Vec::new())
+    }
+
     /// What a request with these keys holds.
     pub fn of(keys: &[Key<'_>], widens: bool) -> Held {
         if widens || keys.len() > MANY_KEYS { Held::All } else { Held::Shards(keys.iter().map(Key::shard).collect()) }

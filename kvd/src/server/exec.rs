@@ -313,12 +313,14 @@ fn run_one<'s>(
         return Ok(0);
     };
     let mut reply = Reply::new(output, session.version);
-    let after = handler(&mut Context { session, server, held: Some(transaction) }, call, &mut reply)?;
+    let after = handler(&mut Context { session, server, held: Some(transaction), is_apart: false }, call, &mut reply)?;
     transaction.select(session.database);
     match after {
         After::Reply => {}
         // They would come again, or answer later, where the locks are held: each handler sees to it that it does not.
-        After::Exec | After::Again | After::Slices(_) | After::Elsewhere(_) => return Err(error::NOT_IN_MULTI),
+        After::Exec | After::Again | After::Apart | After::Slices(_) | After::Elsewhere(_) => {
+            return Err(error::NOT_IN_MULTI);
+        }
         After::Gate(lsn) => last.gate = last.gate.max(lsn),
         After::WaitDurable { lsn, .. } => {
             let durable = server.store.log().durable() >= lsn;

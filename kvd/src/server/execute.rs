@@ -374,12 +374,17 @@ impl Run<'_> {
         server: &Server,
         output: &mut Output,
     ) -> Option<Pause> {
+        // (What is published before it has confirmed a subscription would come before the confirmation.)
+        let is_long = self.request.len() > apart::MANY_WORDS && !entry.command.has(Flag::InSubscription);
+        if is_long && !self.is_apart {
+            return Some(Pause::Apart(Held::nothing()));
+        }
         let call = Call::new(entry, self.request, &[], self.now_ms, server);
         let start = output.position();
         let was_authenticated = session.authenticated;
         let version = session.version;
         let mut reply = Reply::new(output, version);
-        let done = handler(&mut Context { session, server, held: None }, &call, &mut reply);
+        let done = handler(&mut Context { session, server, held: None, is_apart: self.is_apart }, &call, &mut reply);
         let fail = |error, session: &Session, output: &mut Output| {
             output.rewind(start);
             entry.calls[2].fetch_add(1, Ordering::Relaxed);
@@ -398,6 +403,10 @@ impl Run<'_> {
             Ok(After::Again) => {
                 output.rewind(start);
                 Some(Pause::Stalled)
+            }
+            Ok(After::Apart) => {
+                output.rewind(start);
+                Some(Pause::Apart(Held::nothing()))
             }
             Ok(after) => Some(Pause::After(after)),
         }

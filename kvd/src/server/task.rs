@@ -58,7 +58,9 @@ pub async fn run(connection: Rc<Connection>, reader: Reader, worker: Rc<Worker>)
     if let Err(error) = ended {
         tracing::debug!(%error, client = id, "connection ended");
     }
-    task.session.fall_silent(&task.worker.server);
+    while task.session.fall_silent_some(&task.worker.server) {
+        tokio::task::yield_now().await;
+    }
     task.session.drop_pending(&task.worker.server);
     if task.session.authenticated {
         Box::pin(task.finish()).await;

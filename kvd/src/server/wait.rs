@@ -39,7 +39,7 @@ pub async fn carry_out(
     let server = &*worker.server;
     match after {
         // Done where the handler returned: no batch is left for these.
-        After::Reply | After::Gate(_) | After::Again | After::Exec => {}
+        After::Reply | After::Gate(_) | After::Again | After::Apart | After::Exec => {}
         After::Durable(lsn) => {
             connection.output().hold();
             worker.release(connection);

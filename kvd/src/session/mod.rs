@@ -22,6 +22,9 @@ use crate::commands::Command;
 use crate::pubsub::Kind;
 use crate::server::Server;
 
+/// Subscriptions that are ended while others wait: a fraction of a millisecond.
+const ENDED_AT_ONCE: usize = 2000;
+
 /// What a connection is: who, which database, which protocol.
 pub struct Session {
     /// What other connections may see of it.
@@ -186,10 +189,28 @@ impl Session {
 
     /// Ends all subscriptions, and monitoring.
     pub fn fall_silent(&mut self, server: &Server) {
+        while self.fall_silent_some(server) {}
+    }
+
+    /// Ends monitoring and some subscriptions. Whether there are more.
+    pub fn fall_silent_some(&mut self, server: &Server) -> bool {
         self.set_monitor(false, server);
+        let mut left = ENDED_AT_ONCE;
         for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
-            self.unsubscribe_all(kind, server, |_, _| {});
+            while let Some(name) = self.first_subscription(kind) {
+                if left == 0 {
+                    return true;
+                }
+                self.unsubscribe(kind, &name, server);
+                left -= 1;
+            }
         }
+        false
+    }
+
+    /// Whether there are so many subscriptions that to end them takes long.
+    pub fn has_many_subscriptions(&self) -> bool {
+        self.client.subscriptions.iter().any(|count| count.load(Ordering::Relaxed) > ENDED_AT_ONCE)
     }
 
     /// Lets CLIENT LIST see what MULTI and WATCH have begun.

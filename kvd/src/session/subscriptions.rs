@@ -48,13 +48,9 @@ impl Session {
         }
     }
 
-    /// Ends all subscriptions of a kind and calls `ended` for each, in the order of their names.
-    pub fn unsubscribe_all(&mut self, kind: Kind, server: &Server, mut ended: impl FnMut(&Session, &Bytes)) {
-        let first = |session: &Session| session.subscriptions.as_ref()?.names[kind as usize].first().cloned();
-        while let Some(name) = first(self) {
-            self.unsubscribe(kind, &name, server);
-            ended(self, &name);
-        }
+    /// The first of the names that it subscribes to.
+    pub fn first_subscription(&self, kind: Kind) -> Option<Bytes> {
+        self.subscriptions.as_ref()?.names[kind as usize].first().cloned()
     }
 
     /// The number that confirms a subscription: shard channels are counted for themselves.

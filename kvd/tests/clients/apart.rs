@@ -278,3 +278,56 @@ fn it_is_silent_closed_or_told_like_any_other() {
     assert!(greedy.rest().len() < 2 << 20);
     client.expect("PING", "+PONG\r\n");
 }
+
+#[test]
+fn a_message_is_held_against_long_patterns_apart() {
+    let Some(target) = own() else { return };
+    let [mut listener, mut publisher, mut other] = [(); 3].map(|()| Client::connect(&target));
+    let body = "a".repeat(1000);
+    let subscribe: String = (0..20).map(|number| format!("PSUBSCRIBE *{body}b{number}*\r\n")).collect();
+    listener.send(subscribe + "PSUBSCRIBE a*a\r\n");
+    while listener.line() != ":21" {}
+    let channel = "a".repeat(5000);
+    let through =
+        |payload: &str| format!("*4\r\n$8\r\npmessage\r\n$3\r\na*a\r\n$5000\r\n{channel}\r\n$1\r\n{payload}\r\n");
+    publisher.expect(&format!("PUBLISH {channel} 1"), ":1\r\n");
+    listener.expect_reply(&through("1"));
+    assert_eq!(other.info("requests_run_apart"), 1);
+    publisher.expect(&format!("MULTI\r\nPUBLISH {channel} 2\r\nEXEC"), "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n");
+    listener.expect_reply(&through("2"));
+    // A shard channel has no patterns, and this name is soon compared.
+    publisher.expect(&format!("SPUBLISH {channel} 3\r\nPUBLISH b 4"), ":0\r\n:0\r\n");
+    assert_eq!(other.info("requests_run_apart"), 1);
+}
+
+#[test]
+fn very_many_subscriptions_are_looked_at_and_ended_apart() {
+    const CHANNELS: usize = 6000;
+    let Some(target) = own() else { return };
+    let [mut listener, mut other] = [(); 2].map(|()| Client::connect(&target));
+    let subscribe =
+        format!("SUBSCRIBE{}\r\n", (0..CHANNELS).map(|number| format!(" c{number:04}")).collect::<String>());
+    let confirmed = format!(":{CHANNELS}");
+    listener.send(subscribe.clone());
+    while listener.line() != confirmed {}
+    other.send("PUBSUB CHANNELS c*0\r\nPING\r\n");
+    assert_eq!(until_pong(&mut other).len(), 1 + 2 * CHANNELS / 10);
+    assert_eq!(other.info("requests_run_apart"), 1);
+    // What follows in the same write is confirmed behind them all.
+    listener.send("UNSUBSCRIBE\r\nSUBSCRIBE last\r\n");
+    for number in 0..CHANNELS {
+        let left = CHANNELS - 1 - number;
+        listener.expect_reply(&format!("*3\r\n$11\r\nunsubscribe\r\n$5\r\nc{number:04}\r\n:{left}\r\n"));
+    }
+    listener.expect_reply("*3\r\n$9\r\nsubscribe\r\n$4\r\nlast\r\n:1\r\n");
+    listener.send(subscribe.clone());
+    while listener.line() != format!(":{}", CHANNELS + 1) {}
+    listener.expect("RESET", "+RESET\r\n");
+    other.expect("PUBSUB CHANNELS", "*0\r\n");
+    assert_eq!(other.info("requests_run_apart"), 3);
+    listener.send(subscribe);
+    while listener.line() != confirmed {}
+    drop(listener);
+    // Those of a connection that has gone end a part at a time.
+    while other.info("pubsub_channels") != 0 {}
+}
