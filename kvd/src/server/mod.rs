@@ -36,6 +36,7 @@ pub mod user_file;
 mod wait;
 pub mod watch;
 pub mod worker;
+mod write_out;
 
 use std::io;
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ use self::memory::ClientMemory;
 use self::pause::ClientPause;
 use self::resident::Governor;
 use self::watch::Watches;
+use self::write_out::LargeWrites;
 use crate::acl::Users;
 use crate::commands::After;
 use crate::config::{ChannelDefault, SetError, Settings};
@@ -128,6 +130,8 @@ pub struct Server {
     pub blocked: Blocked,
     /// What takes long.
     pub apart: Apart,
+    /// What is large in the log.
+    pub large_writes: LargeWrites,
     /// Whether clients have to wait.
     pub pause: ClientPause,
     /// Requests that took long.
@@ -224,6 +228,7 @@ impl Server {
             watches: Watches::default(),
             blocked: Blocked::default(),
             apart: Apart::default(),
+            large_writes: LargeWrites::default(),
             pause: ClientPause::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),

@@ -31,6 +31,8 @@ use crate::session::{Replies, Session, gate};
 const READ_BYTES: usize = 64 << 10;
 /// Room for the next read of a request that has begun: at least this, at most what has already come.
 const PARTIAL_BYTES: usize = 16 << 10;
+/// What has come of a longer request is not copied into a larger buffer while others wait.
+const LONG_PARTIAL: usize = 4 << 20;
 /// Time for a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// Time for a client to authenticate.
@@ -205,6 +207,14 @@ impl Task {
     /// Waits for bytes; how many came.
     async fn read(&mut self) -> io::Result<usize> {
         let room = self.room();
+        if self.partial.len() > LONG_PARTIAL && self.partial.capacity() - self.partial.len() < room {
+            let mut grown = std::mem::take(&mut self.partial);
+            let copied = tokio::task::spawn_blocking(move || {
+                grown.reserve(room);
+                grown
+            });
+            self.partial = self.connection.excused(copied).await.map_err(io::Error::other)?;
+        }
         let (reader, worker, partial) = (&mut self.reader, &*self.worker, &mut self.partial);
         poll_fn(|context| {
             if partial.is_empty() {

@@ -246,7 +246,10 @@ impl Worker {
             if self.appended.replace(false) {
                 match log.mode() {
                     FsyncMode::Always => log.wake_flusher(),
-                    FsyncMode::EverySec | FsyncMode::No => log.write_out(),
+                    FsyncMode::EverySec | FsyncMode::No => {
+                        let is_written = self.server.large_writes.write_out(log);
+                        self.appended.set(!is_written);
+                    }
                 }
             }
             let _ = engine::failpoint::hit("ack.before");
