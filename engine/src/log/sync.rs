@@ -164,3 +164,31 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::disk::sim::SimDisk;
+
+    #[test]
+    fn the_flusher_is_told_of_what_changes_when_the_next_sync_is_due() {
+        let disk = SimDisk::new(1);
+        let [first, second] = ["a", "b"].map(|name| disk.create(name).unwrap());
+        let mut unsynced = Unsynced::default();
+        assert_eq!((unsynced.bytes(), unsynced.oldest_us()), (0, u64::MAX));
+        // The first bytes begin to age, those behind them are no older.
+        assert!(unsynced.note(1, &first, 100, 0, || 7));
+        assert!(!unsynced.note(1, &first, 50, 100, || panic!("only the oldest byte's time counts")));
+        assert_eq!((unsynced.bytes(), unsynced.since_us(), unsynced.oldest_us()), (150, 7, 7));
+        // Very many are synced at once: that is told one time.
+        assert!(!unsynced.note(1, &first, SYNC_AFTER_BYTES - 151, 150, || 8));
+        assert!(unsynced.note(1, &first, 1, 150, || 8));
+        assert!(!unsynced.note(1, &first, 1, 150, || 8));
+        // A filled segment is, too.
+        assert!(unsynced.note(2, &second, 1, 200, || 9));
+        assert_eq!((unsynced.bytes(), unsynced.since_us()), (SYNC_AFTER_BYTES + 2, 7));
+        let wholes: Vec<Option<Lsn>> = unsynced.dirty.iter().map(|dirty| dirty.whole).collect();
+        assert_eq!(wholes, [Some(200), None]);
+    }
+}

@@ -161,3 +161,37 @@ impl Log {
         if planted("wall_clock_timer") { self.clock.wall_ms() * 1000 } else { self.clock.monotonic_us() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: u64 = super::PAGE as u64;
+
+    fn rest(offset: u64, length: u64, used: bool, segment_bytes: u64) -> usize {
+        let base = 1 << 30;
+        let start = base + offset - segment::HEADER;
+        let bytes = vec![1; length as usize];
+        page_rest(&Run { segment: 3, base, segment_bytes, file: None, used, start, bytes })
+    }
+
+    #[test]
+    fn zeros_fill_the_page_in_which_a_run_is_the_first() {
+        for (offset, length, expected) in [
+            // It ends in the page in which it begins, or with it: the rest of that is not its own to write.
+            (segment::HEADER, 100, 0),
+            (3 * PAGE + 100, 200, 0),
+            (PAGE - 100, 100, 0),
+            (PAGE - 100, 101, PAGE - 1),
+            (PAGE - 100, 100 + PAGE - 1, 1),
+            (PAGE - 100, 100 + PAGE, 0),
+            (2 * PAGE + 7, 5 * PAGE, PAGE - 7),
+        ] {
+            assert_eq!(rest(offset, length, true, 100 * PAGE), expected as usize, "{offset} {length}");
+            assert_eq!(rest(offset, length, false, 100 * PAGE), 0, "a new file has zeros");
+        }
+        // Not beyond the end of the file.
+        assert_eq!(rest(PAGE - 100, 200, true, 2 * PAGE), super::PAGE - 100);
+        assert_eq!(rest(PAGE - 100, 200, true, 2 * PAGE - 1), 0);
+    }
+}

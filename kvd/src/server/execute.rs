@@ -275,7 +275,7 @@ impl Run<'_> {
                 &one
             }
             _ => {
-                many = keys_of(entry, &self.request, server).collect();
+                many = all_keys_of(entry, &self.request, server);
                 &many
             }
         };
@@ -444,6 +444,13 @@ pub(super) fn run_handler(
 pub(super) fn keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> impl Iterator<Item = Key<'r>> {
     let positions = entry.syntax.keys.positions(request);
     positions.filter_map(|position| request.get(position)).map(|bytes| server.store.key(bytes))
+}
+
+/// The same in one piece, which is not made longer again and again: there may be a million.
+fn all_keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> Vec<Key<'r>> {
+    let mut keys = Vec::with_capacity(entry.syntax.keys.positions(request).count());
+    keys.extend(keys_of(entry, request, server));
+    keys
 }
 
 /// Lets MONITOR show a request that has run.

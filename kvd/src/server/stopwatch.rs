@@ -33,6 +33,8 @@ pub struct Stopwatch {
     runs: [Option<(&'static Entry, u64)>; RUNS],
     /// The request that runs is measured by itself.
     alone: bool,
+    /// A request has begun since the last reading.
+    is_late: bool,
 }
 
 /// Different commands that share a reading; one more ends the group.
@@ -42,7 +44,7 @@ impl Stopwatch {
     /// Starts at a time that was read anyway.
     #[inline]
     pub fn new(now_us: u64) -> Stopwatch {
-        Stopwatch { read_us: Some(now_us), unread: None, runs: [None; RUNS], alone: false }
+        Stopwatch { read_us: Some(now_us), unread: None, runs: [None; RUNS], alone: false, is_late: false }
     }
 
     /// A request is about to run.
@@ -61,6 +63,7 @@ impl Stopwatch {
         if self.read_us.is_none() {
             self.read_us = Some(server.clock.monotonic_us());
         }
+        self.is_late = true;
     }
 
     /// The request at this place of the batch has run, but for so many milliseconds that its client now sleeps.
@@ -127,10 +130,15 @@ impl Stopwatch {
         }
     }
 
-    /// Reads the clock for the requests that have run without.
+    /// Reads the clock for the requests that have run without, and for those that were refused or queued, which take time too.
     #[inline]
     pub fn finish(&mut self, batch: &Batch, client: &Client, server: &Server) {
-        let Some((first, last)) = self.unread.take() else { return };
+        let Some((first, last)) = self.unread.take() else {
+            if self.is_late {
+                self.read(server);
+            }
+            return;
+        };
         let took_us = self.read(server);
         self.share(took_us, server);
         if took_us >= server.hot.slow_us.load(Ordering::Relaxed) {
@@ -147,7 +155,7 @@ impl Stopwatch {
     fn read(&mut self, server: &Server) -> u64 {
         let Some(before_us) = self.read_us else { return 0 };
         let now_us = server.clock.monotonic_us();
-        self.read_us = Some(now_us);
+        (self.read_us, self.is_late) = (Some(now_us), false);
         now_us.saturating_sub(before_us)
     }
 }
