@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use engine::value::STRING;
-use engine::{Item, Key, Transaction};
+use engine::{Item, Key, Reference, Transaction};
 use parking_lot::Mutex;
 use resp::Request;
 use tokio::task::JoinError;
@@ -111,12 +111,24 @@ impl Apart {
     }
 }
 
+/// Whether a request has so many words that it is to run apart. (What was written to files for it, `blobs`, is for the very
+/// attempt that is under way.)
+#[inline]
+pub fn has_many_words(entry: &Entry, request: &Request<'_>, blobs: &[(usize, Reference)]) -> bool {
+    request.len() > MANY_WORDS && may_run_apart(entry, blobs)
+}
+
+fn may_run_apart(entry: &Entry, blobs: &[(usize, Reference)]) -> bool {
+    blobs.is_empty() && !matches!(entry.command.handler, Handler::Blocking(_))
+}
+
 /// Whether a request looks at so much, or brings so much, that it is to run apart. `growth`: what it adds to values beyond
 /// what it brings.
 #[inline]
 pub fn takes_long(
     entry: &Entry,
     request: &Request<'_>,
+    blobs: &[(usize, Reference)],
     growth: u64,
     transaction: &mut Transaction<'_>,
     keys: &[Key<'_>],
@@ -125,8 +137,8 @@ pub fn takes_long(
     let is_long = request.len() > MANY_WORDS
         || growth > LONG
         || request.pinned_bytes() as u64 > LONG && gate::bytes_of(request, usize::MAX) > LONG;
-    is_long && !matches!(entry.command.handler, Handler::Blocking(_))
-        || entry.command.whole.is_some_and(|whole| whole(request)) && are_large(transaction, keys)
+    is_long && may_run_apart(entry, blobs)
+        || blobs.is_empty() && entry.command.whole.is_some_and(|whole| whole(request)) && are_large(transaction, keys)
 }
 
 /// Whether to look at all that is at these keys takes long.

@@ -262,6 +262,12 @@ impl Run<'_> {
         output: &mut Output,
     ) -> Option<Pause> {
         let store = &*server.store;
+        if entry.command.is_write() && !entry.command.inline && self.blobs.is_empty() {
+            let large = store.options().blob_bytes;
+            if self.request.iter().skip(2).any(|argument| argument.len() >= large) {
+                return Some(Pause::Blobs);
+            }
+        }
         let mut positions = entry.syntax.keys.positions(&self.request);
         let one: [Key<'_>; 1];
         let many: Vec<Key<'_>>;
@@ -274,17 +280,15 @@ impl Run<'_> {
                 one = [if is_prepared { Key { bytes, hash: self.hash } } else { store.key(bytes) }];
                 &one
             }
+            (Some(_), Some(_)) if !self.is_apart && apart::has_many_words(entry, &self.request, self.blobs) => {
+                // Before its keys are collected, which is done again there.
+                return Some(Pause::Apart(Held::All));
+            }
             _ => {
                 many = all_keys_of(entry, &self.request, server);
                 &many
             }
         };
-        if entry.command.is_write() && !entry.command.inline && self.blobs.is_empty() {
-            let large = store.options().blob_bytes;
-            if self.request.iter().skip(2).any(|argument| argument.len() >= large) {
-                return Some(Pause::Blobs);
-            }
-        }
         if entry.command.relogs && store.is_unsettled(session.database, &keys[0]) {
             return Some(Pause::Unsettled(Bytes::copy_from_slice(keys[0].bytes)));
         }
@@ -326,8 +330,7 @@ impl Run<'_> {
         }
         if self.is_apart {
             transaction.time_hold();
-        } else if self.blobs.is_empty() && apart::takes_long(entry, &self.request, growth, &mut transaction, keys) {
-            // (What was written to files for a request is for this very attempt.)
+        } else if apart::takes_long(entry, &self.request, self.blobs, growth, &mut transaction, keys) {
             transaction.commit();
             return Some(Pause::Apart(Held::of(keys, entry.command.widens_for(&self.request))));
         }
