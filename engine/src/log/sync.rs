@@ -168,8 +168,52 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SimClock;
     use crate::disk::Disk;
     use crate::disk::sim::SimDisk;
+    use crate::options::Options;
+    use crate::store::Store;
+    use crate::txn::Value;
+
+    /// Writes a value to the log; up to where it is written.
+    fn write(store: &Store) -> Lsn {
+        let key = store.key(b"key");
+        let mut transaction = store.begin(0, &[key], 1);
+        transaction.set(&key, Value::Copy(b"value"), None);
+        transaction.commit();
+        store.log().write_out();
+        store.log().written()
+    }
+
+    #[test]
+    fn two_syncs_of_one_segment_share_no_open_file() {
+        let options = Options { secrets_from: Some(3), ..Options::default() };
+        let clock = Arc::new(SimClock::new(1 << 40));
+        let store = Store::open(Arc::new(SimDisk::new(1)), clock, options).unwrap();
+        let log = store.log();
+        log.sync();
+        let before = log.durable();
+        let begin = || {
+            let written = write(&store);
+            (written, log.begin_sync().unwrap())
+        };
+        let ((first_end, first), (second_end, second)) = (begin(), begin());
+        assert!(!Arc::ptr_eq(&first.file, &second.file));
+        let backlog = log.backlog();
+        assert_eq!((backlog.under_way, backlog.covered), (2, second_end));
+        // The one that ends first waits for the other, whose bytes stand before its own.
+        log.finish_sync(second);
+        assert_eq!(log.durable(), before);
+        let own = first.file.clone();
+        log.finish_sync(first);
+        assert!(first_end < second_end);
+        let backlog = log.backlog();
+        assert_eq!((log.durable(), backlog.under_way, backlog.covered), (second_end, 0, second_end));
+        // Alone, it needs no other file than the one that is written to.
+        let (_, alone) = begin();
+        assert!(Arc::ptr_eq(&alone.file, &own));
+        log.finish_sync(alone);
+    }
 
     #[test]
     fn the_flusher_is_told_of_what_changes_when_the_next_sync_is_due() {

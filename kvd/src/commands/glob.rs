@@ -48,8 +48,8 @@ const MAX_STARS: usize = 1000;
 
 /// Whether a text matches a pattern.
 pub fn matches(pattern: &[u8], text: &[u8], case: Case) -> bool {
-    // More than any pattern and text of this machine need.
-    matches_within(pattern, text, case, &mut u64::MAX.clone()).unwrap_or(false)
+    let mut enough = u64::MAX;
+    matches_within(pattern, text, case, &mut enough).unwrap_or(false)
 }
 
 /// The same with so many bytes of the text at most that are compared again, which are counted down; `None`: that was not
