@@ -475,4 +475,36 @@ mod tests {
         }
         assert_eq!(wish(pace.segment_bytes(100 * MIB, 500 * MIB)), 8 * MIB);
     }
+
+    fn made(number: u64) -> Claimed {
+        Claimed { number, bytes: MIB, used: false, file: None }
+    }
+
+    #[test]
+    fn what_is_taken_back_was_to_be_used_last_and_is_made_again() {
+        let mut ready = Ready::new(7, 64 * MIB, 0);
+        assert_eq!((ready.take_back(), ready.next_number()), (None, 7));
+        for number in [7, 8, 9] {
+            ready.put(made(number));
+        }
+        // One that was made for a number that is given already is no use.
+        ready.put(made(8));
+        assert_eq!((ready.count(), ready.next_number()), (3, 10));
+        assert_eq!((ready.take_back(), ready.next_number(), ready.count()), (Some(9), 9, 2));
+        assert_eq!([ready.claim(0).number, ready.claim(0).number, ready.claim(0).number], [7, 8, 9]);
+        assert_eq!((ready.take_back(), ready.next_number()), (None, 10));
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_passes_and_a_broken_disk_does_not() {
+        let is = |errno: Errno| {
+            let error = io::Error::from(errno);
+            (is_passing(&error), is_full(&error))
+        };
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR] {
+            assert_eq!(is(errno), (true, false), "{errno:?}");
+        }
+        assert_eq!((is(Errno::NOSPC), is(Errno::DQUOT)), ((false, true), (false, true)));
+        assert_eq!((is(Errno::IO), is(Errno::ROFS)), ((false, false), (false, false)));
+    }
 }

@@ -13,6 +13,8 @@ use engine::{
     Contents, Digest, Error, Flusher, FsyncMode, Maintenance, Options, Salvage, Store, Value, check, salvage,
 };
 
+use crate::bench::{Bench, bench};
+
 const NAME: &str = "dump.kv";
 
 /// What a store holds, by database and key.
@@ -277,6 +279,23 @@ fn a_segment_that_is_gone_or_cut_costs_what_was_in_it() {
         let (_, after, done) = salvaged(&headless);
         assert_eq!((changed(&before, &after), lost(&done)), (Vec::new(), Vec::new()), "{at}");
     }
+}
+
+#[test]
+fn a_log_of_which_nothing_is_left_is_missed() {
+    let written = bench(FsyncMode::Always);
+    written.set(b"key", b"value");
+    written.store.close();
+    let disk = written.disk.process_crash();
+    // The manifest of another start says how far the log was durable; the segments cannot say it any more.
+    drop(Bench::try_open(&disk).unwrap());
+    let gone = disk.process_crash();
+    for name in gone.names().iter().filter(|name| segment::parse_name(NAME, name).is_some()) {
+        gone.remove(name).unwrap();
+    }
+    gone.sync_dir().unwrap();
+    assert!(matches!(Bench::try_open(&gone).err(), Some(Error::Corrupt { .. })));
+    assert!(Bench::try_open(&disk.process_crash()).is_ok());
 }
 
 #[test]
