@@ -441,16 +441,9 @@ impl<'s> Guards<'s> {
         if let [key] = keys {
             return Guards::One(key.shard(), shards.lock(key.shard()));
         }
-        let wanted: Vec<usize> = if keys.len() <= SHARDS {
-            let mut wanted: Vec<usize> = keys.iter().map(Key::shard).collect();
-            wanted.sort_unstable();
-            wanted.dedup();
-            wanted
-        } else {
-            let mut is_wanted = vec![false; SHARDS];
-            keys.iter().for_each(|key| is_wanted[key.shard()] = true);
-            (0..SHARDS).filter(|index| is_wanted[*index]).collect()
-        };
+        let mut wanted: Vec<usize> = keys.iter().map(Key::shard).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
         Guards::Many(wanted.into_iter().map(|index| (index, shards.lock(index))).collect())
     }
 

@@ -102,10 +102,10 @@ impl Flusher {
         }
         let mode = log.mode();
         if (mode == FsyncMode::Always || log.stuck.load(Ordering::Relaxed)) && log.written() < log.appended() {
-            let before = log.written();
-            log.write_out();
-            if log.written() != before && mode != FsyncMode::Always {
-                log.tell_listeners();
+            // In `always` they are told when it is durable.
+            match mode {
+                FsyncMode::Always => log.write_out(),
+                FsyncMode::EverySec | FsyncMode::No => _ = log.write_out_for_others(),
             }
         }
         let wanted = log.sync_wanted.load(Ordering::Acquire);

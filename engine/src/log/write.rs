@@ -85,6 +85,17 @@ impl Log {
         }
     }
 
+    /// The same for others, who are told when there is more that is written. Whether there is.
+    pub fn write_out_for_others(&self) -> bool {
+        let before = self.written();
+        self.write_out();
+        let is_more = self.written() != before;
+        if is_more {
+            self.tell_listeners();
+        }
+        is_more
+    }
+
     fn write_runs(&self, writer: &mut Writer) -> io::Result<()> {
         let mut done = 0;
         let result = (|| {

@@ -270,7 +270,7 @@ impl Run<'_> {
         }
         let mut positions = entry.syntax.keys.positions(&self.request);
         let one: [Key<'_>; 1];
-        let many: Vec<Key<'_>>;
+        let mut many: Vec<Key<'_>>;
         let first = positions.next();
         let keys: &[Key<'_>] = match (first, positions.next()) {
             (Some(first), None) => {
@@ -285,7 +285,9 @@ impl Run<'_> {
                 return Some(Pause::Apart(Held::All));
             }
             _ => {
-                many = all_keys_of(entry, &self.request, server);
+                // In one piece, which is not made longer again and again: there may be a million.
+                many = Vec::with_capacity(self.request.len());
+                many.extend(keys_of(entry, &self.request, server));
                 &many
             }
         };
@@ -447,13 +449,6 @@ pub(super) fn run_handler(
 pub(super) fn keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> impl Iterator<Item = Key<'r>> {
     let positions = entry.syntax.keys.positions(request);
     positions.filter_map(|position| request.get(position)).map(|bytes| server.store.key(bytes))
-}
-
-/// The same in one piece, which is not made longer again and again: there may be a million.
-fn all_keys_of<'r>(entry: &Entry, request: &Request<'r>, server: &Server) -> Vec<Key<'r>> {
-    let mut keys = Vec::with_capacity(entry.syntax.keys.positions(request).count());
-    keys.extend(keys_of(entry, request, server));
-    keys
 }
 
 /// Lets MONITOR show a request that has run.

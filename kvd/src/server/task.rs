@@ -208,12 +208,8 @@ impl Task {
     async fn read(&mut self) -> io::Result<usize> {
         let room = self.room();
         if self.partial.len() > LONG_PARTIAL && self.partial.capacity() - self.partial.len() < room {
-            let mut grown = std::mem::take(&mut self.partial);
-            let copied = tokio::task::spawn_blocking(move || {
-                grown.reserve(room);
-                grown
-            });
-            self.partial = self.connection.excused(copied).await.map_err(io::Error::other)?;
+            // In a box: a connection that waits for its next request has no room for this.
+            Box::pin(self.make_room(room)).await?;
         }
         let (reader, worker, partial) = (&mut self.reader, &*self.worker, &mut self.partial);
         poll_fn(|context| {
@@ -227,6 +223,17 @@ impl Task {
             }
         })
         .await
+    }
+
+    /// Makes room for so many bytes behind what has come, on another thread: that is copied.
+    async fn make_room(&mut self, room: usize) -> io::Result<()> {
+        let mut partial = std::mem::take(&mut self.partial);
+        let copied = tokio::task::spawn_blocking(move || {
+            partial.reserve(room);
+            partial
+        });
+        self.partial = self.connection.excused(copied).await.map_err(io::Error::other)?;
+        Ok(())
     }
 
     /// Keeps the beginning of a request in a buffer of its own.

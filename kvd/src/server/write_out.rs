@@ -15,8 +15,8 @@ pub struct LargeWrites {
 }
 
 impl LargeWrites {
-    /// Writes everything appended so far, or sees to it that it is written. Whether it is written; if not, the log's marks tell
-    /// when, and the caller asks again.
+    /// Writes everything appended so far, or sees to it that it is written. Whether it is written; if not, its listeners are told
+    /// when it is, and the caller asks again.
     pub fn write_out(&self, log: &Arc<Log>) -> bool {
         if !is_large(log) {
             log.write_out();
@@ -37,11 +37,9 @@ fn is_large(log: &Log) -> bool {
 /// Writes until what is left is small. Whoever came meanwhile and relied on this has appended before it looks again.
 fn write_all(log: &Log, under_way: &AtomicBool) {
     loop {
-        let before = log.written();
-        log.write_out();
-        under_way.swap(false, Ordering::AcqRel);
         // What cannot be written now, because the disk is full, is tried again by whoever asks next, and by the flusher.
-        let is_stuck = log.written() == before;
+        let is_stuck = !log.write_out_for_others();
+        under_way.swap(false, Ordering::AcqRel);
         if is_stuck || !is_large(log) || under_way.swap(true, Ordering::AcqRel) {
             return;
         }

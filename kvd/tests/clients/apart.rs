@@ -331,3 +331,18 @@ fn very_many_subscriptions_are_looked_at_and_ended_apart() {
     // Those of a connection that has gone end a part at a time.
     while other.info("pubsub_channels") != 0 {}
 }
+
+#[test]
+fn what_is_large_is_written_to_the_log_although_nobody_syncs() {
+    if own().is_none() {
+        return;
+    }
+    // Where nothing is synced by the clock, nobody else writes it.
+    let target = Target::with(&["--appendfsync", "no"]);
+    let mut client = Client::connect(&target);
+    let long = "x".repeat(5 << 20);
+    for times in 1..=3 {
+        client.send(format!("*3\r\n$6\r\nAPPEND\r\n$1\r\na\r\n${}\r\n{long}\r\n", long.len()));
+        client.expect_reply(&format!(":{}\r\n", times * long.len()));
+    }
+}
